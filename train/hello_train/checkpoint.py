@@ -1,0 +1,136 @@
+"""A trained network on disk: safetensors, with the configuration in the header.
+
+The folder of a run holds one file, `checkpoint.safetensors`. Its metadata has `format_version`,
+`config` and `training`; no pickle is ever written or read.
+Format: https://huggingface.co/docs/safetensors, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from hello_train.config import ModelConfig
+from hello_train.errors import CheckpointError, ConfigError
+from hello_train.model import Network
+
+FILE_NAME = "checkpoint.safetensors"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a network was trained on and how well it did; for people, carried along in the files."""
+
+    data: str
+    """What it learned from, in words."""
+    example: str
+    """An input that shows what it does."""
+    seed: int
+    characters: int
+    """Characters in the training lines."""
+    scores: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
+    """The rows of `score.compare` on the held-out lines; empty where none were kept aside."""
+
+
+def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
+    """Write the checkpoint of a run beside its destination, then rename it into place.
+
+    Raises:
+        CheckpointError: the folder or the file cannot be written.
+    """
+    metadata = {
+        "format_version": str(FORMAT_VERSION),
+        "config": network.config.to_json(),
+        "training": json.dumps(asdict(training)),
+    }
+    path = folder / FILE_NAME
+    unfinished = folder / f".{FILE_NAME}.{os.getpid()}"
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(save(tensors, metadata))
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def check_writable(folder: Path) -> None:
+    """Find out whether a run can be saved there, before the time is spent to train it.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents)
+                    if parent.exists())
+    if not existing.is_dir():
+        raise CheckpointError(f"cannot write {folder / FILE_NAME}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CheckpointError(f"cannot write {folder / FILE_NAME}: no permission in {existing}")
+
+
+def load_checkpoint(path: Path) -> tuple[Network, Training]:
+    """Read a checkpoint from the folder of a run, or from the file itself.
+
+    Raises:
+        CheckpointError: it is missing, damaged, not one of ours, or from a newer version.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no checkpoint there; hello-train writes one")
+    try:
+        with safe_open(file, framework="pt") as content:
+            metadata: dict[str, Any] = content.metadata() or {}
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: not a readable safetensors file ({error})") from error
+    version = metadata.get("format_version", "")
+    if not version.isdecimal() or not {"config", "training"} <= metadata.keys():
+        raise CheckpointError(f"{file}: its header has no hello-rnn configuration")
+    if int(version) > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{file}: written in checkpoint format {version}, and this hello-rnn reads up to "
+            f"{FORMAT_VERSION}; upgrade hello-rnn"
+        )
+    try:
+        network = Network(ModelConfig.from_json(metadata["config"]))
+        training = Training(**json.loads(metadata["training"]))
+    except (ConfigError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{file}: damaged header: {error}") from error
+    check_tensors(file, network, tensors)
+    network.load_state_dict(tensors)
+    return network.eval(), training
+
+
+def check_tensors(file: Path, network: Network, tensors: dict[str, torch.Tensor]) -> None:
+    """Check that the tensors are those of the network, in shape and type, and finite.
+
+    Raises:
+        CheckpointError: the first tensor that is not.
+    """
+    expected = network.state_dict()
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in tensors:
+            raise CheckpointError(f"{file}: tensor {name} is missing")
+        if name not in expected:
+            raise CheckpointError(f"{file}: tensor {name} does not belong to its configuration")
+        if tensors[name].shape != expected[name].shape:
+            raise CheckpointError(
+                f"{file}: tensor {name} has shape {list(tensors[name].shape)}, and its "
+                f"configuration wants {list(expected[name].shape)}"
+            )
+        if tensors[name].dtype != torch.float32:
+            raise CheckpointError(f"{file}: tensor {name} is {tensors[name].dtype}, not float32")
+        if not torch.isfinite(tensors[name]).all():
+            raise CheckpointError(f"{file}: tensor {name} has values that are not finite")

@@ -1,0 +1,122 @@
+"""What a network is: its cell, sizes, alphabets and policies, without its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from hello_train.errors import ConfigError
+
+Cell = Literal["rnn", "gru", "lstm"]
+Unknown = Literal["error", "copy"]
+
+CELLS: tuple[Cell, ...] = get_args(Cell)
+UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
+
+FORBIDDEN_LOGIT = -1e4
+"""The logit of a label that the guard forbids: finite, so that logits can be compared exactly, and
+small enough that its probability is zero in float32 (and representable in float16)."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The configuration of one network; it travels with the weights, in every file.
+
+    Raises:
+        ConfigError: the values contradict each other.
+    """
+
+    cell: Cell
+    """The recurrence: Elman's with tanh, GRU, or LSTM."""
+    input_alphabet: str
+    """The characters that the network reads; the position of a character is its id."""
+    output_alphabet: str
+    """The characters that it writes; the position of a character is its label."""
+    embedding_dim: int = 10
+    """Width of a character's embedding."""
+    hidden_size: int = 4
+    """Width of the hidden state, in each direction."""
+    layers: int = 1
+    """Recurrent layers, one upon the other."""
+    bidirectional: bool = False
+    """Whether every layer also reads the line backwards; if not, the model is causal."""
+    projection: bool = False
+    """Whether a Linear layer stands between the hidden states and the labels."""
+    unknown: Unknown = "error"
+    """What a character outside `input_alphabet` gets: an error, or a copy of itself."""
+    guard: Mapping[str, str] | None = None
+    """For each input character the output characters that it may become; None allows them all."""
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ConfigError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
+        if self.unknown not in UNKNOWN_POLICIES:
+            raise ConfigError(f"unknown is {self.unknown!r}; it must be error or copy")
+        for name in ("embedding_dim", "hidden_size", "layers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("input_alphabet", "output_alphabet"):
+            alphabet = getattr(self, name)
+            if not alphabet or len(set(alphabet)) != len(alphabet):
+                raise ConfigError(f"{name} {alphabet!r} must name each character once, and one")
+        if not self.projection and self.features != self.labels:
+            raise ConfigError(
+                f"without a projection the {self.features} hidden values of a step are read as "
+                f"the {self.labels} labels; use --projection"
+            )
+        if self.guard is not None and (
+            set(self.guard) != set(self.input_alphabet)
+            or not all(self.guard.values())
+            or not set("".join(self.guard.values())) <= set(self.output_alphabet)
+        ):
+            raise ConfigError("the guard must give every input character its possible outputs")
+
+    @property
+    def labels(self) -> int:
+        """How many output characters there are."""
+        return len(self.output_alphabet)
+
+    @property
+    def directions(self) -> int:
+        """1 for a causal network, 2 for a bidirectional one."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def features(self) -> int:
+        """Hidden values of a step, all directions together."""
+        return self.directions * self.hidden_size
+
+    @property
+    def slots(self) -> int:
+        """Rows of a causal network's state: its layers, and twice that for an LSTM."""
+        return self.layers * (2 if self.cell == "lstm" else 1)
+
+    @property
+    def unknown_id(self) -> int:
+        """The id of a character outside the input alphabet, under either policy."""
+        return len(self.input_alphabet)
+
+    def to_json(self) -> str:
+        """Return the configuration as a JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelConfig:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: the text is not such an object, or its values contradict each other.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            unexpected = set(values) - {field.name for field in fields(cls)}
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"the configuration is not a JSON object: {error}") from error
+        if unexpected:
+            raise ConfigError(f"the configuration has unknown fields: {', '.join(unexpected)}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigError(f"the configuration is incomplete: {error}") from error

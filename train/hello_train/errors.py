@@ -1,0 +1,21 @@
+"""What can go wrong while training, one class for each thing."""
+
+
+class TrainError(Exception):
+    """The base of every error that this package raises on purpose; its text names the fix."""
+
+
+class ConfigError(TrainError):
+    """The sizes, alphabets or policies asked for do not make a network."""
+
+
+class DataError(TrainError):
+    """A file of pairs or text cannot be used; the text names the file and the line."""
+
+
+class FitError(TrainError):
+    """Training ran and did not end where it must."""
+
+
+class CheckpointError(TrainError):
+    """A checkpoint is missing, damaged, from another version, or cannot be written."""

@@ -1,0 +1,80 @@
+"""What a training run can be asked for, and what it does when it is not asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hello_train.config import Cell, ModelConfig, Unknown
+from hello_train.data import Pair, substitutions
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The network and the training of one run; exactly one of `epochs` and `minutes` ends it."""
+
+    cell: Cell = "gru"
+    embedding_dim: int = 10
+    hidden_size: int = 4
+    layers: int = 1
+    bidirectional: bool = False
+    projection: bool | None = None
+    """A Linear layer before the labels; it is there in any case where the sizes need it."""
+    unknown: Unknown = "error"
+    guarded: bool = False
+    """Whether only substitutions seen in training are possible."""
+    epochs: int | None = None
+    minutes: float | None = None
+    learning_rate: float = 1e-3
+    decay: bool = False
+    """Whether the learning rate falls to zero along a cosine (Loshchilov and Hutter 2017,
+    arXiv:1608.03983)."""
+    max_gradient_norm: float | None = None
+    """Longer gradients are cut to this norm (Pascanu et al. 2013, arXiv:1211.5063)."""
+    batch_size: int = 1
+    """Lines in a batch, at most."""
+    seed: int = 0
+    """Of the split, the weights and the order of the batches."""
+    holdout: float = 0.0
+    """Share of the lines that is not learned but judged by."""
+
+
+HELLO_OPTIONS = TrainOptions(epochs=1000)
+"""The post's network and training."""
+
+TEXT_OPTIONS = TrainOptions(
+    embedding_dim=48,
+    hidden_size=128,
+    bidirectional=True,
+    unknown="copy",
+    guarded=True,
+    minutes=5.0,
+    learning_rate=4e-3,
+    decay=True,
+    max_gradient_norm=1.0,
+    batch_size=32,
+    holdout=0.1,
+)
+"""What does well on lines of real text, in minutes on two cores."""
+
+
+def configure(
+    options: TrainOptions, input_alphabet: str, output_alphabet: str, pairs: list[Pair]
+) -> ModelConfig:
+    """Return the configuration of a network for these alphabets and training lines.
+
+    Raises:
+        ConfigError: the options do not make a network.
+    """
+    features = options.hidden_size * (2 if options.bidirectional else 1)
+    return ModelConfig(
+        cell=options.cell,
+        input_alphabet=input_alphabet,
+        output_alphabet=output_alphabet,
+        embedding_dim=options.embedding_dim,
+        hidden_size=options.hidden_size,
+        layers=options.layers,
+        bidirectional=options.bidirectional,
+        projection=bool(options.projection) or features != len(output_alphabet),
+        unknown=options.unknown,
+        guard=substitutions(pairs) if options.guarded else None,
+    )

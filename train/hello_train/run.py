@@ -1,0 +1,97 @@
+"""One training run from its data to its checkpoint: the post's example, or lines of a file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hello_train.checkpoint import Training, check_writable, save_checkpoint
+from hello_train.config import ModelConfig
+from hello_train.data import Pair, split
+from hello_train.fit import Watcher, fit, fit_exactly
+from hello_train.model import Network
+from hello_train.options import TrainOptions, configure
+from hello_train.score import Score, compare
+
+HELLO = Pair("hello", "ohlol")
+HELLO_ALPHABET = "".join(sorted(set(HELLO.input)))
+"""`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
+EXAMPLE_LENGTH = 60
+"""The longest line that is taken as an example."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left behind."""
+
+    network: Network
+    training: Training
+    checkpoint: Path
+    scores: dict[str, Score]
+    """Rows of `score.compare` by name; empty where no line was held out."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's configuration."""
+        return self.network.config
+
+
+def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
+    """Train `hello` -> `ohlol` until it is right, and save the checkpoint in the folder.
+
+    Raises:
+        TrainError: the options make no network, no start learned it, or it cannot be saved.
+    """
+    config = configure(options, HELLO_ALPHABET, HELLO_ALPHABET, [HELLO])
+    check_writable(folder)
+    network, seed = fit_exactly(config, HELLO, options, watcher)
+    training = Training(
+        data=f"{HELLO.input} -> {HELLO.target}",
+        example=HELLO.input,
+        seed=seed,
+        characters=len(HELLO.input),
+    )
+    return Run(network, training, save_checkpoint(folder, network, training), {})
+
+
+def run_lines(
+    pairs: list[Pair], data: str, options: TrainOptions, folder: Path, watcher: Watcher
+) -> Run:
+    """Train on aligned lines, judge by the held-out ones, and save the checkpoint in the folder.
+
+    Args:
+        pairs: the lines, each once.
+        data: where they came from, in words.
+        options: the network and the training.
+        folder: the folder of the run.
+        watcher: is told of the progress.
+
+    Raises:
+        TrainError: the lines or options make no training, it failed, or it cannot be saved.
+    """
+    lines = split(pairs, options.holdout, options.seed)
+    config = configure(
+        options,
+        "".join(sorted({char for pair in lines.train for char in pair.input})),
+        "".join(sorted({char for pair in lines.train for char in pair.target})),
+        lines.train,
+    )
+    check_writable(folder)
+    network = fit(config, lines.train, options, watcher)
+    scores = compare(network.rewrite, lines) if lines.holdout else {}
+    training = Training(
+        data=data,
+        example=choose_example(lines.holdout or lines.train),
+        seed=options.seed,
+        characters=sum(len(pair.input) for pair in lines.train),
+        scores={name: asdict(row) for name, row in scores.items()},
+    )
+    return Run(network, training, save_checkpoint(folder, network, training), scores)
+
+
+def choose_example(pairs: list[Pair]) -> str:
+    """Return the input of the first short line that has something to rewrite."""
+    for pair in pairs:
+        if pair.input != pair.target and len(pair.input) <= EXAMPLE_LENGTH:
+            return pair.input
+    return pairs[0].input[:EXAMPLE_LENGTH]
