@@ -1,0 +1,13 @@
+"""What can go wrong while exporting, one class for each thing."""
+
+
+class ExportError(Exception):
+    """The base of every error that this package raises on purpose; its text names the fix."""
+
+
+class ParityError(ExportError):
+    """An exported file does not say what PyTorch says."""
+
+
+class ArtifactError(ExportError):
+    """An artifact folder cannot be written."""

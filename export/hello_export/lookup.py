@@ -1,0 +1,39 @@
+"""The alphabet as a two-stage table, so that a graph can look code points up.
+
+Unicode has 1,114,112 code points and an alphabet has few of them. The first stage says where the
+page of 256 code points begins in the second stage, which holds the ids; all pages without a
+character of the alphabet share one (The Unicode Standard, section 5.1, "Multistage Tables").
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAGE = 256
+
+
+class Lookup(NamedTuple):
+    """`ids[page_starts[c // PAGE] + c % PAGE]` is the id of code point c, for c up to `last`."""
+
+    page_starts: NDArray[np.int32]
+    """[pages]"""
+    ids: NDArray[np.int32]
+    """[distinct pages * PAGE]; the id of a character outside the alphabet is the alphabet's
+    length."""
+    last: int
+    """A code point of the last page, where nothing is known; larger ones are looked up as this."""
+
+
+def build_lookup(alphabet: str) -> Lookup:
+    """Return the table of an alphabet: the id of a character is its position."""
+    pages = {ord(char) // PAGE for char in alphabet}
+    empty = max(pages) + 1
+    ids = np.full((len(pages) + 1, PAGE), len(alphabet), np.int32)
+    rows = {page: row for row, page in enumerate(sorted(pages))}
+    for id_, char in enumerate(alphabet):
+        ids[rows[ord(char) // PAGE], ord(char) % PAGE] = id_
+    page_starts = [rows.get(page, len(pages)) * PAGE for page in range(empty + 1)]
+    return Lookup(np.array(page_starts, np.int32), ids.reshape(-1), empty * PAGE)

@@ -1,0 +1,127 @@
+"""Writes a network as a TorchScript program with the signature of the ONNX graph.
+
+TorchScript is deprecated in favour of `torch.export`, which does not yet take recurrent networks
+with a free time axis; until it does this is how PyTorch's side runs without our code. Nothing else
+in the project knows of it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Final
+
+import torch
+from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
+from hello_train.model import Network
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+
+def save_program(network: Network, path: Path) -> None:
+    """Write the network's program."""
+    program = Bidirectional(network) if network.config.bidirectional else Causal(network)
+    with deprecation_accepted():
+        torch.jit.save(torch.jit.script(program.eval()), str(path))
+
+
+def load_program(path: Path) -> torch.jit.ScriptModule:
+    """Read a program back."""
+    with deprecation_accepted():
+        return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
+
+
+def deprecation_accepted() -> warnings.catch_warnings[None]:
+    """Return a context in which TorchScript's deprecation is not news."""
+    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+
+
+class CodepointProgram(nn.Module):
+    """What both kinds of program share: all but the recurrence."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        config = network.config
+        self.recurrence = network.recurrence
+        self.projection = network.projection
+        self.unknown_id: Final[int] = config.unknown_id
+        self.forbidden_logit: Final[float] = FORBIDDEN_LOGIT
+        by_codepoint = sorted((ord(char), id_) for id_, char in enumerate(config.input_alphabet))
+        self.register_buffer("alphabet", torch.tensor([code for code, _ in by_codepoint]))
+        self.register_buffer("alphabet_ids", torch.tensor([id_ for _, id_ in by_codepoint]))
+        self.register_buffer("labels", torch.tensor([ord(char) for char in config.output_alphabet]))
+        self.register_buffer("vectors", vectors_of_all_ids(network))
+        self.register_buffer("forbidden", forbidden_labels(config))
+
+    def look_up(self, codepoints: Tensor) -> Tensor:
+        """Return the ids of code points, int64 [batch, time]."""
+        place = torch.bucketize(codepoints, self.alphabet).clamp(max=len(self.alphabet) - 1)
+        known = self.alphabet[place] == codepoints
+        return torch.where(known, self.alphabet_ids[place], self.unknown_id)
+
+    def choose(
+        self, codepoints: Tensor, ids: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return decoded, confidence and logits, from hidden states [batch, time, features]."""
+        logits = self.projection(hidden)
+        logits = torch.where(self.forbidden[ids], self.forbidden_logit, logits)
+        probability, label = logits.softmax(-1).max(-1)
+        known = ids != self.unknown_id
+        decoded = torch.where(known, self.labels[label], codepoints).to(torch.int32)
+        return decoded, torch.where(known, probability, 1.0), logits
+
+
+class Causal(CodepointProgram):
+    """Reads from left to right, from a state to a state."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.is_lstm: Final[bool] = network.config.cell == "lstm"
+
+    def forward(
+        self, codepoints: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return decoded, confidence, logits and state_out."""
+        ids = self.look_up(codepoints)
+        vectors = self.vectors[ids]
+        if self.is_lstm:
+            hidden_state, cell_state = state.chunk(2)
+            hidden, after = self.recurrence(
+                vectors, (hidden_state.contiguous(), cell_state.contiguous())
+            )
+            state_out = torch.cat(after)
+        else:
+            hidden, state_out = self.recurrence(vectors, state)
+        decoded, confidence, logits = self.choose(codepoints, ids, hidden)
+        return decoded, confidence, logits, state_out
+
+
+class Bidirectional(CodepointProgram):
+    """Reads each row from both of its ends, by PyTorch's packed sequences."""
+
+    def forward(self, codepoints: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return decoded, confidence and logits."""
+        ids = self.look_up(codepoints)
+        packed = pack_padded_sequence(
+            self.vectors[ids], lengths.to(torch.int64), batch_first=True, enforce_sorted=False
+        )
+        hidden = pad_packed_sequence(
+            self.recurrence(packed)[0], batch_first=True, total_length=codepoints.size(1)
+        )[0]
+        return self.choose(codepoints, ids, hidden)
+
+
+def vectors_of_all_ids(network: Network) -> Tensor:
+    """Return the embedding, with a row of zeros for unknown characters if it has none."""
+    weight = network.embedding.weight.detach()
+    missing = network.config.unknown_id + 1 - len(weight)
+    return torch.cat([weight, weight.new_zeros(missing, weight.shape[1])])
+
+
+def forbidden_labels(config: ModelConfig) -> Tensor:
+    """Return what the guard forbids, bool [alphabet + 1, labels]; nothing without a guard."""
+    forbidden = torch.zeros(config.unknown_id + 1, config.labels, dtype=torch.bool)
+    for id_, char in enumerate(config.input_alphabet):
+        for label, output in enumerate(config.output_alphabet):
+            forbidden[id_, label] = config.guard is not None and output not in config.guard[char]
+    return forbidden

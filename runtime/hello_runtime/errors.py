@@ -1,0 +1,40 @@
+"""What can go wrong while decoding, one class for each thing."""
+
+from __future__ import annotations
+
+
+class HelloRuntimeError(Exception):
+    """The base of every error that this package raises on purpose; its text names the fix."""
+
+
+class ModelFileError(HelloRuntimeError):
+    """A model file is missing, damaged, not one of ours, or from a newer format version."""
+
+
+class ProviderError(HelloRuntimeError):
+    """The device asked for is not the device that the model would run on."""
+
+
+class EngineError(HelloRuntimeError):
+    """onnxruntime failed while it ran the model."""
+
+
+class NotCausalError(HelloRuntimeError):
+    """A model that reads its lines from both ends was asked to stream."""
+
+
+class UnknownCharacterError(HelloRuntimeError):
+    """A text has a character outside the model's alphabet, and the model copies none."""
+
+    def __init__(self, text: str, position: int, alphabet: str, index: int = 0) -> None:
+        self.character = text[position]
+        self.position = position
+        """Of the character in its text, counted from 0."""
+        self.index = index
+        """Of the text in its batch, counted from 0."""
+        shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
+        super().__init__(
+            f"{self.character!r} (U+{ord(self.character):04X}), character {position + 1} of the "
+            f"text, is not in the model's alphabet {shown!r}; --unknown copy leaves such "
+            f"characters as they are"
+        )

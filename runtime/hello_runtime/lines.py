@@ -1,0 +1,124 @@
+"""Lines of UTF-8 in and out: read in blocks as they arrive, written whole or not at all.
+
+A line ends at LF and nowhere else; a CR before it belongs to the line's end, not to its text.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from hello_runtime.errors import HelloRuntimeError
+
+READ_SIZE = 1 << 20
+"""Bytes that are read at a time, at most; of a pipe, what has arrived."""
+
+
+class InputError(HelloRuntimeError):
+    """What is to be decoded cannot be read."""
+
+
+class OutputError(HelloRuntimeError):
+    """What was decoded cannot be written."""
+
+
+class Block(NamedTuple):
+    """Some lines of a source."""
+
+    texts: list[str]
+    ends: list[str]
+    """How each line ends: LF, or CR LF."""
+    source: str
+    first: int
+    """The number of the first line, counted from 1."""
+
+    def place(self, index: int) -> str:
+        """Return where a line of the block stands."""
+        return f"{self.source} {self.first + index}"
+
+
+def block_of(lines: Sequence[bytes], source: str, first: int = 1) -> Block:
+    """Return raw lines as text.
+
+    Raises:
+        InputError: a line is not UTF-8.
+    """
+    texts, ends = [], []
+    for number, line in enumerate(lines, first):
+        text = line.removesuffix(b"\r")
+        ends.append("\n" if text == line else "\r\n")
+        try:
+            texts.append(text.decode())
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{source} {number}: byte {error.start + 1} (0x{line[error.start]:02x}) is not "
+                f"UTF-8; convert it first, for instance with iconv -t UTF-8"
+            ) from error
+    return Block(texts, ends, source, first)
+
+
+def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
+    """Yield the command line's texts as one block."""
+    yield block_of([os.fsencode(argument) for argument in arguments], "argument")
+
+
+def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
+    """Yield the lines of a stream, as soon as they are there."""
+    first, rest = 1, b""
+    while content := stream.read1(READ_SIZE):
+        *lines, rest = (rest + content).split(b"\n")
+        if lines:
+            yield block_of(lines, source, first)
+            first += len(lines)
+    if rest:
+        yield block_of([rest], source, first)
+
+
+def read_file(path: Path) -> Iterator[Block]:
+    """Yield the lines of a file.
+
+    Raises:
+        InputError: it is missing, empty or unreadable, or a line is not UTF-8.
+    """
+    try:
+        with path.open("rb") as stream:
+            if not stream.peek(1):
+                raise InputError(f"{path}: the file is empty; there is nothing to decode")
+            yield from read_stream(stream, f"{path}, line")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[BinaryIO]:
+    """Open standard output, or a file that takes its place only when all of it is written.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        if path is None:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        elif path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
+            with path.open("wb") as stream:
+                yield stream
+        else:
+            target = path.resolve()
+            unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+            try:
+                with unfinished.open("xb") as stream:
+                    yield stream
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        name = path or "the standard output"
+        raise OutputError(f"cannot write {name}: {error.strerror}") from error

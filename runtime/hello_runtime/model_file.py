@@ -1,0 +1,112 @@
+"""A model file: where it is, and what its metadata says of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hello_runtime.errors import ModelFileError
+
+FORMAT_VERSION = 1
+"""The newest format of the graph and its metadata that this runtime reads."""
+
+CELLS = ("rnn", "gru", "lstm")
+"""The cells of the models that the package carries."""
+
+MODEL_NAME = "model.onnx"
+"""The model's name in an artifact folder."""
+
+EXTERNAL_DATA_KEY = b"\n\x08location"
+"""How protobuf writes the key under which ONNX keeps the path of weights outside the file."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model says of itself in its metadata."""
+
+    cell: str
+    causal: bool
+    """Whether it reads from left to right only, and so can stream."""
+    layers: int
+    hidden_size: int
+    input_alphabet: str
+    output_alphabet: str
+    unknown: str
+    """`error` or `copy`: what a character outside `input_alphabet` gets."""
+    guarded: bool
+    """Whether only substitutions seen in training are possible."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """What it was trained on and how well it did."""
+
+
+def locate(path: str | Path | None, cell: str) -> Path:
+    """Return the model file that is meant by an artifact folder, a file, or a carried cell.
+
+    Raises:
+        ModelFileError: there is no such file.
+    """
+    if path is None:
+        return Path(__file__).parent / "models" / f"{cell}.onnx"
+    file = Path(path)
+    if file.is_dir():
+        file = file / MODEL_NAME
+    if not file.is_file():
+        raise ModelFileError(f"{file}: no model there; hello-export writes one")
+    return file
+
+
+def read_model(file: Path) -> bytes:
+    """Return the bytes of a model file.
+
+    Raises:
+        ModelFileError: it is empty or unreadable, or would have the engine read other files.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{file}: {error.strerror}") from error
+    if not content:
+        raise ModelFileError(f"{file}: the file is empty; export the model again")
+    if EXTERNAL_DATA_KEY in content:
+        raise ModelFileError(
+            f"{file}: it keeps weights in other files, which is refused, because such a model can "
+            f"read any file; save it with its weights inside"
+        )
+    return content
+
+
+def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    """Read what `hello-export` wrote into the metadata of a model.
+
+    Raises:
+        ModelFileError: it is not one of ours, or its format is newer than this runtime.
+    """
+    version = metadata.get("format_version", "")
+    if not version.isdecimal():
+        raise ModelFileError(
+            f"{file}: its metadata has no hello-rnn format_version; hello-export writes such models"
+        )
+    if int(version) > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{file}: written in format {version}, and this hello-rnn reads up to format "
+            f"{FORMAT_VERSION}; run: pip install --upgrade hello-rnn"
+        )
+    try:
+        return ModelInfo(
+            cell=metadata["cell"],
+            causal=json.loads(metadata["causal"]),
+            layers=int(metadata["layers"]),
+            hidden_size=int(metadata["hidden_size"]),
+            input_alphabet=json.loads(metadata["input_alphabet"]),
+            output_alphabet=json.loads(metadata["output_alphabet"]),
+            unknown=metadata["unknown"],
+            guarded=json.loads(metadata["guard"]) is not None,
+            training=json.loads(metadata["training"]),
+        )
+    except KeyError as error:
+        raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
+    except ValueError as error:
+        raise ModelFileError(f"{file}: damaged metadata ({error}); export it again") from error

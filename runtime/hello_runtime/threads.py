@@ -1,0 +1,36 @@
+"""How many CPUs this process may really use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cpus(cgroup: Path = CGROUP) -> int:
+    """Return the CPUs of the affinity mask, or fewer where a container's quota allows less.
+
+    Sources: cgroup v2's `cpu.max`, and v1's `cpu.cfs_quota_us` and `cpu.cfs_period_us`
+    (https://docs.kernel.org/admin-guide/cgroup-v2.html).
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    quota = cpu_quota(cgroup)
+    return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def cpu_quota(cgroup: Path) -> float | None:
+    """Return how many CPUs' worth of time a control group grants, or None if it sets no limit."""
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            limit, period = " ".join((cgroup / name).read_text() for name in files).split()
+        except (OSError, ValueError):
+            continue
+        if limit in ("max", "-1"):
+            return None
+        return int(limit) / int(period)
+    return None
