@@ -8,8 +8,9 @@ in the project knows of it.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import torch
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
@@ -20,9 +21,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 def save_program(network: Network, path: Path) -> None:
     """Write the network's program."""
-    program = Bidirectional(network) if network.config.bidirectional else Causal(network)
     with deprecation_accepted():
-        torch.jit.save(torch.jit.script(program.eval()), str(path))
+        program = torch.jit.script(program_of(network).eval())
+        torch.jit.save(program, str(path))
+
+
+def program_of(network: Network) -> CodepointProgram:
+    """Return the program for a network's direction and kind of state."""
+    if network.config.bidirectional:
+        return Bidirectional(network)
+    return CausalLstm(network) if network.config.cell == "lstm" else Causal(network)
 
 
 def load_program(path: Path) -> torch.jit.ScriptModule:
@@ -31,9 +39,12 @@ def load_program(path: Path) -> torch.jit.ScriptModule:
         return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
 
 
-def deprecation_accepted() -> warnings.catch_warnings[None]:
-    """Return a context in which TorchScript's deprecation is not news."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+@contextmanager
+def deprecation_accepted() -> Iterator[None]:
+    """Give a context in which TorchScript's deprecation is not news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 class CodepointProgram(nn.Module):
@@ -44,8 +55,8 @@ class CodepointProgram(nn.Module):
         config = network.config
         self.recurrence = network.recurrence
         self.projection = network.projection
-        self.unknown_id: Final[int] = config.unknown_id
-        self.forbidden_logit: Final[float] = FORBIDDEN_LOGIT
+        self.unknown_id = config.unknown_id
+        self.forbidden_logit = FORBIDDEN_LOGIT
         by_codepoint = sorted((ord(char), id_) for id_, char in enumerate(config.input_alphabet))
         self.register_buffer("alphabet", torch.tensor([code for code, _ in by_codepoint]))
         self.register_buffer("alphabet_ids", torch.tensor([id_ for _, id_ in by_codepoint]))
@@ -74,26 +85,30 @@ class CodepointProgram(nn.Module):
 class Causal(CodepointProgram):
     """Reads from left to right, from a state to a state."""
 
-    def __init__(self, network: Network) -> None:
-        super().__init__(network)
-        self.is_lstm: Final[bool] = network.config.cell == "lstm"
+    def forward(
+        self, codepoints: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return decoded, confidence, logits and state_out."""
+        ids = self.look_up(codepoints)
+        hidden, state_out = self.recurrence(self.vectors[ids], state)
+        decoded, confidence, logits = self.choose(codepoints, ids, hidden)
+        return decoded, confidence, logits, state_out
+
+
+class CausalLstm(CodepointProgram):
+    """Likewise for the LSTM, whose state has a second half of cell states."""
 
     def forward(
         self, codepoints: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
         ids = self.look_up(codepoints)
-        vectors = self.vectors[ids]
-        if self.is_lstm:
-            hidden_state, cell_state = state.chunk(2)
-            hidden, after = self.recurrence(
-                vectors, (hidden_state.contiguous(), cell_state.contiguous())
-            )
-            state_out = torch.cat(after)
-        else:
-            hidden, state_out = self.recurrence(vectors, state)
+        hidden_state, cell_state = state.chunk(2)
+        hidden, after = self.recurrence(
+            self.vectors[ids], (hidden_state.contiguous(), cell_state.contiguous())
+        )
         decoded, confidence, logits = self.choose(codepoints, ids, hidden)
-        return decoded, confidence, logits, state_out
+        return decoded, confidence, logits, torch.cat(after)
 
 
 class Bidirectional(CodepointProgram):

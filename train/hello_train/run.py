@@ -16,8 +16,8 @@ from hello_train.score import Score, compare
 HELLO = Pair("hello", "ohlol")
 HELLO_ALPHABET = "".join(sorted(set(HELLO.input)))
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
-EXAMPLE_LENGTH = 60
-"""The longest line that is taken as an example."""
+EXAMPLE_LENGTHS = range(20, 61)
+"""Characters in a line that makes a good example."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def run_lines(
 
 
 def choose_example(pairs: list[Pair]) -> str:
-    """Return the input of the first short line that has something to rewrite."""
+    """Return the input of the first line of handy length that has something to rewrite."""
     for pair in pairs:
-        if pair.input != pair.target and len(pair.input) <= EXAMPLE_LENGTH:
+        if pair.input != pair.target and len(pair.input) in EXAMPLE_LENGTHS:
             return pair.input
-    return pairs[0].input[:EXAMPLE_LENGTH]
+    return pairs[0].input[: EXAMPLE_LENGTHS.stop]

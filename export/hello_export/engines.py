@@ -1,0 +1,166 @@
+"""The engines that open an exported file, and how each runs a case."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from hello_runtime import Decoder
+from hello_train.config import ModelConfig
+from numpy.typing import NDArray
+
+from hello_export.signature import outputs
+from hello_export.torchscript import load_program
+
+Array = NDArray[Any]
+Outputs = dict[str, Array]
+"""Outputs by name, each with the batch at its place in the signature."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A batch to compare on; its padding is characters like any others."""
+
+    codepoints: NDArray[np.int32]
+    """[batch, time]"""
+    lengths: NDArray[np.int32]
+    """[batch], each from 1 to time."""
+    chunk: int | None = None
+    """Characters in each call of a chain that carries the state; None for a single call."""
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """The code points of each row, without padding."""
+        return [
+            row[:length].tolist()
+            for row, length in zip(self.codepoints, self.lengths, strict=True)
+        ]
+
+    def __str__(self) -> str:
+        batch, time = self.codepoints.shape
+        chained = f", in chunks of {self.chunk}" if self.chunk else ""
+        ragged = ", ragged" if (self.lengths != time).any() else ""
+        return f"batch {batch}, length {time}{ragged}{chained}"
+
+
+class Engine(ABC):
+    """Something that runs an exported file."""
+
+    name: str
+    version: str
+
+    @abstractmethod
+    def run(self, case: Case) -> Outputs:
+        """Return the outputs of a case that this engine can show."""
+
+
+class GraphEngine(Engine):
+    """An engine that takes and gives the tensors of the signature."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        self._config = config
+
+    @abstractmethod
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once, inputs and outputs in the order of the signature."""
+
+    def run(self, case: Case) -> Outputs:
+        """Return all outputs of a case, from a zero state if the model is causal."""
+        names = [tensor.name for tensor in outputs(self._config)]
+        if self._config.bidirectional:
+            return dict(zip(names, self.call(case.codepoints, case.lengths), strict=True))
+        batch, time = case.codepoints.shape
+        state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)
+        pieces: list[Outputs] = []
+        for start in range(0, time, case.chunk or time):
+            piece = case.codepoints[:, start : start + (case.chunk or time)]
+            pieces.append(dict(zip(names, self.call(piece, state), strict=True)))
+            state = pieces[-1]["state_out"]
+        joined = {
+            name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in names[:-1]
+        }
+        return {**joined, "state_out": state}
+
+
+class OnnxRuntime(GraphEngine):
+    """onnxruntime on the CPU, by its own session and none of the runtime's code."""
+
+    name = "onnxruntime"
+    version = onnxruntime.__version__
+
+    def __init__(self, config: ModelConfig, file: Path) -> None:
+        super().__init__(config)
+        self.session = onnxruntime.InferenceSession(
+            str(file), providers=["CPUExecutionProvider"]
+        )
+        self._names = [tensor.name for tensor in self.session.get_inputs()]
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        results: Sequence[Array] = self.session.run(
+            None, dict(zip(self._names, given, strict=True))
+        )
+        return results
+
+
+class TorchScript(GraphEngine):
+    """PyTorch running the exported program."""
+
+    name = "TorchScript"
+    version = torch.__version__
+
+    def __init__(self, config: ModelConfig, file: Path) -> None:
+        super().__init__(config)
+        self._program = load_program(file)
+
+    @torch.inference_mode()
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the program once."""
+        results = self._program(*(torch.from_numpy(np.ascontiguousarray(array)) for array in given))
+        return [result.numpy() for result in results]
+
+
+class Runtime(Engine):
+    """This project's own runtime, from text to text; it does not show logits."""
+
+    name = "hello-infer"
+
+    def __init__(self, config: ModelConfig, file: Path) -> None:
+        self._decoder = Decoder.open(file, unknown="copy")
+        self.version = f"on {self._decoder.provider}"
+        self._causal = not config.bidirectional
+
+    def run(self, case: Case) -> Outputs:
+        """Return what was decoded, and where it is in one piece the confidence."""
+        texts = ["".join(map(chr, row)) for row in case.rows]
+        if case.chunk:
+            return {"decoded": padded([self._stream(text, case.chunk) for text in texts])}
+        annotations = self._decoder.annotate_batch(texts)
+        return {
+            "decoded": padded([codepoints(annotation.text) for annotation in annotations]),
+            "confidence": padded([annotation.confidence for annotation in annotations]),
+        }
+
+    def _stream(self, text: str, chunk: int) -> Array:
+        stream = self._decoder.stream()
+        pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
+        return codepoints("".join(stream.feed(piece) for piece in pieces))
+
+
+def codepoints(text: str) -> Array:
+    """Return the code points of a text."""
+    return np.array([ord(char) for char in text], np.int32)
+
+
+def padded(rows: list[Array]) -> Array:
+    """Return rows of different lengths as one array, with zeros behind them."""
+    batch = np.zeros((len(rows), max(map(len, rows))), rows[0].dtype)
+    for target, row in zip(batch, rows, strict=True):
+        target[: len(row)] = row
+    return batch
