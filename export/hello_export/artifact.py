@@ -20,7 +20,7 @@ from hello_export import parity
 from hello_export.engines import OnnxRuntime, Runtime, TorchScript
 from hello_export.errors import ArtifactError
 from hello_export.onnx_graph import FORMAT_VERSION, build_model
-from hello_export.parity import Verdict
+from hello_export.parity import Report
 from hello_export.torchscript import save_program
 
 PROGRAM_NAME = "model.pt"
@@ -29,11 +29,8 @@ FILES = frozenset({MODEL_NAME, PROGRAM_NAME, MANIFEST_NAME})
 TOOLS = ("hello-rnn", "torch", "onnx", "onnxruntime", "numpy")
 
 
-def write_artifact(network: Network, training: Training, folder: Path) -> list[Verdict]:
+def write_artifact(network: Network, training: Training, folder: Path) -> Report:
     """Export a network, prove the files by parity, and put the folder into its place.
-
-    Returns:
-        What the comparison of each engine found.
 
     Raises:
         ParityError: a file does not say what PyTorch says; nothing was written.
@@ -45,19 +42,19 @@ def write_artifact(network: Network, training: Training, folder: Path) -> list[V
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
             unfinished = Path(beside) / folder.name
             unfinished.mkdir()
-            verdicts = write_files(network, training, unfinished)
+            report = write_files(network, training, unfinished)
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {error.strerror}") from error
-    return verdicts
+    return report
 
 
-def write_files(network: Network, training: Training, folder: Path) -> list[Verdict]:
+def write_files(network: Network, training: Training, folder: Path) -> Report:
     """Write the files of an artifact; the manifest only after parity has passed on the others."""
     config = network.config
     onnx.save(build_model(network, training), folder / MODEL_NAME)
     save_program(network, folder / PROGRAM_NAME)
-    verdicts = parity.compare(
+    report = parity.compare(
         network,
         [
             TorchScript(config, folder / PROGRAM_NAME),
@@ -74,17 +71,15 @@ def write_files(network: Network, training: Training, folder: Path) -> list[Verd
         "config": json.loads(config.to_json()),
         "training": asdict(training),
         "parity": {
-            "tolerance": parity.TOLERANCE,
-            "engines": [
-                {key: value for key, value in asdict(verdict).items() if key != "worst_input"}
-                for verdict in verdicts
-            ],
+            "tolerance": report.tolerance,
+            "rounding": report.rounding.to_json(),
+            "engines": [verdict.to_json() for verdict in report.verdicts],
         },
         "tools": {tool: version(tool) for tool in TOOLS},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=2)
     (folder / MANIFEST_NAME).write_text(f"{text}\n", encoding="utf-8")
-    return verdicts
+    return report
 
 
 def check_replaceable(folder: Path) -> None:

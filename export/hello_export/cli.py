@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from hello_runtime.errors import HelloRuntimeError
-from hello_train.config import CELLS
+from hello_train.config import CELLS, Cell
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS
 
@@ -50,7 +50,7 @@ class OneLineErrors(click.Command):
     help="The artifact folder.  [default: RUN/artifact]",
 )
 @click.version_option(package_name="hello-rnn", prog_name="hello-export")
-def main(run: Path | None, cell: str | None, output: Path | None) -> None:
+def main(run: Path | None, cell: Cell | None, output: Path | None) -> None:
     """Export a run of hello-train to TorchScript and ONNX, once both say what PyTorch says.
 
     RUN is the folder of a run, or its checkpoint file. The artifact is a folder of model.onnx,
@@ -73,7 +73,7 @@ def main(run: Path | None, cell: str | None, output: Path | None) -> None:
     click.echo(shlex.join(["hello-infer", "--model", str(folder), training.example]))
 
 
-def hello_run(cell: str) -> Path:
+def hello_run(cell: Cell) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
     from dataclasses import replace
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +13,17 @@ import onnxruntime
 import torch
 from hello_runtime import Decoder
 from hello_train.config import ModelConfig
+from hello_train.model import Network
 from numpy.typing import NDArray
 
+from hello_export.cases import Case
+from hello_export.reference import Reference
 from hello_export.signature import outputs
 from hello_export.torchscript import load_program
 
 Array = NDArray[Any]
 Outputs = dict[str, Array]
 """Outputs by name, each with the batch at its place in the signature."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A batch to compare on; its padding is characters like any others."""
-
-    codepoints: NDArray[np.int32]
-    """[batch, time]"""
-    lengths: NDArray[np.int32]
-    """[batch], each from 1 to time."""
-    chunk: int | None = None
-    """Characters in each call of a chain that carries the state; None for a single call."""
-
-    @property
-    def rows(self) -> list[list[int]]:
-        """The code points of each row, without padding."""
-        return [
-            row[:length].tolist()
-            for row, length in zip(self.codepoints, self.lengths, strict=True)
-        ]
-
-    def __str__(self) -> str:
-        batch, time = self.codepoints.shape
-        chained = f", in chunks of {self.chunk}" if self.chunk else ""
-        ragged = ", ragged" if (self.lengths != time).any() else ""
-        return f"batch {batch}, length {time}{ragged}{chained}"
 
 
 class Engine(ABC):
@@ -88,6 +65,30 @@ class GraphEngine(Engine):
         return {**joined, "state_out": state}
 
 
+class DoublePrecision(Engine):
+    """Eager PyTorch in float64: how far from it float32 is tells what rounding alone does."""
+
+    name = "PyTorch float64"
+    version = torch.__version__
+
+    def __init__(self, network: Network) -> None:
+        self._reference = Reference(copy.deepcopy(network).double())
+
+    def run(self, case: Case) -> Outputs:
+        """Return all outputs of a case, as float32."""
+        rows = [self._reference.run(row) for row in case.rows]
+        found = {
+            name: padded([row[name] for row in rows])
+            for name in ("decoded", "confidence", "logits")
+        }
+        if "state_out" in rows[0]:
+            found["state_out"] = np.stack([row["state_out"] for row in rows], axis=1)
+        return {
+            name: array if name == "decoded" else array.astype(np.float32)
+            for name, array in found.items()
+        }
+
+
 class OnnxRuntime(GraphEngine):
     """onnxruntime on the CPU, by its own session and none of the runtime's code."""
 
@@ -96,9 +97,7 @@ class OnnxRuntime(GraphEngine):
 
     def __init__(self, config: ModelConfig, file: Path) -> None:
         super().__init__(config)
-        self.session = onnxruntime.InferenceSession(
-            str(file), providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self._names = [tensor.name for tensor in self.session.get_inputs()]
 
     def call(self, *given: Array) -> Sequence[Array]:
@@ -127,7 +126,7 @@ class TorchScript(GraphEngine):
 
 
 class Runtime(Engine):
-    """This project's own runtime, from text to text; it does not show logits."""
+    """The project's own runtime, from text to text; it does not show logits."""
 
     name = "hello-infer"
 
@@ -160,7 +159,8 @@ def codepoints(text: str) -> Array:
 
 def padded(rows: list[Array]) -> Array:
     """Return rows of different lengths as one array, with zeros behind them."""
-    batch = np.zeros((len(rows), max(map(len, rows))), rows[0].dtype)
+    shape = (len(rows), max(map(len, rows)), *rows[0].shape[1:])
+    batch = np.zeros(shape, rows[0].dtype)
     for target, row in zip(batch, rows, strict=True):
         target[: len(row)] = row
     return batch

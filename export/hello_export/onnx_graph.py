@@ -186,9 +186,7 @@ def write_causal_layers(graph: Graph, config: ModelConfig, weights: Weights, x: 
     return x
 
 
-def write_bidirectional_layers(
-    graph: Graph, config: ModelConfig, weights: Weights, x: str
-) -> str:
+def write_bidirectional_layers(graph: Graph, config: ModelConfig, weights: Weights, x: str) -> str:
     """Write the layers of a bidirectional network, (t, b, E) -> (t, b, 2H), from zero states."""
     lengths = graph.node("Cast", ["lengths"], "row_lengths", to=TensorProto.INT64)
     around = {"time_axis": 0, "batch_axis": 1}
@@ -276,8 +274,9 @@ def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: st
 
 def allowed_labels(guard: Mapping[str, str], config: ModelConfig) -> NDArray[np.bool_]:
     """Return the guard as a table, [alphabet + 1, labels]; an unknown character may be any."""
-    rows = [[label in guard[char] for label in config.output_alphabet]
-            for char in config.input_alphabet]
+    rows = [
+        [label in guard[char] for label in config.output_alphabet] for char in config.input_alphabet
+    ]
     return np.array([*rows, [True] * config.labels])
 
 

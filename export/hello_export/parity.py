@@ -1,12 +1,17 @@
 """Holds every exported file against eager PyTorch: names, axes, shapes, types, then values.
 
-Numbers may differ by `TOLERANCE`, decoded text not at all. The cases are shapes of every kind and
-none that a graph was built with, for none was; they are counted, and no cases is no parity.
+Decoded text may not differ at all, and numbers by `TOLERANCE`, or by a few times what rounding
+alone does to the network: eager PyTorch itself is that far from exact arithmetic, which the same
+network in float64 measures on the same inputs. A network of 128 hidden values trained for minutes
+has roundings of 1e-5 in its logits; in a small one they stay far below `TOLERANCE`.
+
+The cases are shapes of every kind and none that a graph was built with, for none was; they are
+counted, and no cases is no parity.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,18 +20,18 @@ from hello_train.config import ModelConfig
 from hello_train.model import Network
 from numpy.typing import NDArray
 
-from hello_export.engines import Case, Engine, OnnxRuntime
+from hello_export.cases import Case, grid_cases
+from hello_export.engines import DoublePrecision, Engine, OnnxRuntime
 from hello_export.errors import ParityError
 from hello_export.reference import Reference, Row
 from hello_export.signature import Tensor, inputs, outputs
 
 TOLERANCE = 1e-5
-"""The largest difference allowed in logits, confidence and state, float32."""
-
-BATCHES = (1, 2, 33)
-LENGTHS = (1, 2, 7, 65, 257)
-CHUNKS = (1, 7, 64)
-UNKNOWN_SHARE = 0.05
+"""The largest difference allowed in logits, confidence and state, where rounding explains none."""
+ROUNDING_FACTOR = 4
+"""How many times PyTorch's own float32 rounding an engine may differ, where that is more."""
+LARGEST_TOLERANCE = 1e-3
+"""However a network rounds, nothing beyond this passes."""
 SHOWN_CHARACTERS = 60
 """Characters of a failing input that a message shows."""
 
@@ -46,8 +51,10 @@ class Verdict:
     text_differences: int = 0
     """Characters decoded otherwise than by the reference."""
     ties: int = 0
-    """Characters decoded otherwise where the reference's two best logits are closer than
-    `TOLERANCE`; not counted as differences."""
+    """Characters decoded otherwise where the reference's best two logits are as close as the
+    tolerance; they are not among `text_differences`."""
+    margins: list[float] = field(default_factory=list)
+    """For each character decoded otherwise, by how much the reference preferred its own."""
 
     def note(self, tensor: str, difference: float, text: str) -> None:
         """Keep a difference if it is the largest of its tensor; what is not a number is."""
@@ -55,7 +62,7 @@ class Verdict:
         if difference > self.worst.get(tensor, -1.0):
             self.worst[tensor], self.worst_input[tensor] = difference, text
 
-    def check(self) -> None:
+    def check(self, tolerance: dict[str, float]) -> None:
         """Pass if there were cases and all agreed.
 
         Raises:
@@ -63,22 +70,49 @@ class Verdict:
         """
         if not self.cases or not self.characters:
             raise ParityError(f"{self.engine}: no case was compared, which proves nothing")
-        for tensor, difference in self.worst.items():
-            if difference > TOLERANCE:
+        self.ties = sum(margin < tolerance["logits"] for margin in self.margins)
+        self.text_differences = len(self.margins) - self.ties
+        for tensor in self.worst.keys() - {"decoded"}:
+            if self.worst[tensor] > tolerance[tensor]:
                 raise ParityError(
-                    f"{self.engine} differs from PyTorch in {tensor} by up to {difference:.3g} "
-                    f"(allowed {TOLERANCE:g}), for {self.worst_input[tensor]}"
+                    f"{self.engine} differs from PyTorch in {tensor} by up to "
+                    f"{self.worst[tensor]:.3g} (allowed: {tolerance[tensor]:.3g}) for "
+                    f"{self.worst_input[tensor]}"
                 )
         if self.text_differences:
             raise ParityError(
-                f"{self.engine} differs from PyTorch in decoded: {self.text_differences} of "
+                f"{self.engine} differs from PyTorch in decoded, in {self.text_differences} of "
                 f"{self.characters} characters, for instance for {self.worst_input['decoded']}"
             )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what stands in the manifest."""
+        return {
+            "engine": self.engine,
+            "version": self.version,
+            "cases": self.cases,
+            "characters": self.characters,
+            "max_difference": {name: self.worst[name] for name in self.worst if name != "decoded"},
+            "text_differences": self.text_differences,
+            "ties": self.ties,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """A comparison that passed."""
+
+    rounding: Verdict
+    """Of PyTorch in float64 beside float32, the measure of what rounding does."""
+    tolerance: dict[str, float]
+    """The largest difference that was allowed, by tensor."""
+    verdicts: list[Verdict]
+    """Of the engines, all of them good."""
+
 
 def compare(
-    network: Network, engines: Sequence[Engine], cases: Sequence[Case] | None = None
-) -> list[Verdict]:
+    network: Network, engines: Sequence[Engine], cases: Iterable[Case] | None = None
+) -> Report:
     """Run the cases on all engines and hold each result against the reference.
 
     Args:
@@ -86,24 +120,27 @@ def compare(
         engines: what opened the exported files.
         cases: None for the grid of `grid_cases`.
 
-    Returns:
-        A verdict for each engine, all of them good.
-
     Raises:
-        ParityError: one of them is not.
+        ParityError: an engine does not say the same, or there was no case.
     """
-    reference = Reference(network)
+    reference, exact = Reference(network), DoublePrecision(network)
+    rounding = Verdict(exact.name, exact.version)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
     for engine in engines:
         if isinstance(engine, OnnxRuntime):
             check_declaration(engine, network.config)
     for case in grid_cases(network.config) if cases is None else cases:
         expected = [reference.run(row) for row in case.rows]
+        compare_case(rounding, network.config, case, expected, exact.run(case))
         for engine, verdict in zip(engines, verdicts, strict=True):
             compare_case(verdict, network.config, case, expected, engine.run(case))
+    tolerance = {
+        tensor: min(max(TOLERANCE, ROUNDING_FACTOR * difference), LARGEST_TOLERANCE)
+        for tensor, difference in rounding.worst.items()
+    }
     for verdict in verdicts:
-        verdict.check()
-    return verdicts
+        verdict.check(tolerance)
+    return Report(rounding, tolerance, verdicts)
 
 
 def check_declaration(engine: OnnxRuntime, config: ModelConfig) -> None:
@@ -146,11 +183,9 @@ def compare_case(
             verdict.note(name, float(np.max(np.abs(said[name] - truth[name]))), text)
         wrong = said["decoded"] != truth["decoded"]
         if wrong.any():
-            tied = wrong & (margins(truth["logits"]) < TOLERANCE)
-            verdict.ties += int(tied.sum())
-            if (wrong & ~tied).any():
-                verdict.text_differences += int((wrong & ~tied).sum())
-                verdict.worst_input["decoded"] = text
+            lost = margins(truth["logits"])[wrong]
+            verdict.note("decoded", float(lost.max()), text)
+            verdict.margins += lost.tolist()
 
 
 def check_shape(engine: str, tensor: Tensor, case: Case, found: NDArray[Any]) -> None:
@@ -177,62 +212,15 @@ def margins(logits: NDArray[Any]) -> NDArray[Any]:
     """Return by how much the best label leads the second best, [time]."""
     if logits.shape[-1] == 1:
         return np.full(len(logits), np.inf)
-    second, best = np.moveaxis(np.partition(logits, -2, axis=-1)[:, -2:], -1, 0)
-    return best - second
+    best_two = np.partition(logits, -2, axis=-1)[:, -2:]
+    lead: NDArray[Any] = np.ptp(best_two, axis=-1)
+    return lead
 
 
-def grid_cases(config: ModelConfig, seed: int = 0) -> Iterator[Case]:
-    """Yield the cases: every batch size with every length, ragged batches, chained state."""
-    source = RandomText(config, seed)
-    for batch in BATCHES:
-        for length in LENGTHS:
-            yield source.case(batch, length)
-    for length in LENGTHS[1:]:
-        yield source.case(BATCHES[-1], length, ragged=True)
-    if not config.bidirectional:
-        for chunk in CHUNKS:
-            yield source.case(BATCHES[1], LENGTHS[-1], chunk=chunk)
-
-
-class RandomText:
-    """Draws cases from a model's alphabet, with unknown characters strewn in."""
-
-    def __init__(self, config: ModelConfig, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
-        self._known = np.array([ord(char) for char in config.input_alphabet], np.int32)
-        self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
-
-    def case(
-        self, batch: int, time: int, *, ragged: bool = False, chunk: int | None = None
-    ) -> Case:
-        """Return a case of this size; a ragged one has rows of length 1 and of full length."""
-        codepoints = self._random.choice(self._known, (batch, time))
-        strewn = self._random.random((batch, time)) < UNKNOWN_SHARE
-        codepoints[strewn] = self._random.choice(self._unknown, int(strewn.sum()))
-        lengths = np.full(batch, time, np.int32)
-        if ragged:
-            lengths = self._random.integers(1, time + 1, batch, np.int32)
-            lengths[:2] = 1, time
-        return Case(codepoints, lengths, chunk)
-
-
-def unknown_codepoints(alphabet: str) -> list[int]:
-    """Return code points that an alphabet lacks: its neighbours, and the ends of Unicode."""
-    near = {ord(char) + step for char in alphabet for step in (-256, -1, 1, 256)}
-    ends = {0, 0x0301, 0x2028, 0xFFFF, 0x1F600, 0x10FFFF}
-    surrogates = range(0xD800, 0xE000)
-    return sorted(
-        code
-        for code in near | ends
-        if 0 <= code <= 0x10FFFF and code not in surrogates and chr(code) not in alphabet
-    )
-
-
-def table(verdicts: Sequence[Verdict]) -> str:
-    """Return the verdicts as a table for people."""
-    head = ("engine", "version", "cases", "characters", "max |Δ logits|", "text differences", "ties")
-    rows = [head]
-    for verdict in verdicts:
+def table(report: Report) -> str:
+    """Return a report as a table for people."""
+    rows = [("engine", "version", "cases", "characters", "max |Δ logits|", "text differences")]
+    for verdict in (report.rounding, *report.verdicts):
         logits = verdict.worst.get("logits")
         rows.append(
             (
@@ -241,10 +229,10 @@ def table(verdicts: Sequence[Verdict]) -> str:
                 str(verdict.cases),
                 str(verdict.characters),
                 "not shown" if logits is None else f"{logits:.1e}",
-                str(verdict.text_differences),
-                str(verdict.ties),
+                f"{verdict.text_differences}" + (f" + {verdict.ties} ties" if verdict.ties else ""),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines.append(f"against eager PyTorch in float32; allowed: {report.tolerance['logits']:.1e}")
     return "\n".join(lines)

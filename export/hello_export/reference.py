@@ -29,8 +29,11 @@ class Reference:
         self._config = config
         self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
         self._forbidden = {
-            ord(char): [label for label, output in enumerate(config.output_alphabet)
-                        if output not in outputs]
+            ord(char): [
+                label
+                for label, output in enumerate(config.output_alphabet)
+                if output not in outputs
+            ]
             for char, outputs in (config.guard or {}).items()
         }
 
@@ -71,12 +74,10 @@ class Reference:
         unknown = self._config.unknown_id if self._config.unknown == "copy" else None
         id_ = self._ids.get(codepoint, unknown)
         if id_ is None:
-            return torch.zeros(1, embedding.embedding_dim)
+            return torch.zeros(1, embedding.embedding_dim, dtype=embedding.weight.dtype)
         return embedding.weight[id_ : id_ + 1]
 
-    def _initial(
-        self, state: NDArray[np.float32] | None
-    ) -> Tensor | tuple[Tensor, Tensor] | None:
+    def _initial(self, state: NDArray[np.float32] | None) -> Tensor | tuple[Tensor, Tensor] | None:
         """Return a state as PyTorch takes it: one tensor, or two for an LSTM, or None."""
         if state is None:
             return None

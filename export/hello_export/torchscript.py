@@ -2,10 +2,8 @@
 
 TorchScript is deprecated in favour of `torch.export`, which does not yet take recurrent networks
 with a free time axis; until it does this is how PyTorch's side runs without our code. Nothing else
-in the project knows of it.
+in the project knows of it. (Its compiler reads the annotations, so they are not postponed here.)
 """
-
-from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
@@ -19,36 +17,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
-def save_program(network: Network, path: Path) -> None:
-    """Write the network's program."""
-    with deprecation_accepted():
-        program = torch.jit.script(program_of(network).eval())
-        torch.jit.save(program, str(path))
-
-
-def program_of(network: Network) -> CodepointProgram:
-    """Return the program for a network's direction and kind of state."""
-    if network.config.bidirectional:
-        return Bidirectional(network)
-    return CausalLstm(network) if network.config.cell == "lstm" else Causal(network)
-
-
-def load_program(path: Path) -> torch.jit.ScriptModule:
-    """Read a program back."""
-    with deprecation_accepted():
-        return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
-
-
-@contextmanager
-def deprecation_accepted() -> Iterator[None]:
-    """Give a context in which TorchScript's deprecation is not news."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
 class CodepointProgram(nn.Module):
-    """What both kinds of program share: all but the recurrence."""
+    """What all programs share: everything but the recurrence."""
+
+    alphabet: Tensor
+    alphabet_ids: Tensor
+    labels: Tensor
+    vectors: Tensor
+    forbidden: Tensor
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -85,9 +61,7 @@ class CodepointProgram(nn.Module):
 class Causal(CodepointProgram):
     """Reads from left to right, from a state to a state."""
 
-    def forward(
-        self, codepoints: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
         ids = self.look_up(codepoints)
         hidden, state_out = self.recurrence(self.vectors[ids], state)
@@ -98,9 +72,7 @@ class Causal(CodepointProgram):
 class CausalLstm(CodepointProgram):
     """Likewise for the LSTM, whose state has a second half of cell states."""
 
-    def forward(
-        self, codepoints: Tensor, state: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
         ids = self.look_up(codepoints)
         hidden_state, cell_state = state.chunk(2)
@@ -140,3 +112,31 @@ def forbidden_labels(config: ModelConfig) -> Tensor:
         for label, output in enumerate(config.output_alphabet):
             forbidden[id_, label] = config.guard is not None and output not in config.guard[char]
     return forbidden
+
+
+def save_program(network: Network, path: Path) -> None:
+    """Write the network's program."""
+    with deprecation_accepted():
+        program = torch.jit.script(program_of(network).eval())
+        torch.jit.save(program, str(path))
+
+
+def program_of(network: Network) -> CodepointProgram:
+    """Return the program for a network's direction and kind of state."""
+    if network.config.bidirectional:
+        return Bidirectional(network)
+    return CausalLstm(network) if network.config.cell == "lstm" else Causal(network)
+
+
+def load_program(path: Path) -> torch.jit.ScriptModule:
+    """Read a program back."""
+    with deprecation_accepted():
+        return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
+
+
+@contextmanager
+def deprecation_accepted() -> Iterator[None]:
+    """Give a context in which TorchScript's deprecation is not news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hello_runtime.errors import HelloRuntimeError, UnknownCharacterError
-from hello_runtime.lines import Block, InputError, open_output, read_arguments, read_file
-from hello_runtime.lines import read_stream
+from hello_runtime.lines import (
+    Block,
+    InputError,
+    open_output,
+    read_arguments,
+    read_file,
+    read_stream,
+)
 from hello_runtime.model_file import CELLS
 
 if TYPE_CHECKING:

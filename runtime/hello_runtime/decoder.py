@@ -157,9 +157,7 @@ class Decoder:
             row[: len(text)] = to_codepoints(text)
         state = np.repeat(self._zero_state, len(texts), axis=1) if self.info.causal else None
         results = self._run(outputs, codepoints, lengths, state)
-        return [
-            [output[row, :length] for output in results] for row, length in enumerate(lengths)
-        ]
+        return [[output[row, :length] for output in results] for row, length in enumerate(lengths)]
 
     def _run_line(self, outputs: list[str], codepoints: Codepoints) -> list[Array]:
         """Run one line, [time], and return its outputs, [time, ...]."""
@@ -240,9 +238,7 @@ def batched_by_length(texts: set[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     for text in sorted(texts, key=len, reverse=True):
         longest = len(batch[0]) if batch else len(text)
-        if batch and (
-            len(batch) == BATCH_LINES or longest * (len(batch) + 1) > BATCH_CHARACTERS
-        ):
+        if batch and (len(batch) == BATCH_LINES or longest * (len(batch) + 1) > BATCH_CHARACTERS):
             yield batch
             batch = []
         batch.append(text)

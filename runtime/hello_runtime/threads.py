@@ -15,12 +15,16 @@ def available_cpus(cgroup: Path = CGROUP) -> int:
     Sources: cgroup v2's `cpu.max`, and v1's `cpu.cfs_quota_us` and `cpu.cfs_period_us`
     (https://docs.kernel.org/admin-guide/cgroup-v2.html).
     """
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
     quota = cpu_quota(cgroup)
+    cpus = affine_cpus()
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
+
+
+def affine_cpus() -> int:
+    """Return the CPUs that the process is allowed to run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cpu_quota(cgroup: Path) -> float | None:

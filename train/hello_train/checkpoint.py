@@ -72,8 +72,9 @@ def check_writable(folder: Path) -> None:
     Raises:
         CheckpointError: it cannot.
     """
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents)
-                    if parent.exists())
+    existing = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+    )
     if not existing.is_dir():
         raise CheckpointError(f"cannot write {folder / FILE_NAME}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):

@@ -37,7 +37,7 @@ def strip_diacritics(char: str) -> str:
 
 
 DOTLESS = {"ı": "i", "ȷ": "j"}
-"""Letters that a missing dot sets apart, which neither decomposition nor name relates to i and j."""
+"""Letters that lack a dot, which neither decomposition nor name relates to i and j."""
 
 
 def is_mark(char: str) -> bool:

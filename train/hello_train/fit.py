@@ -44,10 +44,10 @@ class Watcher:
     """Is told what happens while training; this one keeps it to itself."""
 
     def step(self, progress: Progress, network: Network) -> None:
-        """A batch was learned."""
+        """Take note that a batch was learned."""
 
     def restart(self, lost_seed: int, next_seed: int) -> None:
-        """A start did not learn, and the next one begins."""
+        """Take note that a start did not learn, and that the next one begins."""
 
 
 def fit(
@@ -66,7 +66,7 @@ def fit(
     batches = Batches(config, pairs, options.batch_size, options.seed)
     clock = Clock(options, len(batches))
     network.train()
-    while not clock.done == 1.0:
+    while clock.done < 1.0:
         for ids, labels in batches:
             if options.decay:
                 optimizer.param_groups[0]["lr"] = options.learning_rate * cosine(clock.done)
@@ -160,7 +160,9 @@ class Batches:
         for pair in pairs:
             for start in range(0, len(pair.input), WINDOW):
                 piece = slice(start, start + WINDOW)
-                by_length[len(pair.input[piece])].append(Pair(pair.input[piece], pair.target[piece]))
+                by_length[len(pair.input[piece])].append(
+                    Pair(pair.input[piece], pair.target[piece])
+                )
         self._groups = [
             (
                 np.stack([encode(pair.input, config.input_alphabet) for pair in group]),

@@ -43,7 +43,9 @@ class ProgressDisplay(Watcher):
     def restart(self, lost_seed: int, next_seed: int) -> None:
         """Say that a start was lost."""
         self._bar, self._shown_done = None, 0.0
-        click.echo(f"seed {lost_seed} did not learn; starting again from seed {next_seed}", err=True)
+        click.echo(
+            f"seed {lost_seed} did not learn; starting again from seed {next_seed}", err=True
+        )
 
     def _is_due(self, done: float) -> bool:
         if done == 1.0:

@@ -12,8 +12,10 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
-BLOCKS = frozenset("p h1 h2 h3 h4 h5 h6 li td th dt dd pre title div body".split())
-HIDDEN = frozenset("script style".split())
+BLOCKS = frozenset(
+    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "li", "td", "th", "dt", "dd", "pre", "title", "div"]
+)
+HIDDEN = frozenset(["script", "style"])
 
 
 class BlockText(HTMLParser):
