@@ -14,7 +14,7 @@ import torch
 from hello_train.config import FORBIDDEN_LOGIT
 from hello_train.model import Network
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 Row = dict[str, NDArray[np.generic]]
 """A row's outputs by name, without the batch axis: `state_out` is [slots, hidden]."""
@@ -25,15 +25,15 @@ class Reference:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        config = network.config
-        self._config = config
+        self._config = config = network.config
         self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
+        weight = network.embedding.weight.detach()
+        # Where no unknown character was learned it is read as zeros; else it has its own row.
+        self._vectors = (
+            weight if config.unknown == "copy" else nn.functional.pad(weight, (0, 0, 0, 1))
+        )
         self._forbidden = {
-            ord(char): [
-                label
-                for label, output in enumerate(config.output_alphabet)
-                if output not in outputs
-            ]
+            ord(char): [label not in outputs for label in config.output_alphabet]
             for char, outputs in (config.guard or {}).items()
         }
 
@@ -45,19 +45,19 @@ class Reference:
             codepoints: at least one.
             state: [slots, hidden], for a causal network; None for zeros.
         """
-        vectors = torch.cat([self._vector(codepoint) for codepoint in codepoints])
-        hidden, state_out = self._network.recurrence(vectors, self._initial(state))
+        ids = [self._ids.get(codepoint, self._config.unknown_id) for codepoint in codepoints]
+        hidden, state_out = self._network.recurrence(self._vectors[ids], self._initial(state))
         logits = self._network.projection(hidden)
-        for step, codepoint in enumerate(codepoints):
-            logits[step, self._forbidden.get(codepoint, [])] = FORBIDDEN_LOGIT
-        probabilities = logits.softmax(-1)
-        labels = logits.argmax(-1).tolist()
-        decoded = list(codepoints)
-        confidence = [1.0] * len(codepoints)
-        for step, (codepoint, label) in enumerate(zip(codepoints, labels, strict=True)):
-            if codepoint in self._ids:
-                decoded[step] = ord(self._config.output_alphabet[label])
-                confidence[step] = float(probabilities[step, label])
+        nothing = [False] * self._config.labels
+        forbidden = [self._forbidden.get(codepoint, nothing) for codepoint in codepoints]
+        logits = logits.masked_fill(torch.tensor(forbidden), FORBIDDEN_LOGIT)
+        probabilities, labels = logits.softmax(-1).max(-1)
+        choices = zip(codepoints, labels.tolist(), probabilities.tolist(), strict=True)
+        decoded, confidence = [], []
+        for codepoint, label, probability in choices:
+            known = codepoint in self._ids
+            decoded.append(ord(self._config.output_alphabet[label]) if known else codepoint)
+            confidence.append(probability if known else 1.0)
         row: Row = {
             "decoded": np.array(decoded, np.int32),
             "confidence": np.array(confidence, np.float32),
@@ -67,15 +67,6 @@ class Reference:
             states = state_out if isinstance(state_out, tuple) else (state_out,)
             row["state_out"] = torch.cat(states).numpy()
         return row
-
-    def _vector(self, codepoint: int) -> Tensor:
-        """Return a character's embedding, [1, E]; zeros where none was learned for unknown ones."""
-        embedding = self._network.embedding
-        unknown = self._config.unknown_id if self._config.unknown == "copy" else None
-        id_ = self._ids.get(codepoint, unknown)
-        if id_ is None:
-            return torch.zeros(1, embedding.embedding_dim, dtype=embedding.weight.dtype)
-        return embedding.weight[id_ : id_ + 1]
 
     def _initial(self, state: NDArray[np.float32] | None) -> Tensor | tuple[Tensor, Tensor] | None:
         """Return a state as PyTorch takes it: one tensor, or two for an LSTM, or None."""

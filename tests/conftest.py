@@ -1,0 +1,38 @@
+"""Commands, run as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that runs one of the commands in an empty folder."""
+
+    def run_command(
+        command: str, *arguments: object, stdin: str | bytes = b"", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run(
+            [Path(sys.executable).with_name(command), *map(as_argument, arguments)],
+            cwd=tmp_path,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            env={**os.environ, **environment},
+            check=False,
+        )
+        assert "Traceback" not in result.stderr.decode()
+        return subprocess.CompletedProcess(
+            result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
+        )
+
+    return run_command
+
+
+def as_argument(value: object) -> str | bytes:
+    return value if isinstance(value, bytes) else str(value)

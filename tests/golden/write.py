@@ -1,0 +1,120 @@
+"""Writes the golden files, and the models that the package carries, from eager PyTorch.
+
+    python tests/golden/write.py
+
+For each network a checkpoint and, in JSON, what `hello_export.reference` says of some texts: the
+truth that every engine has to reproduce. `hello-CELL` is the post's network after training;
+`deep-CELL` has two layers, two directions, a projection, a guard and astral characters, its
+weights random. The ONNX files of the hello networks go into the runtime package.
+
+Run it when the format of the graph or of the checkpoints changes; training is done anew, so the
+last digits may differ from one machine to another, and all files change together.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from hello_export.onnx_graph import build_model
+from hello_export.reference import Reference
+from hello_runtime.model_file import locate
+from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
+from hello_train.config import CELLS, Cell, ModelConfig
+from hello_train.fit import Watcher
+from hello_train.model import Network
+from hello_train.options import HELLO_OPTIONS
+from hello_train.run import run_hello
+
+GOLDEN = Path(__file__).parent
+LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 255, 256, 257)
+"""Around the sizes at which engines change their ways."""
+
+
+def main() -> None:
+    """Write all files."""
+    for cell in CELLS:
+        network, training = hello_network(cell)
+        write_golden(f"hello-{cell}", network, training, ["hello"])
+        onnx.save(build_model(network, training), locate(None, cell))
+    for cell in CELLS:
+        network, training = deep_network(cell)
+        write_golden(f"deep-{cell}", network, training, deep_texts(network.config))
+
+
+def hello_network(cell: Cell) -> tuple[Network, Training]:
+    """Train the post's network."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_hello(replace(HELLO_OPTIONS, cell=cell), Path(folder), Watcher())
+        return run.network, run.training
+
+
+def deep_network(cell: Cell) -> tuple[Network, Training]:
+    """Make a network that has everything the post's has not."""
+    config = ModelConfig(
+        cell=cell,
+        input_alphabet="aelosz żł😀",
+        output_alphabet="aąełoósśzżź 😀",
+        embedding_dim=6,
+        hidden_size=5,
+        layers=2,
+        bidirectional=True,
+        projection=True,
+        unknown="copy",
+        guard={
+            "a": "aą", "e": "e", "l": "ł", "o": "oó", "s": "sś", "z": "zżź", " ": " ",
+            "ż": "ż", "ł": "ł", "😀": "😀",
+        },
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        network = Network(config).eval()
+        for parameter in network.parameters():
+            torch.nn.init.uniform_(parameter, -1, 1)
+    return network, Training(data="nothing", example="zolza", seed=1, characters=0)
+
+
+def deep_texts(config: ModelConfig) -> list[str]:
+    """Return a text of each length, with characters that the network does not know."""
+    source = random.Random(0)
+    alphabet = config.input_alphabet * 3 + "k\u0301🦀"
+    return ["".join(source.choices(alphabet, k=length)) for length in LENGTHS]
+
+
+def write_golden(name: str, network: Network, training: Training, texts: list[str]) -> None:
+    """Write one network's checkpoint, and what it says of the texts."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), network, training)
+        checkpoint = GOLDEN / f"{name}.safetensors"
+        checkpoint.write_bytes((Path(folder) / FILE_NAME).read_bytes())
+    reference = Reference(load_checkpoint(checkpoint)[0])
+    rows = [golden_row(reference, text) for text in texts]
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    file = GOLDEN / f"{name}.json"
+    file.write_text(
+        f'{{"written_with": "torch {torch.__version__}", "rows": [\n{lines}\n]}}\n',
+        encoding="utf-8",
+    )
+    sys.stdout.write(f"{file.name}: {len(rows)} texts\n")
+
+
+def golden_row(reference: Reference, text: str) -> dict[str, Any]:
+    """Return what a reference says of one text."""
+    row = reference.run([ord(char) for char in text])
+    return {
+        "text": text,
+        "decoded": "".join(map(chr, row["decoded"].tolist())),
+        "confidence": [float(f"{value:.9g}") for value in row["confidence"].tolist()],
+        "logits": [[float(f"{value:.9g}") for value in step] for step in row["logits"].tolist()],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What the tests share: golden files, networks of every shape, and what a failed command says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hello_train.checkpoint import Training, load_checkpoint
+from hello_train.config import Cell, ModelConfig, Unknown
+from hello_train.model import Network
+
+GOLDEN = Path(__file__).parent / "golden"
+TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A committed network, and what eager PyTorch said of some texts when it was written."""
+
+    network: Network
+    training: Training
+    rows: list[dict[str, Any]]
+
+
+def read_golden(name: str) -> Golden:
+    network, training = load_checkpoint(GOLDEN / f"{name}.safetensors")
+    rows = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+    return Golden(network, training, rows)
+
+
+def make_network(
+    cell: Cell = "gru",
+    *,
+    layers: int = 1,
+    bidirectional: bool = False,
+    projection: bool = True,
+    unknown: Unknown = "copy",
+    guarded: bool = False,
+    seed: int = 0,
+) -> Network:
+    """Return a small random network of this shape."""
+    alphabet, labels = "abcdż", "abcdżx"
+    guard = {"a": "ax", "b": "b", "c": "cd", "d": "d", "ż": "abż"} if guarded else None
+    hidden_size = 5 if projection else len(labels) // (2 if bidirectional else 1)
+    config = ModelConfig(
+        cell=cell,
+        input_alphabet=alphabet,
+        output_alphabet=labels,
+        embedding_dim=7,
+        hidden_size=hidden_size,
+        layers=layers,
+        bidirectional=bidirectional,
+        projection=projection,
+        unknown=unknown,
+        guard=guard,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(config).eval()
+
+
+def assert_one_line_error(
+    result: subprocess.CompletedProcess[str], *parts: str, code: int = 1
+) -> None:
+    """Check that a command failed with one line on stderr that has these parts."""
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("Error: ")
+    for part in parts:
+        assert part in lines[0]
