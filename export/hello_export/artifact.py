@@ -68,7 +68,7 @@ def write_files(network: Network, training: Training, folder: Path) -> Report:
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in (MODEL_NAME, PROGRAM_NAME)
         },
-        "config": json.loads(config.to_json()),
+        "config": asdict(config),
         "training": asdict(training),
         "parity": {
             "tolerance": report.tolerance,

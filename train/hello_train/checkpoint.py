@@ -1,7 +1,8 @@
 """A trained network on disk: safetensors, with the configuration in the header.
 
-The folder of a run holds one file, `checkpoint.safetensors`. Its metadata has `format_version`,
-`config` and `training`; no pickle is ever written or read.
+The folder of a run holds one file, `checkpoint.safetensors`. Its metadata has one entry,
+`hello-rnn`, a JSON object of `format_version`, `config` and `training`; no pickle is ever written
+or read.
 Format: https://huggingface.co/docs/safetensors, "Format".
 """
 
@@ -11,7 +12,6 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,6 +23,8 @@ from hello_train.model import Network
 
 FILE_NAME = "checkpoint.safetensors"
 FORMAT_VERSION = 1
+METADATA_KEY = "hello-rnn"
+"""A single key, for safetensors writes several in any order and equal runs shall be equal files."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     Raises:
         CheckpointError: the folder or the file cannot be written.
     """
-    metadata = {
-        "format_version": str(FORMAT_VERSION),
-        "config": network.config.to_json(),
-        "training": json.dumps(asdict(training)),
+    header = {
+        "format_version": FORMAT_VERSION,
+        "config": asdict(network.config),
+        "training": asdict(training),
     }
     path = folder / FILE_NAME
     unfinished = folder / f".{FILE_NAME}.{os.getpid()}"
@@ -57,7 +59,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            unfinished.write_bytes(save(tensors, metadata))
+            unfinished.write_bytes(save(tensors, {METADATA_KEY: json.dumps(header)}))
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -92,26 +94,36 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
         raise CheckpointError(f"{file}: no checkpoint there; hello-train writes one")
     try:
         with safe_open(file, framework="pt") as content:
-            metadata: dict[str, Any] = content.metadata() or {}
+            metadata: dict[str, str] = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file}: not a readable safetensors file ({error})") from error
-    version = metadata.get("format_version", "")
-    if not version.isdecimal() or not {"config", "training"} <= metadata.keys():
-        raise CheckpointError(f"{file}: its header has no hello-rnn configuration")
-    if int(version) > FORMAT_VERSION:
-        raise CheckpointError(
-            f"{file}: written in checkpoint format {version}, and this hello-rnn reads up to "
-            f"{FORMAT_VERSION}; upgrade hello-rnn"
-        )
-    try:
-        network = Network(ModelConfig.from_json(metadata["config"]))
-        training = Training(**json.loads(metadata["training"]))
-    except (ConfigError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{file}: damaged header: {error}") from error
+    config, training = parse_header(file, metadata.get(METADATA_KEY))
+    network = Network(config)
     check_tensors(file, network, tensors)
     network.load_state_dict(tensors)
     return network.eval(), training
+
+
+def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]:
+    """Read the JSON object that `save_checkpoint` puts into the metadata.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or from a newer version.
+    """
+    if header is None:
+        raise CheckpointError(f"{file}: its header has no hello-rnn configuration")
+    try:
+        content = json.loads(header)
+        version = int(content["format_version"])
+        if version > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{file}: written in checkpoint format {version}, and this hello-rnn reads up to "
+                f"{FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
+            )
+        return ModelConfig(**content["config"]), Training(**content["training"])
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{file}: damaged header ({error}); train it again") from error
 
 
 def check_tensors(file: Path, network: Network, tensors: dict[str, torch.Tensor]) -> None:

@@ -110,7 +110,7 @@ def default(name: str) -> str:
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=1000),
     help=f"[default: {default('learning_rate')}]",
 )
 @click.option(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from hello_train.errors import ConfigError
 
@@ -97,26 +96,3 @@ class ModelConfig:
     def unknown_id(self) -> int:
         """The id of a character outside the input alphabet, under either policy."""
         return len(self.input_alphabet)
-
-    def to_json(self) -> str:
-        """Return the configuration as a JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelConfig:
-        """Read what `to_json` wrote.
-
-        Raises:
-            ConfigError: the text is not such an object, or its values contradict each other.
-        """
-        try:
-            values: dict[str, Any] = json.loads(text)
-            unexpected = set(values) - {field.name for field in fields(cls)}
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"the configuration is not a JSON object: {error}") from error
-        if unexpected:
-            raise ConfigError(f"the configuration has unknown fields: {', '.join(unexpected)}")
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ConfigError(f"the configuration is incomplete: {error}") from error

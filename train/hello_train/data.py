@@ -73,8 +73,6 @@ def read_pairs(path: Path) -> list[Pair]:
             )
         if pair.input:
             pairs[pair] = None
-    if not pairs:
-        raise DataError(f"{path}: every line is empty; there is nothing to learn")
     return list(pairs)
 
 

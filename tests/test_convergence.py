@@ -1,0 +1,35 @@
+"""Every start ends with `ohlol`, in the end. `benchmarks/convergence.py` tries a hundred seeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hello_train.config import CELLS, Cell
+from hello_train.fit import Watcher
+from hello_train.options import HELLO_OPTIONS
+from hello_train.run import run_hello
+
+LOST: dict[Cell, int] = {"rnn": 7, "gru": 3, "lstm": 1}
+"""For each cell a seed that the post's network does not learn from."""
+
+
+class Restarts(Watcher):
+    """Remembers the starts that were lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[int] = []
+
+    def restart(self, lost_seed: int, next_seed: int) -> None:
+        assert next_seed == lost_seed + 1
+        self.lost.append(lost_seed)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_few_starts_and_one_that_is_lost(cell: Cell, tmp_path: Path) -> None:
+    restarts = Restarts()
+    for seed in (0, 5, LOST[cell]):
+        run = run_hello(replace(HELLO_OPTIONS, cell=cell, seed=seed), tmp_path, restarts)
+        assert run.network.rewrite("hello") == "ohlol"
+    assert LOST[cell] in restarts.lost

@@ -1,0 +1,186 @@
+"""`hello-export`, run as a user would: an artifact that is proved, or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from click.testing import CliRunner
+from hello_export import artifact, cli
+from hello_export.onnx_graph import build_model
+from hello_train.checkpoint import load_checkpoint
+from helpers import GOLDEN, Run, assert_one_line_error
+from onnx import numpy_helper
+
+FILES = ["manifest.json", "model.onnx", "model.pt"]
+
+
+@pytest.fixture
+def hello_run(tmp_path: Path) -> Path:
+    """The golden GRU as if it had been trained here."""
+    folder = tmp_path / "runs" / "hello-gru"
+    folder.mkdir(parents=True)
+    shutil.copy(GOLDEN / "hello-gru.safetensors", folder / "checkpoint.safetensors")
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_first_command_trains_exports_and_says_what_to_do_next(
+    run: Run, tmp_path: Path
+) -> None:
+    result = run("hello-export", "--cell", "lstm")
+    assert result.returncode == 0, result.stderr
+    assert "no checkpoint in runs/hello-lstm; training one" in result.stderr
+    header, rounding, program, graph, runtime = result.stdout.splitlines()[:5]
+    assert header.startswith("engine")
+    assert rounding.startswith("PyTorch float64")
+    assert program.startswith("TorchScript")
+    assert graph.startswith("onnxruntime")
+    assert runtime.startswith("hello-infer")
+    assert names(tmp_path / "runs/hello-lstm/artifact") == FILES
+    assert names(tmp_path / "runs/hello-lstm") == ["artifact", "checkpoint.safetensors"]
+    command, *arguments = shlex.split(result.stdout.splitlines()[-1])
+    assert command == "hello-infer"
+    assert run(command, *arguments).stdout == "ohlol\n"
+
+
+def test_a_trained_hello_is_not_trained_again(run: Run, hello_run: Path) -> None:
+    before = (hello_run / "checkpoint.safetensors").read_bytes()
+    result = run("hello-export")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (hello_run / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_a_run_is_exported_where_it_is_told(run: Run, hello_run: Path, tmp_path: Path) -> None:
+    assert run("hello-export", hello_run, "--output", "new/place").returncode == 0
+    assert names(tmp_path / "new/place") == FILES
+    assert names(hello_run) == ["checkpoint.safetensors"]
+    assert run("hello-export", hello_run / "checkpoint.safetensors").returncode == 0
+    assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
+
+
+def test_the_manifest_says_what_the_files_are(run: Run, hello_run: Path) -> None:
+    run("hello-export")
+    folder = hello_run / "artifact"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("model.onnx", "model.pt"):
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        assert manifest["sha256"][name] == digest
+    assert manifest["format_version"] == 1
+    assert manifest["config"]["cell"] == "gru"
+    assert [row["engine"] for row in manifest["parity"]["engines"]] == [
+        "TorchScript",
+        "onnxruntime",
+        "hello-infer",
+    ]
+    assert all(row["cases"] == 22 for row in manifest["parity"]["engines"])
+    assert manifest["parity"]["engines"][1]["max_difference"]["logits"] <= 1e-5
+    assert set(manifest["tools"]) == {"hello-rnn", "torch", "onnx", "onnxruntime", "numpy"}
+
+
+def test_an_old_artifact_is_replaced_whole(run: Run, hello_run: Path) -> None:
+    run("hello-export")
+    (hello_run / "artifact" / "model.pt").write_bytes(b"old")
+    inode = (hello_run / "artifact").stat().st_ino
+    assert run("hello-export").returncode == 0
+    assert (hello_run / "artifact" / "model.pt").read_bytes() != b"old"
+    assert (hello_run / "artifact").stat().st_ino != inode
+    assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_putting_in_place_with_and_without_an_exchange(
+    possible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if possible:
+        assert artifact.exchange(*make_folders(tmp_path / "exchanged"))
+    else:
+        monkeypatch.setattr(artifact, "exchange", lambda *_: False)
+    new, old = make_folders(tmp_path)
+    artifact.put_in_place(new, old)
+    assert (old / "name").read_text() == "new"
+
+
+def make_folders(parent: Path) -> tuple[Path, Path]:
+    new, old = parent / "beside" / "artifact", parent / "artifact"
+    for folder, text in ((new, "new"), (old, "old")):
+        folder.mkdir(parents=True)
+        (folder / "name").write_text(text)
+    return new, old
+
+
+def swapped_gates(*arguments: Any) -> onnx.ModelProto:
+    """Write the graph with the reset and update gates in PyTorch's order."""
+    model = build_model(*arguments)
+    for item in model.graph.initializer:
+        if item.name.endswith((".W", ".R")):
+            gates = numpy_helper.to_array(item).reshape(1, 3, 4, -1)[:, [1, 0, 2]]
+            item.CopyFrom(numpy_helper.from_array(gates.reshape(1, 12, -1), item.name))
+    return model
+
+
+def test_a_mismatch_leaves_no_file(hello_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "build_model", swapped_gates)
+    result = CliRunner().invoke(cli.main, [str(hello_run)])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: onnxruntime differs from PyTorch in logits by up to ")
+    assert "(allowed: 1e-05) for '" in line
+    assert names(hello_run) == ["checkpoint.safetensors"]
+
+
+def test_a_mismatch_leaves_the_old_artifact(
+    run: Run, hello_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("hello-export")
+    before = (hello_run / "artifact" / "model.onnx").read_bytes()
+    monkeypatch.setattr(artifact, "build_model", swapped_gates)
+    assert CliRunner().invoke(cli.main, [str(hello_run)]).exit_code == 1
+    assert (hello_run / "artifact" / "model.onnx").read_bytes() == before
+    assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
+
+
+def test_the_files_themselves_are_compared(
+    hello_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong only on disk is found: the gate reads the files back."""
+
+    def save_another(_: onnx.ModelProto, path: Path) -> None:
+        network, training = load_checkpoint(GOLDEN / "hello-gru.safetensors")
+        network.embedding.weight.data[0] += 1
+        path.write_bytes(build_model(network, training).SerializeToString())
+
+    monkeypatch.setattr(onnx, "save", save_another)
+    result = CliRunner().invoke(cli.main, [str(hello_run)])
+    assert result.exit_code == 1
+    assert "onnxruntime differs from PyTorch" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs/none"], "no checkpoint there; hello-train writes one"),
+        ([".", "--output", "x"], "no checkpoint there"),
+        (["runs/hello-gru", "--output", "runs"], "it holds 'hello-gru', which is not part of"),
+        (["runs/hello-gru", "--output", "/dev/null/x"], "cannot write /dev/null/x"),
+    ],
+)
+def test_bad_paths(run: Run, hello_run: Path, arguments: list[str], message: str) -> None:
+    assert_one_line_error(run("hello-export", *arguments), message)
+    assert names(hello_run) == ["checkpoint.safetensors"]
+
+
+def test_wrong_usage_is_exit_code_2(run: Run) -> None:
+    result = run("hello-export", "runs/x", "--cell", "gru")
+    assert result.returncode == 2
+    assert "RUN and --cell exclude each other" in result.stderr

@@ -1,0 +1,157 @@
+"""One named error for each way in which a checkpoint or a model file can be wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from hello_export.onnx_graph import build_model
+from hello_runtime import Decoder, ModelFileError
+from hello_train.checkpoint import METADATA_KEY, load_checkpoint, save_checkpoint
+from hello_train.errors import CheckpointError
+from helpers import GOLDEN, Run, assert_one_line_error, read_golden
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+Tensors = dict[str, torch.Tensor]
+Header = dict[str, Any]
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    golden = read_golden("deep-lstm")
+    save_checkpoint(tmp_path / "run", golden.network, golden.training)
+    network, training = load_checkpoint(tmp_path / "run")
+    assert network.config == golden.network.config
+    assert training == golden.training
+    for name, tensor in golden.network.state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoint.safetensors"]
+
+
+def edited_checkpoint(folder: Path, edit: Callable[[Tensors, Header], None]) -> Path:
+    with safe_open(GOLDEN / "hello-gru.safetensors", framework="pt") as content:
+        tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+        header = json.loads(content.metadata()[METADATA_KEY])
+    edit(tensors, header)
+    file = folder / "checkpoint.safetensors"
+    save_file(tensors, file, {METADATA_KEY: json.dumps(header)})
+    return file
+
+
+BIAS = "recurrence.bias_ih_l0"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda t, _: t.pop(BIAS), f"tensor {BIAS} is missing"),
+        (lambda t, _: t.update(extra=t[BIAS].clone()), "tensor extra does not belong"),
+        (lambda t, _: t.update({BIAS: t[BIAS][:3]}), r"has shape \[3\], .* wants \[12\]"),
+        (lambda t, _: t.update({BIAS: t[BIAS].double()}), "is torch.float64, not float32"),
+        (lambda t, _: t.update({BIAS: t[BIAS] * float("nan")}), "values that are not finite"),
+        (lambda t, _: t.update({BIAS: t[BIAS] / 0}), "values that are not finite"),
+        (lambda _, h: h["config"].update(hidden_size=5), "without a projection the 5 hidden"),
+        (lambda _, h: h["config"].update(cell="cnn"), "cell is 'cnn'; it must be one of"),
+        (lambda _, h: h["config"].update(unknown="drop"), "unknown is 'drop'"),
+        (lambda _, h: h["config"].update(layers=0), "layers is 0; it must be at least 1"),
+        (lambda _, h: h["config"].update(input_alphabet="hh"), "must name each character once"),
+        (lambda _, h: h["config"].update(guard={"h": "h"}), "the guard must give every input"),
+        (lambda _, h: h["config"].update(wings=2), "damaged header .*wings"),
+        (lambda _, h: h["config"].pop("cell"), "damaged header .*cell"),
+        (lambda _, h: h.pop("training"), "damaged header .*training"),
+        (lambda _, h: h.update(format_version=2), "format 2, and this hello-rnn reads up to 1"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit(
+    edit: Callable[[Tensors, Header], None], message: str, tmp_path: Path
+) -> None:
+    file = edited_checkpoint(tmp_path, edit)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(file)
+
+
+def test_files_that_are_no_checkpoints(run: Run, tmp_path: Path) -> None:
+    whole = (GOLDEN / "hello-gru.safetensors").read_bytes()
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, foreign)
+    for name, content in (("empty", b""), ("text", b"hello\n"), ("cut", whole[:-9])):
+        (tmp_path / name).write_bytes(content)
+        assert_one_line_error(run("hello-export", name), name, "not a readable safetensors file")
+    assert_one_line_error(run("hello-export", foreign), "has no hello-rnn configuration")
+
+
+def model_bytes(edit: Callable[[onnx.ModelProto], None]) -> bytes:
+    golden = read_golden("hello-gru")
+    model = build_model(golden.network, golden.training)
+    edit(model)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def set_metadata(key: str, value: str | None) -> Callable[[onnx.ModelProto], None]:
+    def edit(model: onnx.ModelProto) -> None:
+        entries = [entry for entry in model.metadata_props if entry.key != key]
+        del model.metadata_props[:]
+        model.metadata_props.extend(entries)
+        if value is not None:
+            model.metadata_props.add(key=key, value=value)
+
+    return edit
+
+
+def keep_weights_outside(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    onnx.external_data_helper.set_external_data(tensor, "/etc/passwd")
+
+
+BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "the file is empty"),
+    "text": (lambda: b"hello, this is no model\n" * 9, "onnxruntime cannot open it"),
+    "cut": (lambda: model_bytes(lambda _: None)[:2000], "onnxruntime cannot open it"),
+    "foreign": (
+        lambda: model_bytes(lambda model: model.ClearField("metadata_props")),
+        "its metadata has no hello-rnn format_version",
+    ),
+    "newer": (
+        lambda: model_bytes(set_metadata("format_version", "2")),
+        "format 2, and this hello-rnn reads up to format 1; run: pip install --upgrade",
+    ),
+    "poor": (lambda: model_bytes(set_metadata("cell", None)), "its metadata lacks 'cell'"),
+    "damaged": (lambda: model_bytes(set_metadata("causal", "perhaps")), "damaged metadata"),
+    "outside": (lambda: model_bytes(keep_weights_outside), "keeps weights in other files"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODELS)
+def test_a_bad_model_file(name: str, run: Run, tmp_path: Path) -> None:
+    make, message = BAD_MODELS[name]
+    file = tmp_path / f"{name}.onnx"
+    file.write_bytes(make())
+    result = run("hello-infer", "--model", file, "hello", "--output", "out.txt")
+    assert_one_line_error(result, file.name, message)
+    assert not (tmp_path / "out.txt").exists()
+    with pytest.raises(ModelFileError):
+        Decoder.open(file)
+
+
+def test_a_model_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    for path in ("none.onnx", "none", "."):
+        assert_one_line_error(run("hello-infer", "--model", path, "hello"), "no model there")
+    (tmp_path / "model.onnx").mkdir()
+    assert_one_line_error(run("hello-infer", "--model", ".", "hello"), "no model there")
+
+
+def test_an_unchanged_model_opens(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(model_bytes(lambda _: None))
+    assert Decoder.open(tmp_path).decode("hello") == "ohlol"
+
+
+def test_an_alphabet_of_control_characters_survives_the_metadata(tmp_path: Path) -> None:
+    edit = set_metadata("input_alphabet", json.dumps("\0\n\"e'hlo🦀"))
+    (tmp_path / "model.onnx").write_bytes(model_bytes(edit))
+    assert Decoder.open(tmp_path).info.input_alphabet == "\0\n\"e'hlo🦀"

@@ -1,0 +1,101 @@
+"""The rules of the house: what imports what, and what decoding needs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import metadata, requires
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {name: ROOT / name / f"hello_{name}" for name in ("train", "export", "runtime")}
+RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "hello_runtime"}
+
+DECODE_AND_LIST = """
+import sys
+{before}
+from hello_runtime import Decoder
+from hello_runtime.cli import main
+assert Decoder.open().decode("hello") == "ohlol"
+assert Decoder.open(cell="lstm").decode_batch(["hello", ""]) == ["ohlol", ""]
+assert main(["hello", "--json"], standalone_mode=False) is None
+print(*sorted({{"torch", "onnx"}} & sys.modules.keys()))
+"""
+
+
+def heavy_modules_after_decoding(before: str = "") -> list[str]:
+    """Return which of torch and onnx a process has loaded after it decoded something."""
+    script = DECODE_AND_LIST.format(before=before)
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, check=True, text=True
+    )
+    answer, *_, loaded = result.stdout.split("\n")[:-1]
+    assert '"output": "ohlol"' in answer
+    return loaded.split()
+
+
+def test_the_runtime_loads_neither_torch_nor_onnx() -> None:
+    assert heavy_modules_after_decoding() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        ("import torch", ["torch"]),
+        ("import onnx", ["onnx"]),
+        ("import hello_export.onnx_graph", ["onnx", "torch"]),
+    ],
+)
+def test_this_check_can_fail(before: str, found: list[str]) -> None:
+    assert heavy_modules_after_decoding(before) == found
+
+
+def imports_of(file: Path) -> set[str]:
+    """Return the top-level packages that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def files_of(package: str) -> list[Path]:
+    files = sorted(PACKAGES[package].glob("*.py"))
+    assert len(files) > 5
+    return files
+
+
+@pytest.mark.parametrize(
+    ("package", "others"),
+    [("train", {"hello_export", "hello_runtime"}), ("runtime", {"hello_export", "hello_train"})],
+)
+def test_the_arrows_between_the_packages(package: str, others: set[str]) -> None:
+    for file in files_of(package):
+        assert not imports_of(file) & others, file
+
+
+def test_the_runtime_imports_little() -> None:
+    for file in files_of("runtime"):
+        foreign = imports_of(file) - set(sys.stdlib_module_names) - RUNTIME_MAY_IMPORT
+        assert foreign <= ({"click"} if file.name == "cli.py" else set()), file
+
+
+def test_the_base_package_needs_little() -> None:
+    needed = [line for line in requires("hello-rnn") or [] if "extra ==" not in line]
+    assert sorted(re.split(r"[<>=]", line)[0] for line in needed) == [
+        "click",
+        "numpy",
+        "onnxruntime",
+    ]
+    assert metadata("hello-rnn")["Version"] == "0.1.0"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_is_typed(package: str) -> None:
+    assert (PACKAGES[package] / "py.typed").exists()

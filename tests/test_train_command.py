@@ -1,0 +1,238 @@
+"""`hello-train`, run as a user would, on good input and on bad."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hello_train import fit as fit_module
+from hello_train.checkpoint import load_checkpoint
+from hello_train.config import CELLS
+from hello_train.errors import FitError
+from hello_train.fit import Watcher, fit
+from hello_train.options import TrainOptions, configure
+from hello_train.run import HELLO
+from helpers import Run, assert_one_line_error
+
+POLISH = Path(__file__).parent / "data" / "zolw.txt"
+TRAIN = Path(sys.executable).with_name("hello-train")
+TINY = ("--hidden-size", 8, "--embedding-dim", 4)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_hello(run: Run, tmp_path: Path, cell: str) -> None:
+    result = run("hello-train", "--cell", cell)
+    assert result.returncode == 0
+    assert result.stdout == (f"hello -> ohlol\nsaved runs/hello-{cell}/checkpoint.safetensors\n")
+    assert "epoch 100  loss " in result.stderr
+    assert "epoch 1000  loss " in result.stderr
+    assert "'ohlol'" in result.stderr.splitlines()[-1]
+    network, training = load_checkpoint(tmp_path / f"runs/hello-{cell}")
+    assert network.config.cell == cell
+    assert network.rewrite("hello") == "ohlol"
+    assert training.data == "hello -> ohlol"
+
+
+def test_a_lost_start_is_said_and_restarted(run: Run, tmp_path: Path) -> None:
+    result = run("hello-train", "--cell", "rnn", "--seed", 7, "--output", "here")
+    assert result.stdout.startswith("hello -> ohlol\n")
+    assert "seed 7 did not learn; starting again from seed 8" in result.stderr
+    assert load_checkpoint(tmp_path / "here")[1].seed == 8
+
+
+def test_what_never_learns_ends_with_an_error(run: Run, tmp_path: Path) -> None:
+    result = run("hello-train", "--learning-rate", 1e-9, "--epochs", 1)
+    assert result.returncode == 1
+    assert "20 starts did not learn 'hello' -> 'ohlol'; use more --epochs" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hello_in_other_shapes(run: Run, tmp_path: Path) -> None:
+    wide = ("--layers", 2, "--bidirectional", "--hidden-size", 6, "--learning-rate", 0.01)
+    result = run("hello-train", "--cell", "lstm", *wide, "--epochs", 200, "--no-projection")
+    assert result.stdout.startswith("hello -> ohlol\n")
+    assert "a projection was added, for 12 hidden values are not 4 labels" in result.stderr
+    config = load_checkpoint(tmp_path / "runs/hello-lstm")[0].config
+    assert (config.layers, config.bidirectional, config.projection) == (2, True, True)
+    result = run("hello-train", "--projection", "--unknown", "copy", "--guarded", "--epochs", 300)
+    config = load_checkpoint(tmp_path / "runs/hello-gru")[0].config
+    assert (config.projection, config.unknown) == (True, "copy")
+    assert config.guard == {"e": "h", "h": "o", "l": "lo", "o": "l"}
+
+
+def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
+    terminal, slave = pty.openpty()
+    command = [str(TRAIN), "--epochs", "400", "--seed", "0"]
+    with subprocess.Popen(command, stderr=slave, stdout=subprocess.PIPE, cwd=tmp_path):
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(terminal, 4096)
+            except OSError:
+                break
+        os.close(terminal)
+    text = shown.decode()
+    assert "100%" in text
+    assert "epoch 400  loss 0." in text
+    assert "'" in text
+
+
+def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
+    shutil.copy(POLISH, tmp_path / "zolw.txt")
+    arguments = ("--text", "zolw.txt", "--corrupt", "strip-diacritics", "--holdout", 0.2)
+    result = run("hello-train", *arguments, *TINY, "--epochs", 40, "--seed", 3)
+    assert result.returncode == 0, result.stderr
+    header, *rows, counts = result.stdout.splitlines()[:5]
+    assert header.split() == ["held-out", "lines", "characters", "words", "exact", "lines"]
+    assert [row[:20].strip() for row in rows] == ["no change", "most frequent target", "model"]
+    assert counts.split()[-1] == "5"
+    assert result.stdout.splitlines()[-1] == "saved runs/zolw-gru/checkpoint.safetensors"
+    network, training = load_checkpoint(tmp_path / "runs/zolw-gru")
+    assert network.config.unknown == "copy"
+    assert network.config.guard
+    assert network.config.guard["z"] == "zźż"
+    assert set(training.scores) == {"no change", "most frequent target", "model"}
+    # A broken loop leaves the network where it started, at about the "no change" row.
+    shares = {name: row["characters"] or 0 for name, row in training.scores.items()}
+    assert shares["model"] > shares["no change"]
+
+
+def test_pairs_are_learned(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("abc\txyx\ncab\txxy\n\nbca\tyxx\n", encoding="utf-8")
+    arguments = ("--pairs", "pairs.tsv", "--holdout", 0, "--epochs", 300, "--cell", "lstm")
+    result = run("hello-train", *arguments, *TINY, "--unknown", "error", "--unguarded")
+    assert result.returncode == 0, result.stderr
+    network = load_checkpoint(tmp_path / "runs/pairs-lstm")[0]
+    assert [network.rewrite(text) for text in ("abc", "cab", "bca")] == ["xyx", "xxy", "yxx"]
+    assert (network.config.input_alphabet, network.config.output_alphabet) == ("abc", "xy")
+
+
+def test_minutes_end_a_training(run: Run, tmp_path: Path) -> None:
+    arguments = ("--text", POLISH, "--corrupt", "lowercase", *TINY, "--minutes", 0.02)
+    result = run("hello-train", *arguments, "--output", "run", "--causal", "--layers", 2)
+    assert result.returncode == 0, result.stderr
+    assert not load_checkpoint(tmp_path / "run")[0].config.bidirectional
+
+
+def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
+    arguments = ("--text", POLISH, "--corrupt", "lowercase", *TINY, "--epochs", 2, "--seed", 4)
+    for name in ("one", "two"):
+        run("hello-train", *arguments, "--output", name)
+    one, two = (
+        (tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("one", "two")
+    )
+    assert one == two
+
+
+# Bad input: one line that names the fix, and nothing trained or written.
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (b"", ["the file is empty"]),
+        (b"\n\n", ["the file is empty"]),
+        (b"ab\tcd\nabc\tcd\n", ["line 2", "input has 3 characters and the target 2"]),
+        (b"ab\tcd\n\nabcd\n", ["line 3", "0 tabs"]),
+        (b"ab\tcd\tef\n", ["line 1", "2 tabs"]),
+        (b"ab\tcd\na\xff\tcd\n", ["line 2", "byte 2 (0xff) is not UTF-8", "iconv"]),
+        (b"\t\n", ["the file is empty"]),
+        (b"ab\tcd\n", ["a single line cannot be split", "--holdout 0"]),
+    ],
+)
+def test_bad_pairs(run: Run, tmp_path: Path, content: bytes, parts: list[str]) -> None:
+    (tmp_path / "pairs.tsv").write_bytes(content)
+    place = [] if b"single" in parts[0].encode() else ["pairs.tsv"]
+    assert_one_line_error(run("hello-train", "--pairs", "pairs.tsv"), *place, *parts)
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
+
+
+def test_bad_text(run: Run, tmp_path: Path) -> None:
+    strip = ("--corrupt", "strip-diacritics")
+    result = run("hello-train", "--text", "no.txt", *strip)
+    assert_one_line_error(result, "no.txt", "No such file")
+    (tmp_path / "plain.txt").write_text("no mark in it\nnor here\n")
+    result = run("hello-train", "--text", "plain.txt", *strip)
+    assert_one_line_error(result, "plain.txt", "changes no character")
+    assert_one_line_error(run("hello-train", "--text", ".", *strip), "Is a directory")
+
+
+def test_an_output_that_cannot_be_written_is_found_before_training(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    result = run("hello-train", "--output", "file/run")
+    assert_one_line_error(result, "cannot write file/run", "is not a folder")
+
+
+def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "cosine", lambda _: float("nan"))
+    options = TrainOptions(epochs=5, decay=True)
+    config = configure(options, "ehlo", "ehlo", [HELLO])
+    with pytest.raises(FitError, match=r"the loss became nan in step 2 .*a lower --learning-rate"):
+        fit(config, [HELLO], options, Watcher())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pairs", "a", "--text", "b", "--corrupt", "lowercase"], "exclude each other"),
+        (["--text", "a"], "belong together"),
+        (["--corrupt", "lowercase"], "belong together"),
+        (["--epochs", "1", "--minutes", "1"], "exclude each other"),
+        (["--batch-size", "2"], "--batch-size needs --pairs or --text"),
+        (["--holdout", "0.1"], "--holdout needs --pairs or --text"),
+        (["--holdout", "1", "--pairs", "a"], "1.0 is not in the range"),
+        (["--hidden-size", "0"], "0 is not in the range"),
+        (["--learning-rate", "1e38"], "1e+38 is not in the range"),
+        (["--cell", "cnn"], "'cnn' is not one of"),
+        (["hello"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str], message: str) -> None:
+    result = run("hello-train", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [("hello-train", "torch"), ("hello-export", "torch")]
+)
+def test_a_missing_package_is_named(run: Run, tmp_path: Path, command: str, package: str) -> None:
+    hide(package, tmp_path / "hidden")
+    extra = command.removeprefix("hello-")
+    result = run(command, PYTHONPATH=str(tmp_path / "hidden"))
+    assert_one_line_error(result, f"needs {package}", f"pip install 'hello-rnn[{extra}]'")
+    assert run(command, "--help", PYTHONPATH=str(tmp_path / "hidden")).returncode == 0
+    assert not (tmp_path / "runs").exists()
+
+
+def hide(package: str, folder: Path) -> None:
+    """Make a package fail to import as if it were not installed."""
+    folder.mkdir()
+    (folder / f"{package}.py").write_text(
+        f"raise ModuleNotFoundError('No module named {package}', name={package!r})\n"
+    )
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    command = [str(TRAIN), "--epochs", "100000000"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        os.set_blocking(process.stderr.fileno(), False)
+        try:
+            process.wait(4)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        process.wait(30)
+        errors = process.stderr.read()
+    assert process.returncode == 1
+    assert errors.decode().strip() == "Aborted!"
+    assert list(tmp_path.iterdir()) == []
