@@ -34,6 +34,9 @@ def open_session(file: Path, provider: str) -> onnxruntime.InferenceSession:
             f"this onnxruntime ({onnxruntime.__version__}) has no {wanted}; run: "
             f"pip uninstall onnxruntime && pip install onnxruntime-gpu; or use --provider cpu"
         )
+    if provider != "cpu":
+        # A provider whose libraries do not load complains through the process's own logger.
+        onnxruntime.set_default_logger_severity(FATAL_ONLY)
     try:
         session = onnxruntime.InferenceSession(
             content, session_options(), providers=[wanted], enable_fallback=0

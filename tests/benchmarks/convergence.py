@@ -2,9 +2,8 @@
 
     python tests/benchmarks/convergence.py [--seeds 100] [--json]
 
-For each cell and each seed the post's network is trained as `hello-train --seed SEED` does. A start
-is lost if the network does not say `ohlol` after its 1000 epochs; then the next seed is tried. The
-starts of a run that follow a lost one are those of the later seeds, so each seed is trained once.
+For each cell and each seed the post's network is trained as `hello-train --seed SEED` does it: a
+start that does not say `ohlol` after its 1000 epochs is lost, and the next seed is tried.
 """
 
 from __future__ import annotations
@@ -15,22 +14,28 @@ from dataclasses import asdict, dataclass, replace
 
 import click
 from hello_train.config import CELLS, Cell
-from hello_train.fit import Progress, Watcher, fit
+from hello_train.fit import Progress, Watcher, fit_exactly
 from hello_train.model import Network
 from hello_train.options import HELLO_OPTIONS, configure
 from hello_train.run import HELLO, HELLO_ALPHABET
 
 
-class FirstSuccess(Watcher):
-    """Remembers the epoch in which the network first said the target."""
+class Record(Watcher):
+    """Remembers the starts of one run, and when the first of them was right for the first time."""
 
     def __init__(self) -> None:
-        self.epoch: int | None = None
+        self.starts = 1
+        self.first_right: int | None = None
 
     def step(self, progress: Progress, network: Network) -> None:
-        """Ask the network, until it is right."""
-        if self.epoch is None and network.rewrite(HELLO.input) == HELLO.target:
-            self.epoch = progress.epoch
+        """Ask the network of the first start, until it is right."""
+        if self.starts == 1 and self.first_right is None:
+            right = network.rewrite(HELLO.input) == HELLO.target
+            self.first_right = progress.epoch if right else None
+
+    def restart(self, lost_seed: int, next_seed: int) -> None:
+        """Count a start."""
+        self.starts += 1
 
 
 @dataclass(frozen=True)
@@ -40,41 +45,38 @@ class Row:
     cell: str
     seeds: int
     lost_starts: int
-    """Seeds from which the network did not learn."""
-    median_first_epoch: float
-    """Of the starts that learned: the epoch that first said the target."""
-    latest_first_epoch: int
+    """Seeds from which the network did not learn without a restart."""
+    first_right: float
+    """Of the seeds that were not lost, the median of the epoch that was right first."""
+    latest_right: int
+    """The latest such epoch."""
     most_starts: int
-    """The longest row of starts that one seed needed."""
-    ended_with_target: int
+    """The most starts that one seed needed."""
+    ended_right: int
     """Seeds whose run ended with the target, restarts included."""
 
 
-def start(cell: Cell, seed: int) -> int | None:
-    """Return the epoch in which a start was first right, or None if it did not end right."""
-    options = replace(HELLO_OPTIONS, cell=cell, seed=seed)
-    watcher = FirstSuccess()
-    config = configure(options, HELLO_ALPHABET, HELLO_ALPHABET, [HELLO])
-    network = fit(config, [HELLO], options, watcher)
-    return watcher.epoch if network.rewrite(HELLO.input) == HELLO.target else None
-
-
 def measure(cell: Cell, seeds: int) -> Row:
-    """Try all seeds of one cell, and those that follow a lost one at the end."""
-    epochs: list[int | None] = []
-    while len(epochs) < seeds or epochs[-1] is None:
-        epochs.append(start(cell, len(epochs)))
-    learned = [seed for seed, epoch in enumerate(epochs) if epoch is not None]
-    needed = [next(later for later in learned if later >= seed) - seed + 1 for seed in range(seeds)]
-    first = [epoch for epoch in epochs[:seeds] if epoch is not None]
+    """Train from each seed."""
+    records = []
+    ended_right = 0
+    for seed in range(seeds):
+        options = replace(HELLO_OPTIONS, cell=cell, seed=seed)
+        config = configure(options, HELLO_ALPHABET, HELLO_ALPHABET, [HELLO])
+        record = Record()
+        network, _ = fit_exactly(config, HELLO, options, record)
+        ended_right += network.rewrite(HELLO.input) == HELLO.target
+        records.append(record)
+    epochs = [record.first_right for record in records if record.starts == 1]
+    right = [epoch for epoch in epochs if epoch is not None]
     return Row(
         cell=cell,
         seeds=seeds,
-        lost_starts=seeds - len(first),
-        median_first_epoch=statistics.median(first),
-        latest_first_epoch=max(first),
-        most_starts=max(needed),
-        ended_with_target=len(needed),
+        lost_starts=seeds - len(right),
+        first_right=statistics.median(right),
+        latest_right=max(right),
+        most_starts=max(record.starts for record in records),
+        ended_right=ended_right,
     )
 
 
@@ -88,7 +90,8 @@ def main(seeds: int, as_json: bool) -> None:
         click.echo(json.dumps([asdict(row) for row in rows]))
         return
     click.echo(
-        "| cell | seeds | lost starts | first right, median | latest | most starts | ohlol |"
+        "| cell | seeds | lost without restart | first right, median epoch | latest "
+        "| most starts | ended with ohlol |"
     )
     click.echo("|---|---|---|---|---|---|---|")
     for row in rows:

@@ -27,7 +27,7 @@ class BlockText(HTMLParser):
         self._pieces: list[str] = []
         self._hidden = 0
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002
+    def handle_starttag(self, tag: str, attrs: object) -> None:
         self._hidden += tag in HIDDEN
         if tag in BLOCKS:
             self.end_block()
