@@ -114,6 +114,16 @@ def test_pairs_are_learned(run: Run, tmp_path: Path) -> None:
     assert (network.config.input_alphabet, network.config.output_alphabet) == ("abc", "xy")
 
 
+def test_held_out_lines_may_have_characters_that_a_model_refuses(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("żółw\nłąka\ngęś\nćma\n", encoding="utf-8")
+    arguments = ("--text", "text.txt", "--corrupt", "strip-diacritics", "--holdout", 0.5)
+    result = run("hello-train", *arguments, *TINY, "--unknown", "error", "--epochs", 1)
+    assert result.returncode == 0, result.stderr
+    assert "exact lines" in result.stdout
+    alphabet = load_checkpoint(tmp_path / "runs/text-gru")[0].config.input_alphabet
+    assert not set("zolwlakagescma") <= set(alphabet)
+
+
 def test_minutes_end_a_training(run: Run, tmp_path: Path) -> None:
     arguments = ("--text", POLISH, "--corrupt", "lowercase", *TINY, "--minutes", 0.02)
     result = run("hello-train", *arguments, "--output", "run", "--causal", "--layers", 2)

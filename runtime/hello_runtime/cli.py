@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import click
 
+from hello_runtime.decoder import Annotation, Decoder
 from hello_runtime.errors import HelloRuntimeError, UnknownCharacterError
 from hello_runtime.lines import (
     Block,
@@ -19,10 +20,8 @@ from hello_runtime.lines import (
     read_file,
     read_stream,
 )
-from hello_runtime.model_file import CELLS
-
-if TYPE_CHECKING:
-    from hello_runtime.decoder import Annotation, Decoder
+from hello_runtime.model_file import CELLS, Unknown
+from hello_runtime.providers import PROVIDERS
 
 
 class OneLineErrors(click.Command):
@@ -62,11 +61,11 @@ class OneLineErrors(click.Command):
     help="Write to FILE, which appears when all of it is there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with confidences.")
-@click.option("--provider", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs it may use]")
 @click.option(
     "--unknown",
-    type=click.Choice(["error", "copy"]),
+    type=click.Choice(get_args(Unknown)),
     help="What a character outside the model's alphabet gets.  [default: the model's own choice]",
 )
 @click.option("--info", is_flag=True, help="Tell what the model is, and decode nothing.")
@@ -80,7 +79,7 @@ def main(
     as_json: bool,
     provider: str,
     threads: int | None,
-    unknown: str | None,
+    unknown: Unknown | None,
     info: bool,
 ) -> None:
     """Rewrite text, one character for one character, and print a line for each line.
@@ -93,9 +92,6 @@ def main(
         raise click.UsageError(f"TEXT and {'--info' if info else '--input'} exclude each other.")
     if "-" in texts and len(texts) > 1:
         raise click.UsageError("- (the standard input) stands alone.")
-
-    # Only now, so that help and usage are answered without waiting for the engine.
-    from hello_runtime.decoder import Decoder
 
     if info:
         results = iter([describe(Decoder.open(model, provider, cell=cell or "gru"), as_json)])
@@ -115,7 +111,7 @@ def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Blo
         return read_file(input_file)
     if texts and texts != ("-",):
         return read_arguments(texts)
-    if not texts and sys.stdin.isatty():
+    if not texts and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("nothing to decode: give a TEXT, --input FILE, - or a pipe.")
     return read_stream(sys.stdin.buffer, "standard input, line")  # type: ignore[arg-type]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hello_runtime.errors import EngineError, NotCausalError, UnknownCharacterError
-from hello_runtime.model_file import ModelInfo, locate, parse_metadata
+from hello_runtime.model_file import ModelInfo, Unknown, locate, parse_metadata
 from hello_runtime.providers import first_line, open_session
 from hello_runtime.threads import available_cpus
 
@@ -41,7 +41,7 @@ class Decoder:
     `Decoder.open` opens it; `decode`, `decode_batch`, `annotate_batch` and `stream` use it.
     """
 
-    def __init__(self, file: Path, provider: str, threads: int, unknown: str | None) -> None:
+    def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
         self._session = open_session(file, provider)
         self.provider: str = self._session.get_providers()[0]
@@ -64,7 +64,7 @@ class Decoder:
         threads: int | None = None,
         *,
         cell: str = "gru",
-        unknown: str | None = None,
+        unknown: Unknown | None = None,
     ) -> Decoder:
         """Open a model.
 

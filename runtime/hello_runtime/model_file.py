@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from hello_runtime.errors import ModelFileError
 
 FORMAT_VERSION = 1
 """The newest format of the graph and its metadata that this runtime reads."""
+
+Unknown = Literal["error", "copy"]
+"""What a character outside a model's alphabet gets: an error, or a copy of itself."""
 
 CELLS = ("rnn", "gru", "lstm")
 """The cells of the models that the package carries."""
@@ -34,8 +37,8 @@ class ModelInfo:
     hidden_size: int
     input_alphabet: str
     output_alphabet: str
-    unknown: str
-    """`error` or `copy`: what a character outside `input_alphabet` gets."""
+    unknown: Unknown
+    """What a character outside `input_alphabet` gets."""
     guarded: bool
     """Whether only substitutions seen in training are possible."""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -102,7 +105,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             hidden_size=int(metadata["hidden_size"]),
             input_alphabet=json.loads(metadata["input_alphabet"]),
             output_alphabet=json.loads(metadata["output_alphabet"]),
-            unknown=metadata["unknown"],
+            unknown=cast(Unknown, metadata["unknown"]),
             guarded=json.loads(metadata["guard"]) is not None,
             training=json.loads(metadata["training"]),
         )

@@ -45,17 +45,23 @@ class Network(nn.Module):
         """Return the logits of a batch of lines of one length.
 
         Args:
-            ids: int64 [batch, time], the characters' ids.
+            ids: int64 [batch, time], the characters' ids; `config.unknown_id` for unknown ones.
 
         Returns:
             float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`.
         """
-        vectors = self.embedding(ids)  # (b, t, embedding)
+        vectors = nn.functional.embedding(ids, self._vectors())  # (b, t, embedding)
         hidden, _ = self.recurrence(vectors)  # (b, t, features)
         logits: Tensor = self.projection(hidden)  # (b, t, labels)
         if self.allowed is not None:
             logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
         return logits
+
+    def _vectors(self) -> Tensor:
+        """Return a vector for every id; zeros for unknown characters where none was learned."""
+        if self.config.unknown == "copy":
+            return self.embedding.weight
+        return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
 
     @torch.inference_mode()
     def rewrite(self, text: str) -> str:
