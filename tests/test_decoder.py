@@ -159,6 +159,15 @@ def test_a_refused_piece_leaves_the_stream_as_it_was() -> None:
     assert first + stream.feed("llo") == "ohlol"
 
 
+def test_texts_of_another_type_are_refused() -> None:
+    decoder = Decoder.open()
+    with pytest.raises(TypeError, match="a batch is a list of texts"):
+        decoder.decode_batch("hello")
+    for wrong in (None, 5, b"hello"):
+        with pytest.raises((TypeError, AttributeError)):
+            decoder.decode(wrong)  # type: ignore[arg-type]
+
+
 def test_a_failure_inside_the_engine_has_the_models_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,14 @@ def test_a_trained_hello_is_not_trained_again(run: Run, hello_run: Path) -> None
     assert (hello_run / "checkpoint.safetensors").read_bytes() == before
 
 
+def test_a_run_of_something_else_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "hello.tsv").write_text("ab\tba\nba\tab\n")
+    run("hello-train", "--pairs", "hello.tsv", "--epochs", 1, "--hidden-size", 3)
+    result = run("hello-export", "--cell", "gru")
+    assert_one_line_error(result, "a run that learned 'pairs of hello.tsv'", "hello-export runs")
+    assert run("hello-export", "runs/hello-gru").returncode == 0
+
+
 def test_a_run_is_exported_where_it_is_told(run: Run, hello_run: Path, tmp_path: Path) -> None:
     assert run("hello-export", hello_run, "--output", "new/place").returncode == 0
     assert names(tmp_path / "new/place") == FILES

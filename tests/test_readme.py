@@ -21,6 +21,7 @@ POLISH = ROOT / "tests" / "data" / "zolw.txt"
 ELSEWHERE = {
     "pip install . && hello-infer hello": ".ci/run, in environments without torch",
     "pip install -c constraints.txt -e '.[dev]' && pytest": ".ci/run",
+    "pip install -c constraints.txt '.[export]'": "it is part of the tests' environment",
     "apt-get download libreoffice-help-pl && dpkg-deb -x libreoffice-help-pl_*.deb help": (
         "a page of the tests' own text stands in for the package"
     ),
@@ -67,6 +68,15 @@ def test_the_commands(tmp_path: Path) -> None:
             shown += 1
     assert (ran, shown) == (7, 1)
     assert {command for command, _ in commands()} >= ELSEWHERE.keys()
+
+
+def test_the_parity_table_is_what_the_command_prints(run: Run) -> None:
+    def without_numbers(text: str) -> list[str]:
+        return [re.sub(r"[-+.e\d]*\d[-+.\w]*", "#", line) for line in text.splitlines()]
+
+    shown = blocks("text")[0]
+    assert "onnxruntime" in shown
+    assert without_numbers(run("hello-export").stdout) == without_numbers(shown)
 
 
 def test_the_readme_opens_with_two_commands() -> None:

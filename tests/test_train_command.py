@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -29,7 +30,10 @@ TINY = ("--hidden-size", 8, "--embedding-dim", 4)
 def test_hello(run: Run, tmp_path: Path, cell: str) -> None:
     result = run("hello-train", "--cell", cell)
     assert result.returncode == 0
-    assert result.stdout == (f"hello -> ohlol\nsaved runs/hello-{cell}/checkpoint.safetensors\n")
+    assert result.stdout == (
+        f"hello -> ohlol\nsaved runs/hello-{cell}/checkpoint.safetensors; now:\n"
+        f"hello-export runs/hello-{cell}\n"
+    )
     assert "epoch 100  loss " in result.stderr
     assert "epoch 1000  loss " in result.stderr
     assert "'ohlol'" in result.stderr.splitlines()[-1]
@@ -49,7 +53,10 @@ def test_a_lost_start_is_said_and_restarted(run: Run, tmp_path: Path) -> None:
 def test_what_never_learns_ends_with_an_error(run: Run, tmp_path: Path) -> None:
     result = run("hello-train", "--learning-rate", 1e-9, "--epochs", 1)
     assert result.returncode == 1
-    assert "20 starts did not learn 'hello' -> 'ohlol'; use more --epochs" in result.stderr
+    assert (
+        "20 starts did not learn 'hello' -> 'ohlol'; use more --epochs or --minutes"
+        in result.stderr
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,7 +88,9 @@ def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
     text = shown.decode()
     assert "100%" in text
     assert "epoch 400  loss 0." in text
-    assert "'" in text
+    lines = re.sub(r"\x1b\[[\d?]*[A-Za-z]", "", text).split("\r")
+    assert any("'ohl" in line for line in lines)
+    assert max(map(len, lines)) < 80
 
 
 def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
@@ -93,7 +102,8 @@ def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
     assert header.split() == ["held-out", "lines", "characters", "words", "exact", "lines"]
     assert [row[:20].strip() for row in rows] == ["no change", "most frequent target", "model"]
     assert counts.split()[-1] == "5"
-    assert result.stdout.splitlines()[-1] == "saved runs/zolw-gru/checkpoint.safetensors"
+    assert result.stdout.splitlines()[-1] == "hello-export runs/zolw-gru"
+    assert result.stderr.startswith("19 lines to learn, 5 held out\n")
     network, training = load_checkpoint(tmp_path / "runs/zolw-gru")
     assert network.config.unknown == "copy"
     assert network.config.guard

@@ -77,12 +77,17 @@ def hello_run(cell: Cell) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
     from dataclasses import replace
 
-    from hello_train.checkpoint import FILE_NAME
+    from hello_train.checkpoint import FILE_NAME, load_checkpoint
     from hello_train.progress import ProgressDisplay
-    from hello_train.run import HELLO, run_hello
+    from hello_train.run import HELLO, HELLO_DATA, run_hello
 
     folder = RUNS / f"hello-{cell}"
     if not (folder / FILE_NAME).exists():
         click.echo(f"no checkpoint in {folder}; training one", err=True)
         run_hello(replace(HELLO_OPTIONS, cell=cell), folder, ProgressDisplay(HELLO.input))
+    elif (found := load_checkpoint(folder)[1].data) != HELLO_DATA:
+        raise ExportError(
+            f"{folder} holds a run that learned {found!r}, not the post's example; "
+            f"to export it run: hello-export {folder}"
+        )
     return folder

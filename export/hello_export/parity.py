@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from hello_train.config import ModelConfig
 from hello_train.model import Network
+from hello_train.threads import one_thread
 from numpy.typing import NDArray
 
 from hello_export.cases import Case, grid_cases
@@ -131,11 +132,12 @@ def compare(
     for engine in engines:
         if isinstance(engine, OnnxRuntime):
             check_declaration(engine, network.config)
-    for case in grid_cases(network.config) if cases is None else cases:
-        expected = [reference.run(row) for row in case.rows]
-        compare_case(rounding, network.config, case, expected, exact.run(case))
-        for engine, verdict in zip(engines, verdicts, strict=True):
-            compare_case(verdict, network.config, case, expected, engine.run(case))
+    with one_thread():
+        for case in grid_cases(network.config) if cases is None else cases:
+            expected = [reference.run(row) for row in case.rows]
+            compare_case(rounding, network.config, case, expected, exact.run(case))
+            for engine, verdict in zip(engines, verdicts, strict=True):
+                compare_case(verdict, network.config, case, expected, engine.run(case))
     tolerance = {
         tensor: min(
             max(TOLERANCE, ROUNDING_FACTOR * rounding.worst.get(tensor, 0.0)), LARGEST_TOLERANCE

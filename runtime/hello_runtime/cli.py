@@ -162,4 +162,12 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         + (f", {row['words']:.2%} of words" if row["words"] is not None else "")
         for name, row in scores.items()
     }
+    for name in ("input_alphabet", "output_alphabet"):
+        facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
     return "".join(f"{name.replace('_', ' '):<28}{value!s}\n" for name, value in facts.items())
+
+
+def ascii_start(alphabet: str, width: int = 60) -> str:
+    """Return the beginning of an alphabet; what a terminal may not show in its place is escaped."""
+    shown = ascii(alphabet)[1:-1]
+    return shown if len(shown) <= width else f"{shown[:width]}..."

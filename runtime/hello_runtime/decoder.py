@@ -88,7 +88,7 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        if not text:
+        if text == "":
             return ""
         self._check_alphabet(text)
         (decoded,) = self._run_line(["decoded"], to_codepoints(text))
@@ -133,6 +133,8 @@ class Decoder:
 
     def _run_texts(self, outputs: list[str], texts: Sequence[str]) -> list[list[Array]]:
         """Run texts in batches, each distinct text once; return each one's outputs, [time]."""
+        if isinstance(texts, str):  # it is a sequence of strings too, so no type checker would say
+            raise TypeError("a batch is a list of texts; for a single text there is decode")
         for index, text in enumerate(texts):
             self._check_alphabet(text, index)
         batches = list(batched_by_length({text for text in texts if text}))

@@ -35,6 +35,6 @@ class UnknownCharacterError(HelloRuntimeError):
         shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
         super().__init__(
             f"{self.character!r} (U+{ord(self.character):04X}), character {position + 1} of the "
-            f"text, is not in the model's alphabet {shown!r}; --unknown copy leaves such "
-            f"characters as they are"
+            f"text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
+            f"unknown='copy') leaves such characters as they are"
         )

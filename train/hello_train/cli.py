@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from hello_train.config import CELLS, UNKNOWN_POLICIES
 from hello_train.corruption import CORRUPTIONS
-from hello_train.data import Pair, read_pairs, read_text
+from hello_train.data import Pair, read_pairs, read_text, split
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
 
@@ -106,7 +107,7 @@ def default(name: str) -> str:
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help=f"Train this long.  [default: {TEXT_OPTIONS.minutes:g} for a file]",
+    help=f"Train this long, for hello each start.  [default: {TEXT_OPTIONS.minutes:g} for a file]",
 )
 @click.option(
     "--learning-rate",
@@ -138,13 +139,15 @@ def main(
     options = choose_options(TEXT_OPTIONS if file else HELLO_OPTIONS, given)
     name = file.stem if file else "hello"
     folder = output or RUNS / f"{name}-{options.cell}"
-    lines, data = read_lines_of(pairs, text, corrupt)
+    read, data = read_lines_of(pairs, text, corrupt)
+    lines = split(read, options.holdout, options.seed)
 
     # Only now, so that help, usage and a bad file are answered without waiting for torch.
     from hello_train.progress import ProgressDisplay
     from hello_train.run import HELLO, choose_example, run_hello, run_lines
 
     if file:
+        click.echo(f"{len(lines.train)} lines to learn, {len(lines.holdout)} held out", err=True)
         display = ProgressDisplay(choose_example(lines))
         run = run_lines(lines, data, options, folder, display)
     else:
@@ -189,7 +192,7 @@ def read_lines_of(
 
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
-    from hello_train.score import table
+    from hello_train.score import falls_behind, table
 
     if options.projection is False and run.config.projection:
         click.echo(
@@ -199,6 +202,11 @@ def report(run: Run, options: TrainOptions) -> None:
         )
     if run.scores:
         click.echo(table(run.scores))
+        if falls_behind(run.scores):
+            click.echo(
+                "note: the model is behind the most frequent target; train it longer", err=True
+            )
     example = run.training.example
     click.echo(f"{example} -> {run.network.rewrite(example)}")
-    click.echo(f"saved {run.checkpoint}")
+    click.echo(f"saved {run.checkpoint}; now:")
+    click.echo(shlex.join(["hello-export", str(run.checkpoint.parent)]))

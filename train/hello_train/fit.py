@@ -111,7 +111,7 @@ def fit_exactly(
             return network, seed
     raise FitError(
         f"{STARTS} starts did not learn {pair.input!r} -> {pair.target!r}; "
-        f"use more --epochs or another --learning-rate"
+        f"use more --epochs or --minutes, or another --learning-rate"
     )
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
+
+Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+BATCH_LINES = 64
+"""Lines that are rewritten together, at most."""
 
 RECURRENCES: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -63,13 +69,27 @@ class Network(nn.Module):
             return self.embedding.weight
         return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
 
-    @torch.inference_mode()
     def rewrite(self, text: str) -> str:
         """Return what the network makes of one line; characters that it does not know stay."""
-        if not text:
-            return ""
-        ids = encode(text, self.config.input_alphabet)
-        labels = self(torch.from_numpy(ids)[None])[0].argmax(-1).tolist()
+        return self.rewrite_lines([text])[0]
+
+    @torch.inference_mode()
+    def rewrite_lines(self, texts: Sequence[str]) -> list[str]:
+        """Return what the network makes of each line; lines of one length share a batch."""
+        by_length: defaultdict[int, list[str]] = defaultdict(list)
+        for text in dict.fromkeys(texts):
+            by_length[len(text)].append(text)
+        written = {"": ""}
+        for length, group in by_length.items():
+            for start in range(0, len(group) if length else 0, BATCH_LINES):
+                batch = group[start : start + BATCH_LINES]
+                ids = np.stack([encode(text, self.config.input_alphabet) for text in batch])
+                labels = self(torch.from_numpy(ids)).argmax(-1).numpy()
+                written.update(zip(batch, map(self._write, batch, ids, labels), strict=True))
+        return [written[text] for text in texts]
+
+    def _write(self, text: str, ids: Ids, labels: Ids) -> str:
+        """Return the text of labels; the characters of unknown ids are copied."""
         return "".join(
             char if id_ == self.config.unknown_id else self.config.output_alphabet[label]
             for char, id_, label in zip(text, ids, labels, strict=True)
@@ -86,7 +106,7 @@ def allowed_labels(config: ModelConfig) -> Tensor | None:
     return mask
 
 
-def encode(text: str, alphabet: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def encode(text: str, alphabet: str) -> Ids:
     """Return the position in `alphabet` of each character, int64 [len(text)].
 
     A character that is not there gets `len(alphabet)`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
@@ -12,7 +13,10 @@ from hello_train.fit import Progress, Watcher
 from hello_train.model import Network
 
 STEPS = 1000
-"""Parts of the bar."""
+"""Parts that the bar counts."""
+BAR_WIDTH = 16
+OTHER_WIDTH = BAR_WIDTH + 24
+"""Columns of a terminal that the bar, the percentage and the time left take."""
 REFRESH_SECONDS = 0.1
 LOG_LINES = 10
 """Lines that a whole training writes to a log."""
@@ -57,8 +61,9 @@ class ProgressDisplay(Watcher):
     def _draw(self, done: float, status: str) -> None:
         if self._bar is None:
             self._bar = click.progressbar(
-                length=STEPS, file=sys.stderr, item_show_func=lambda item: item, show_pos=False
+                length=STEPS, file=sys.stderr, width=BAR_WIDTH, item_show_func=lambda item: item
             )
-        self._bar.update(round(done * STEPS) - self._bar.pos, status)
+        columns = max(0, shutil.get_terminal_size().columns - OTHER_WIDTH)
+        self._bar.update(round(done * STEPS) - self._bar.pos, status[:columns])
         if done == 1.0:
             self._bar.render_finish()

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
-from hello_train.data import Pair, split
+from hello_train.data import Pair, Split
 from hello_train.fit import Watcher, fit, fit_exactly
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
 from hello_train.score import Score, compare
+from hello_train.threads import one_thread
 
 HELLO = Pair("hello", "ohlol")
+HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
 HELLO_ALPHABET = "".join(sorted(set(HELLO.input)))
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
 EXAMPLE_LENGTHS = range(20, 61)
@@ -44,9 +46,10 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     """
     config = configure(options, HELLO_ALPHABET, HELLO_ALPHABET, [HELLO])
     check_writable(folder)
-    network, seed = fit_exactly(config, HELLO, options, watcher)
+    with one_thread():
+        network, seed = fit_exactly(config, HELLO, options, watcher)
     training = Training(
-        data=f"{HELLO.input} -> {HELLO.target}",
+        data=HELLO_DATA,
         example=HELLO.input,
         seed=seed,
         characters=len(HELLO.input),
@@ -55,12 +58,12 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
 
 
 def run_lines(
-    pairs: list[Pair], data: str, options: TrainOptions, folder: Path, watcher: Watcher
+    lines: Split, data: str, options: TrainOptions, folder: Path, watcher: Watcher
 ) -> Run:
     """Train on aligned lines, judge by the held-out ones, and save the checkpoint in the folder.
 
     Args:
-        pairs: the lines, each once.
+        lines: those to learn, and those to judge by.
         data: where they came from, in words.
         options: the network and the training.
         folder: the folder of the run.
@@ -69,7 +72,6 @@ def run_lines(
     Raises:
         TrainError: the lines or options make no training, it failed, or it cannot be saved.
     """
-    lines = split(pairs, options.holdout, options.seed)
     config = configure(
         options,
         "".join(sorted({char for pair in lines.train for char in pair.input})),
@@ -78,10 +80,10 @@ def run_lines(
     )
     check_writable(folder)
     network = fit(config, lines.train, options, watcher)
-    scores = compare(network.rewrite, lines) if lines.holdout else {}
+    scores = compare(network.rewrite_lines, lines) if lines.holdout else {}
     training = Training(
         data=data,
-        example=choose_example(lines.holdout or lines.train),
+        example=choose_example(lines),
         seed=options.seed,
         characters=sum(len(pair.input) for pair in lines.train),
         scores={name: asdict(row) for name, row in scores.items()},
@@ -89,8 +91,9 @@ def run_lines(
     return Run(network, training, save_checkpoint(folder, network, training), scores)
 
 
-def choose_example(pairs: list[Pair]) -> str:
-    """Return the input of the first line of handy length that has something to rewrite."""
+def choose_example(lines: Split) -> str:
+    """Return the input of a line of handy length that has something to rewrite."""
+    pairs = lines.holdout or lines.train
     for pair in pairs:
         if pair.input != pair.target and len(pair.input) in EXAMPLE_LENGTHS:
             return pair.input

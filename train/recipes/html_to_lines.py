@@ -50,10 +50,13 @@ class BlockText(HTMLParser):
 
 def main() -> None:
     """Write the blocks of all pages below the folder named on the command line."""
-    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+    if len(sys.argv) != 2:
         sys.exit("usage: html_to_lines.py FOLDER  (a folder with *.html pages)")
+    pages = sorted(Path(sys.argv[1]).rglob("*.html"))
+    if not pages:
+        sys.exit(f"{sys.argv[1]}: no *.html pages in this folder")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    for path in sorted(Path(sys.argv[1]).rglob("*.html")):
+    for path in pages:
         page = BlockText()
         page.feed(path.read_text(encoding="utf-8"))
         page.end_block()
