@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -56,6 +57,8 @@ def test_empty_texts_never_reach_the_engine() -> None:
     (annotation,) = decoder.annotate_batch([""])
     assert annotation.text == ""
     assert annotation.confidence.shape == (0,)
+    assert annotation.confidence.dtype == np.float32
+    assert decoder.decode_batch(text for text in ("hello", "")) == ["ohlol", ""]
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -166,6 +169,19 @@ def test_texts_of_another_type_are_refused() -> None:
     for wrong in (None, 5, b"hello"):
         with pytest.raises((TypeError, AttributeError)):
             decoder.decode(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"unknown": "ignore"}, "unknown is 'ignore'"),
+        ({"cell": "../models/gru"}, "cell is '../models/gru'; it must be one of"),
+        ({"threads": 0}, "threads is 0; it must be at least 1"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Decoder.open(**wrong)
 
 
 def test_a_failure_inside_the_engine_has_the_models_name(

@@ -59,6 +59,18 @@ def test_a_silent_fall_back_to_the_cpu_is_an_error(monkeypatch: pytest.MonkeyPat
         Decoder.open(provider="cuda")
 
 
+def test_a_provider_that_raises_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    with pytest.raises(
+        ProviderError, match=r"cannot be opened on CUDA.*failure 100.*--provider cpu"
+    ):
+        Decoder.open(provider="cuda")
+
+
 def test_a_provider_that_does_not_exist() -> None:
     with pytest.raises(ProviderError, match="provider is 'tpu'; it must be cpu or cuda"):
         Decoder.open(provider="tpu")

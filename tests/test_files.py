@@ -109,10 +109,31 @@ def keep_weights_outside(model: onnx.ModelProto) -> None:
     onnx.external_data_helper.set_external_data(tensor, "/etc/passwd")
 
 
+def disguised_path() -> bytes:
+    """Write the length of the key `location` in two bytes, as protobuf may and nobody does."""
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    entry = b"\n\x88\x00location" + field(2, b"/etc/passwd")
+    return field(7, field(5, field(13, entry)))
+
+
+def keep_a_branch_outside(model: onnx.ModelProto) -> None:
+    tensor = onnx.TensorProto(name="x", data_location=onnx.TensorProto.EXTERNAL)
+    branch = onnx.helper.make_graph([], "branch", [], [], [tensor])
+    model.graph.node.append(onnx.helper.make_node("If", ["y"], ["z"], then_branch=branch))
+
+
+def free_the_state(model: onnx.ModelProto) -> None:
+    model.graph.input[1].type.tensor_type.shape.dim[2].dim_param = "hidden"
+
+
 BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
-    "text": (lambda: b"hello, this is no model\n" * 9, "onnxruntime cannot open it"),
-    "cut": (lambda: model_bytes(lambda _: None)[:2000], "onnxruntime cannot open it"),
+    "text": (lambda: b"hello, this is no model\n" * 9, "no ONNX model, or cut off"),
+    "cut": (lambda: model_bytes(lambda _: None)[:2000], "no ONNX model, or cut off"),
+    "graphless": (lambda: b"\x08\x07", "onnxruntime cannot open it"),
     "foreign": (
         lambda: model_bytes(lambda model: model.ClearField("metadata_props")),
         "its metadata has no hello-rnn format_version",
@@ -124,6 +145,19 @@ BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "poor": (lambda: model_bytes(set_metadata("cell", None)), "its metadata lacks 'cell'"),
     "damaged": (lambda: model_bytes(set_metadata("causal", "perhaps")), "damaged metadata"),
     "outside": (lambda: model_bytes(keep_weights_outside), "keeps weights in other files"),
+    "disguised": (disguised_path, "keeps weights in other files"),
+    "nested": (lambda: model_bytes(keep_a_branch_outside), "keeps weights in other files"),
+    "typeless": (lambda: model_bytes(set_metadata("input_alphabet", "3")), "is not a text"),
+    "broken": (
+        lambda: model_bytes(set_metadata("input_alphabet", '"\\ud800"')),
+        "damaged metadata",
+    ),
+    "deep": (lambda: model_bytes(set_metadata("training", "[" * 100_000)), "damaged metadata"),
+    "listed": (lambda: model_bytes(set_metadata("training", "[1]")), "training is not an object"),
+    "policy": (lambda: model_bytes(set_metadata("unknown", "drop")), "unknown is 'drop'"),
+    "cell": (lambda: model_bytes(set_metadata("cell", "cnn")), "cell is 'cnn'"),
+    "long": (lambda: model_bytes(set_metadata("format_version", "9" * 5000)), "format_version"),
+    "stateless": (lambda: model_bytes(free_the_state), "inputs are not those of a causal model"),
 }
 
 

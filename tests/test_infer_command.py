@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import cast
 
 import pytest
+from hello_runtime.lines import read_stream
 from helpers import Run, assert_one_line_error
 
 INFER = Path(sys.executable).with_name("hello-infer")
@@ -105,7 +109,7 @@ def test_info(run: Run, text_model: Path) -> None:
     facts = json.loads(run("hello-infer", "--info", "--json", "--model", text_model).stdout)
     assert facts["causal"] is False
     assert facts["unknown"] == "copy"
-    assert facts["data"] == "text.txt, strip-diacritics"
+    assert facts["training"]["data"] == "text.txt, strip-diacritics"
 
 
 def test_a_model_of_ones_own(run: Run, text_model: Path) -> None:
@@ -167,6 +171,41 @@ def test_an_output_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(run("hello-infer", "hello", "--output", "."), "cannot write .")
 
 
+def test_standard_streams_that_are_closed(tmp_path: Path) -> None:
+    for command, message in (
+        (f"{INFER} hello >&-", "Error: the standard output is closed"),
+        (f"{INFER} - <&-", "Error: nothing to decode"),
+    ):
+        result = subprocess.run(
+            command, shell=True, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path
+        )
+        assert result.returncode in (1, 2)
+        assert "Traceback" not in result.stderr
+        assert message in result.stderr
+
+
+def test_dev_stdout_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("old\n")
+    command = f"{INFER} --output /dev/stdout hello >>log; echo new >>log"
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+    assert (tmp_path / "log").read_text() == "old\nohlol\nnew\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_lines_are_found_however_they_arrive(size: int) -> None:
+    class Trickle(io.BytesIO):
+        def read1(self, _: int | None = -1, /) -> bytes:
+            return super().read1(size)
+
+    content = "hello\n\n\nżółw\r\n" + "x" * 50 + "\nend"
+    blocks = list(read_stream(cast(io.BufferedReader, Trickle(content.encode())), "pipe"))
+    assert [text for block in blocks for text in block.texts] == [
+        "hello", "", "", "żółw", "x" * 50, "end",
+    ]  # fmt: skip
+    assert [end for block in blocks for end in block.ends].count("\r\n") == 1
+    assert blocks[-1].place(0) == "pipe 6"
+
+
 def test_a_full_disk_behind_standard_output() -> None:
     with Path("/dev/full").open("wb") as full:
         result = subprocess.run(
@@ -197,8 +236,10 @@ def test_an_interrupt(tmp_path: Path) -> None:
         assert process.stdin
         process.stdin.write(b"hello\n")
         process.stdin.flush()
+        deadline = time.monotonic() + 60
         while not list(tmp_path.iterdir()):
-            pass
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 1
@@ -216,7 +257,7 @@ def test_a_provider_that_is_not_there(run: Run) -> None:
     [
         (["--model", "m", "--cell", "gru", "hello"], "--model and --cell exclude each other"),
         (["--input", "f", "hello"], "TEXT and --input exclude each other"),
-        (["--info", "hello"], "TEXT and --info exclude each other"),
+        (["--info", "hello"], "--info decodes nothing"),
         (["-", "hello"], "stands alone"),
         (["--cell", "cnn", "hello"], "'cnn' is not one of"),
         (["--threads", "0", "hello"], "0 is not in the range"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import click
 
@@ -32,7 +33,11 @@ class OneLineErrors(click.Command):
         try:
             return super().invoke(ctx)
         except HelloRuntimeError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(str(error).replace("\n", " ")) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 @click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,16 +93,18 @@ def main(
     """
     if model and cell:
         raise click.UsageError("--model and --cell exclude each other.")
-    if texts and (input_file or info):
-        raise click.UsageError(f"TEXT and {'--info' if info else '--input'} exclude each other.")
+    if texts and input_file:
+        raise click.UsageError("TEXT and --input exclude each other.")
+    if info and (texts or input_file or threads or unknown):
+        raise click.UsageError("--info decodes nothing: give it only --model, --cell, --provider.")
     if "-" in texts and len(texts) > 1:
         raise click.UsageError("- (the standard input) stands alone.")
 
+    blocks: Iterator[Block] = iter(()) if info else read_blocks(texts, input_file)
+    decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
     if info:
-        results = iter([describe(Decoder.open(model, provider, cell=cell or "gru"), as_json)])
+        results = iter([describe(decoder, as_json)])
     else:
-        blocks = read_blocks(texts, input_file)
-        decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
         results = (decode_block(decoder, block, as_json) for block in blocks)
     with open_output(output_file) as output:
         for result in results:
@@ -111,9 +118,9 @@ def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Blo
         return read_file(input_file)
     if texts and texts != ("-",):
         return read_arguments(texts)
-    if not texts and (sys.stdin is None or sys.stdin.isatty()):
+    if sys.stdin is None or (not texts and sys.stdin.isatty()):
         raise click.UsageError("nothing to decode: give a TEXT, --input FILE, - or a pipe.")
-    return read_stream(sys.stdin.buffer, "standard input, line")  # type: ignore[arg-type]
+    return read_stream(cast(BufferedReader, sys.stdin.buffer), "standard input, line")
 
 
 def decode_block(decoder: Decoder, block: Block, as_json: bool) -> str:
@@ -132,7 +139,7 @@ def to_json(text: str, annotation: Annotation) -> str:
     row = {
         "input": text,
         "output": annotation.text,
-        "confidence": [round(float(value), 4) for value in annotation.confidence],
+        "confidence": annotation.confidence.astype(float).round(4).tolist(),
     }
     return json.dumps(row, ensure_ascii=False) + "\n"
 
@@ -152,22 +159,26 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         "output_alphabet": info.output_alphabet,
         "unknown": info.unknown,
         "guarded": info.guarded,
-        **info.training,
+        "training": dict(info.training),
     }
     if as_json:
-        return json.dumps(facts, ensure_ascii=False) + "\n"
-    scores = facts.pop("scores", {})
-    facts |= {
-        f"score, {name}": f"{row['characters']:.2%} of characters, {row['lines']:.2%} of lines"
-        + (f", {row['words']:.2%} of words" if row["words"] is not None else "")
-        for name, row in scores.items()
-    }
+        return json.dumps(facts) + "\n"
     for name in ("input_alphabet", "output_alphabet"):
         facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
-    return "".join(f"{name.replace('_', ' '):<28}{value!s}\n" for name, value in facts.items())
+    scores = facts["training"].pop("scores", None)
+    facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
+    if isinstance(scores, dict):
+        facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
+    lines = (f"{name.replace('_', ' '):<28}{printable(value)}\n" for name, value in facts.items())
+    return "".join(lines)
 
 
 def ascii_start(alphabet: str, width: int = 60) -> str:
     """Return the beginning of an alphabet; what a terminal may not show in its place is escaped."""
     shown = ascii(alphabet)[1:-1]
     return shown if len(shown) <= width else f"{shown[:width]}..."
+
+
+def printable(value: object) -> str:
+    """Return a value as one line that does nothing to a terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))

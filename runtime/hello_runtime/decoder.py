@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hello_runtime.errors import EngineError, NotCausalError, UnknownCharacterError
-from hello_runtime.model_file import ModelInfo, Unknown, locate, parse_metadata
+from hello_runtime.errors import (
+    EngineError,
+    ModelFileError,
+    NotCausalError,
+    UnknownCharacterError,
+)
+from hello_runtime.model_file import CELLS, ModelInfo, Unknown, locate, parse_metadata
 from hello_runtime.providers import first_line, open_session
 from hello_runtime.threads import available_cpus
 
 Codepoints = NDArray[np.int32]
 Array = NDArray[Any]
 
+UNKNOWN_OR_NONE = (*get_args(Unknown), None)
+
 BATCH_LINES = 32
 """Lines in one engine call, at most; larger batches were no faster."""
 BATCH_CHARACTERS = 16384
 """Characters in one engine call of several lines, at most, padding included."""
+MAX_SIZE = 1 << 20
+"""Beyond any size of a state, so that a damaged one is refused and not allocated."""
 CHUNK = 4096
-"""Characters of a long line that a causal model reads in one engine call."""
+"""Characters of a line that a causal model reads in one engine call, where it has it alone."""
 
 
 class Annotation(NamedTuple):
@@ -53,8 +62,7 @@ class Decoder:
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
         if self.info.causal:
-            slots, _, hidden = self._session.get_inputs()[1].shape
-            self._zero_state = np.zeros((slots, 1, hidden), np.float32)
+            self._zero_state = np.zeros(state_shape(file, self._session), np.float32)
 
     @classmethod
     def open(
@@ -78,7 +86,13 @@ class Decoder:
         Raises:
             ModelFileError: the file is missing, damaged, not one of ours, or too new.
             ProviderError: the model would not run on that provider.
+            ValueError: `cell`, `unknown` or `threads` is none that there is.
         """
+        for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
+            if value not in choices:
+                raise ValueError(f"{name} is {value!r}; it must be one of {choices}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}; it must be at least 1")
         return cls(locate(path, cell), provider, threads or available_cpus(), unknown)
 
     def decode(self, text: str) -> str:
@@ -94,7 +108,7 @@ class Decoder:
         (decoded,) = self._run_line(["decoded"], to_codepoints(text))
         return to_text(decoded)
 
-    def decode_batch(self, texts: Sequence[str]) -> list[str]:
+    def decode_batch(self, texts: Iterable[str]) -> list[str]:
         """Return each text rewritten, in order; lines of like length share an engine call.
 
         Raises:
@@ -103,7 +117,7 @@ class Decoder:
         """
         return [to_text(decoded) for (decoded,) in self._run_texts(["decoded"], texts)]
 
-    def annotate_batch(self, texts: Sequence[str]) -> list[Annotation]:
+    def annotate_batch(self, texts: Iterable[str]) -> list[Annotation]:
         """Return each text rewritten, in order, and the confidence of each character.
 
         Raises:
@@ -131,20 +145,21 @@ class Decoder:
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
             raise UnknownCharacterError(text, position, self.info.input_alphabet, index)
 
-    def _run_texts(self, outputs: list[str], texts: Sequence[str]) -> list[list[Array]]:
+    def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[list[Array]]:
         """Run texts in batches, each distinct text once; return each one's outputs, [time]."""
         if isinstance(texts, str):  # it is a sequence of strings too, so no type checker would say
             raise TypeError("a batch is a list of texts; for a single text there is decode")
+        texts = list(texts)
         for index, text in enumerate(texts):
             self._check_alphabet(text, index)
-        batches = list(batched_by_length({text for text in texts if text}))
+        batches = list(batched_by_length(dict.fromkeys(text for text in texts if text)))
         run = partial(self._run_batch, outputs)
         if len(batches) > 1 and self._threads > 1:
             with ThreadPoolExecutor(self._threads) as pool:
                 results = list(pool.map(run, batches))
         else:
             results = [run(batch) for batch in batches]
-        rows: dict[str, list[Array]] = {"": [np.zeros(0, np.int32) for _ in outputs]}
+        rows: dict[str, list[Array]] = {"": [np.zeros(0, np.float32) for _ in outputs]}
         for batch, result in zip(batches, results, strict=True):
             rows.update(zip(batch, result, strict=True))
         return [rows[text] for text in texts]
@@ -166,9 +181,6 @@ class Decoder:
         if not self.info.causal:
             lengths = np.array([len(codepoints)], np.int32)
             return [output[0] for output in self._run(outputs, codepoints[None], lengths, None)]
-        if len(codepoints) <= CHUNK:
-            results = self._run(outputs, codepoints[None], None, self._zero_state)
-            return [output[0] for output in results]
         return self._run_chunks(outputs, codepoints, self._zero_state)[0]
 
     def _run_chunks(
@@ -201,7 +213,7 @@ class Decoder:
 class Stream:
     """A text that arrives in pieces, read by a causal model that remembers what came before.
 
-    Streams of one decoder are independent of each other.
+    Streams of one decoder are independent of each other; a single one is for one thread at a time.
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -216,7 +228,7 @@ class Stream:
                 is as it was before the call.
             EngineError: onnxruntime failed; likewise.
         """
-        if not text:
+        if text == "":
             return ""
         self._decoder._check_alphabet(text)
         (decoded,), self._state = self._decoder._run_chunks(
@@ -231,11 +243,32 @@ def to_codepoints(text: str) -> Codepoints:
 
 
 def to_text(codepoints: Array) -> str:
-    """Return the text of code points, int32 [characters]."""
-    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+    """Return the text of code points, int32 [characters].
+
+    Raises:
+        EngineError: one of them is none.
+    """
+    try:
+        return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise EngineError(f"the model wrote what is no code point ({error.reason})") from error
 
 
-def batched_by_length(texts: set[str]) -> Iterator[list[str]]:
+def state_shape(file: Path, session: Any) -> tuple[int, int, int]:
+    """Return the shape of a causal model's state for one line, [slots, 1, hidden].
+
+    Raises:
+        ModelFileError: the model declares another input, or a size that no small model has.
+    """
+    match [(given.name, given.shape) for given in session.get_inputs()]:
+        case [("codepoints", _), ("state", [int(slots), _, int(hidden)])] if (
+            0 < slots < MAX_SIZE and 0 < hidden < MAX_SIZE
+        ):
+            return slots, 1, hidden
+    raise ModelFileError(f"{file}: its inputs are not those of a causal model; export it again")
+
+
+def batched_by_length(texts: Iterable[str]) -> Iterator[list[str]]:
     """Yield texts in groups of like length, so that little of a group is padding."""
     batch: list[str] = []
     for text in sorted(texts, key=len, reverse=True):

@@ -6,6 +6,7 @@ A line ends at LF and nowhere else; a CR before it belongs to the line's end, no
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -69,14 +70,30 @@ def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
 
 def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
     """Yield the lines of a stream, as soon as they are there."""
-    first, rest = 1, b""
-    while content := stream.read1(READ_SIZE):
-        *lines, rest = (rest + content).split(b"\n")
-        if lines:
+    first = 1
+    unfinished: list[bytes] = []  # pieces of a line whose end has not come yet
+    while content := read_some(stream, source):
+        head, *tail = content.split(b"\n")
+        unfinished.append(head)
+        if tail:
+            lines = [b"".join(unfinished), *tail[:-1]]
             yield block_of(lines, source, first)
             first += len(lines)
-    if rest:
+            unfinished = [tail[-1]]
+    if rest := b"".join(unfinished):
         yield block_of([rest], source, first)
+
+
+def read_some(stream: BufferedReader, source: str) -> bytes:
+    """Return what has arrived, nothing only at the end.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return stream.read1(READ_SIZE)
+    except OSError as error:
+        raise InputError(f"cannot read {source.partition(',')[0]}: {error.strerror}") from error
 
 
 def read_file(path: Path) -> Iterator[Block]:
@@ -103,22 +120,34 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     """
     try:
         if path is None:
+            if sys.stdout is None:
+                raise OutputError("the standard output is closed; use --output FILE")
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        elif path.exists() and not path.is_file():  # a device or a pipe: nothing to replace
-            with path.open("wb") as stream:
+        elif is_device(path):
+            with path.open("ab") as stream:
                 yield stream
         else:
-            target = path.resolve()
-            unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-            try:
-                with unfinished.open("xb") as stream:
+            target = Path(os.path.realpath(path))
+            unfinished = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
+            with unfinished.open("xb") as stream:
+                try:
                     yield stream
-                unfinished.replace(target)
-            finally:
-                unfinished.unlink(missing_ok=True)
+                    stream.flush()
+                    unfinished.replace(target)
+                finally:
+                    unfinished.unlink(missing_ok=True)
     except BrokenPipeError:
         raise
     except OSError as error:
         name = path or "the standard output"
         raise OutputError(f"cannot write {name}: {error.strerror}") from error
+
+
+def is_device(path: Path) -> bool:
+    """Tell whether a path is no file to be replaced; /dev/stdout is none, wherever it leads.
+
+    Raises:
+        OSError: the path cannot be looked up.
+    """
+    return path.absolute().is_relative_to("/dev") or (path.exists() and not path.is_file())

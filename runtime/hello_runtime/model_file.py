@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from hello_runtime.errors import ModelFileError
+from hello_runtime.onnx_wire import keeps_data_outside
 
 FORMAT_VERSION = 1
 """The newest format of the graph and its metadata that this runtime reads."""
@@ -21,9 +22,6 @@ CELLS = ("rnn", "gru", "lstm")
 
 MODEL_NAME = "model.onnx"
 """The model's name in an artifact folder."""
-
-EXTERNAL_DATA_KEY = b"\n\x08location"
-"""How protobuf writes the key under which ONNX keeps the path of weights outside the file."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,11 @@ def read_model(file: Path) -> bytes:
         raise ModelFileError(f"{file}: {error.strerror}") from error
     if not content:
         raise ModelFileError(f"{file}: the file is empty; export the model again")
-    if EXTERNAL_DATA_KEY in content:
+    try:
+        outside = keeps_data_outside(content)
+    except ValueError as error:
+        raise ModelFileError(f"{file}: no ONNX model, or cut off ({error})") from error
+    if outside:
         raise ModelFileError(
             f"{file}: it keeps weights in other files, which is refused, because such a model can "
             f"read any file; save it with its weights inside"
@@ -88,7 +90,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
         ModelFileError: it is not one of ours, or its format is newer than this runtime.
     """
     version = metadata.get("format_version", "")
-    if not version.isdecimal():
+    if not (version.isdecimal() and len(version) < 10):
         raise ModelFileError(
             f"{file}: its metadata has no hello-rnn format_version; hello-export writes such models"
         )
@@ -98,7 +100,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             f"{FORMAT_VERSION}; run: pip install --upgrade hello-rnn"
         )
     try:
-        return ModelInfo(
+        info = ModelInfo(
             cell=metadata["cell"],
             causal=json.loads(metadata["causal"]),
             layers=int(metadata["layers"]),
@@ -109,7 +111,29 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             guarded=json.loads(metadata["guard"]) is not None,
             training=json.loads(metadata["training"]),
         )
+        check_info(info)
     except KeyError as error:
         raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{file}: damaged metadata ({error}); export it again") from error
+    return info
+
+
+def check_info(info: ModelInfo) -> None:
+    """Check that what a model says of itself has the types and values that it may have.
+
+    Raises:
+        ValueError: it has not.
+    """
+    if info.cell not in CELLS:
+        raise ValueError(f"cell is {info.cell!r}")
+    if info.unknown not in get_args(Unknown):
+        raise ValueError(f"unknown is {info.unknown!r}")
+    if not isinstance(info.causal, bool):
+        raise ValueError("causal is neither true nor false")
+    for alphabet in (info.input_alphabet, info.output_alphabet):
+        if not isinstance(alphabet, str) or not alphabet:
+            raise ValueError("an alphabet is not a text")
+        alphabet.encode()
+    if not isinstance(info.training, dict):
+        raise ValueError("training is not an object")

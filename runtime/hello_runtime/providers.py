@@ -42,6 +42,12 @@ def open_session(file: Path, provider: str) -> onnxruntime.InferenceSession:
             content, session_options(), providers=[wanted], enable_fallback=0
         )
     except Exception as error:  # onnxruntime's own classes share no base but this
+        if provider != "cpu":
+            raise ProviderError(
+                f"the model cannot be opened on {wanted}: {first_line(error)}; see that GPU, "
+                f"CUDA and cuDNN are those that onnxruntime {onnxruntime.__version__} needs, "
+                f"or use --provider cpu"
+            ) from error
         raise ModelFileError(f"{file}: onnxruntime cannot open it: {first_line(error)}") from error
     running = session.get_providers()
     if running[0] != wanted:
