@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import Run
 
 
@@ -36,3 +37,10 @@ def run(tmp_path: Path) -> Run:
 
 def as_argument(value: object) -> str | bytes:
     return value if isinstance(value, bytes) else str(value)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Keep PyTorch to one thread: the tests' networks are too small for more."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)

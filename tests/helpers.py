@@ -47,7 +47,7 @@ def make_network(
 ) -> Network:
     """Return a small random network of this shape."""
     alphabet, labels = "abcdż", "abcdżx"
-    guard = {"a": "ax", "b": "b", "c": "cd", "d": "d", "ż": "abż"} if guarded else None
+    guard = {"a": "cx", "b": "b", "c": "cd", "d": "d", "ż": "abż"} if guarded else None
     hidden_size = 5 if projection else len(labels) // (2 if bidirectional else 1)
     config = ModelConfig(
         cell=cell,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +94,7 @@ def test_the_manifest_says_what_the_files_are(run: Run, hello_run: Path) -> None
         "onnxruntime",
         "hello-infer",
     ]
-    assert all(row["cases"] == 22 for row in manifest["parity"]["engines"])
+    assert all(row["cases"] == 23 for row in manifest["parity"]["engines"])
     assert manifest["parity"]["engines"][1]["max_difference"]["logits"] <= 1e-5
     assert set(manifest["tools"]) == {"hello-rnn", "torch", "onnx", "onnxruntime", "numpy"}
 
@@ -180,12 +184,56 @@ def test_the_files_themselves_are_compared(
         (["runs/none"], "no checkpoint there; hello-train writes one"),
         ([".", "--output", "x"], "no checkpoint there"),
         (["runs/hello-gru", "--output", "runs"], "it holds 'hello-gru', which is not part of"),
+        (["runs/hello-gru", "--output", "x" * 300], "File name too long"),
         (["runs/hello-gru", "--output", "/dev/null/x"], "cannot write /dev/null/x"),
     ],
 )
 def test_bad_paths(run: Run, hello_run: Path, arguments: list[str], message: str) -> None:
     assert_one_line_error(run("hello-export", *arguments), message)
     assert names(hello_run) == ["checkpoint.safetensors"]
+
+
+def test_a_link_to_a_folder_is_followed(run: Run, hello_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert run("hello-export", hello_run, "--output", "link").returncode == 0
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "real") == FILES
+
+
+def test_a_folder_with_a_name_of_ours_is_not_deleted(
+    run: Run, hello_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "place/model.onnx").mkdir(parents=True)
+    result = run("hello-export", hello_run, "--output", "place")
+    assert_one_line_error(result, "it holds 'model.onnx', which is not part of an artifact")
+
+
+def test_a_full_disk_is_one_line(hello_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = CliRunner().invoke(cli.main, [str(hello_run)])
+    assert result.exit_code == 1
+    assert result.stderr.endswith("artifact: No space left on device\n")
+    assert names(hello_run) == ["checkpoint.safetensors"]
+
+
+def test_a_full_standard_output_is_one_line(run: Run, hello_run: Path) -> None:
+    command = f"{Path(sys.executable).with_name('hello-export')} {hello_run} >/dev/full"
+    result = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_an_example_may_look_like_an_option(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "dash.tsv").write_text("-a\t-b\n")
+    options = ("--holdout", 0, "--epochs", 1, "--hidden-size", 3)
+    assert run("hello-train", "--pairs", "dash.tsv", *options).returncode == 0
+    result = run("hello-export", "runs/dash-gru")
+    command, *arguments = shlex.split(result.stdout.splitlines()[-1])
+    assert run(command, *arguments).returncode == 0
 
 
 def test_wrong_usage_is_exit_code_2(run: Run) -> None:

@@ -9,15 +9,20 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hello_train import fit as fit_module
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import CELLS
+from hello_train.data import Pair
 from hello_train.errors import FitError
-from hello_train.fit import Watcher, fit
-from hello_train.options import TrainOptions, configure
+from hello_train.fit import IGNORED, Batches, Watcher, fit
+from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.run import HELLO
 from helpers import Run, assert_one_line_error
 
@@ -159,6 +164,7 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
     [
         (b"", ["the file is empty"]),
         (b"\n\n", ["the file is empty"]),
+        (b"\xef\xbb\xbf\n", ["the file is empty"]),
         (b"ab\tcd\nabc\tcd\n", ["line 2", "input has 3 characters and the target 2"]),
         (b"ab\tcd\n\nabcd\n", ["line 3", "0 tabs"]),
         (b"ab\tcd\tef\n", ["line 1", "2 tabs"]),
@@ -192,6 +198,51 @@ def test_an_output_that_cannot_be_written_is_found_before_training(
     assert_one_line_error(result, "cannot write file/run", "is not a folder")
 
 
+def test_a_line_of_one_character_may_be_hidden_whole() -> None:
+    """Where each character of a batch is hidden there is nothing to learn, and no mean of it."""
+    options = replace(TEXT_OPTIONS, minutes=None, epochs=400, hidden_size=2, embedding_dim=2)
+    pairs = [Pair("a", "b"), Pair("ab", "ba")]
+    assert fit(configure(options, "ab", "ab", pairs), pairs, options, Watcher()).rewrite("a") == "b"
+
+
+def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
+    pairs = [Pair(text, text[::-1]) for text in ("abc", "cab", "bca", "aabb", "c" * 600)]
+    config = configure(replace(TEXT_OPTIONS, guarded=False), "abc", "abc", pairs)
+    seen, hidden, total = Counter[str](), 0, 0
+    for _ in range(100):
+        for ids, labels in Batches(config, pairs, batch_size=2, seed=len(seen)):
+            assert ids.shape == labels.shape
+            assert ids.shape[0] <= 2
+            assert ((ids == config.unknown_id) == (labels == IGNORED)).all()
+            hidden += int((labels == IGNORED).sum())
+            total += labels.numel()
+            seen.update("".join("abc?"[id_] for id_ in row) for row in ids.tolist())
+    assert total == 100 * (9 + 4 + 600)
+    assert 0.005 < hidden / total < 0.02
+    assert seen["abc"] > 90
+    assert len(Batches(config, pairs, 2, 0)) == len(list(Batches(config, pairs, 2, 0))) == 5
+
+
+def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates, norms = [], []
+
+    class Recording(torch.optim.Adam):
+        def step(self, closure: Any = None) -> Any:
+            (group,) = self.param_groups
+            rates.append(group["lr"])
+            gradients = [parameter.grad.flatten() for parameter in group["params"]]
+            norms.append(float(torch.cat(gradients).norm()))
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "Adam", Recording)
+    options = TrainOptions(epochs=50, learning_rate=0.1, decay=True, max_gradient_norm=0.01)
+    fit(configure(options, "ehlo", "ehlo", [HELLO]), [HELLO], options, Watcher())
+    assert rates[0] == 0.1
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.001
+    assert max(norms) <= 0.0100001
+
+
 def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "cosine", lambda _: float("nan"))
     options = TrainOptions(epochs=5, decay=True)
@@ -211,6 +262,11 @@ def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--holdout", "0.1"], "--holdout needs --pairs or --text"),
         (["--holdout", "1", "--pairs", "a"], "1.0 is not in the range"),
         (["--hidden-size", "0"], "0 is not in the range"),
+        (["--learning-rate", "nan"], "nan is not a number to count with"),
+        (["--minutes", "inf"], "inf is not a number to count with"),
+        (["--holdout", "nan", "--pairs", "a"], "nan is not a number"),
+        (["--hidden-size", "100000000"], "100000000 is not in the range"),
+        (["--seed", "99999999999999999999"], "is not in the range"),
         (["--learning-rate", "1e38"], "1e+38 is not in the range"),
         (["--cell", "cnn"], "'cnn' is not one of"),
         (["hello"], "unexpected extra argument"),

@@ -12,14 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx
-from hello_runtime.model_file import MODEL_NAME
+from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.providers import first_line
 from hello_train.checkpoint import Training
+from hello_train.config import ModelConfig
 from hello_train.model import Network
 
 from hello_export import parity
-from hello_export.engines import OnnxRuntime, Runtime, TorchScript
-from hello_export.errors import ArtifactError
-from hello_export.onnx_graph import FORMAT_VERSION, build_model
+from hello_export.engines import Engine, OnnxRuntime, Runtime, TorchScript
+from hello_export.errors import ArtifactError, ParityError
+from hello_export.onnx_graph import build_model
 from hello_export.parity import Report
 from hello_export.torchscript import save_program
 
@@ -36,6 +38,7 @@ def write_artifact(network: Network, training: Training, folder: Path) -> Report
         ParityError: a file does not say what PyTorch says; nothing was written.
         ArtifactError: the folder cannot be written, or holds something else.
     """
+    folder = Path(os.path.realpath(folder))
     check_replaceable(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -54,14 +57,7 @@ def write_files(network: Network, training: Training, folder: Path) -> Report:
     config = network.config
     onnx.save(build_model(network, training), folder / MODEL_NAME)
     save_program(network, folder / PROGRAM_NAME)
-    report = parity.compare(
-        network,
-        [
-            TorchScript(config, folder / PROGRAM_NAME),
-            OnnxRuntime(config, folder / MODEL_NAME),
-            Runtime(config, folder / MODEL_NAME),
-        ],
-    )
+    report = parity.compare(network, open_engines(config, folder))
     manifest = {
         "format_version": FORMAT_VERSION,
         "sha256": {
@@ -82,6 +78,22 @@ def write_files(network: Network, training: Training, folder: Path) -> Report:
     return report
 
 
+def open_engines(config: ModelConfig, folder: Path) -> list[Engine]:
+    """Open the files of an artifact with every engine.
+
+    Raises:
+        ParityError: an engine does not open its file.
+    """
+    try:
+        return [
+            TorchScript(config, folder / PROGRAM_NAME),
+            OnnxRuntime(config, folder / MODEL_NAME),
+            Runtime(config, folder / MODEL_NAME),
+        ]
+    except Exception as error:  # whatever an engine raises: each has classes of its own
+        raise ParityError(f"an exported file does not open: {first_line(error)}") from error
+
+
 def check_replaceable(folder: Path) -> None:
     """Refuse to put an artifact in the place of anything but an artifact.
 
@@ -92,7 +104,7 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ArtifactError(f"cannot write {folder}: it is a file, not a folder")
-    others = {path.name for path in folder.iterdir()} - FILES
+    others = {path.name for path in folder.iterdir() if path.name not in FILES or path.is_dir()}
     if others:
         raise ArtifactError(
             f"cannot write {folder}: it holds {min(others)!r}, which is not part of an artifact; "
@@ -107,7 +119,11 @@ def put_in_place(unfinished: Path, folder: Path) -> None:
     elif not exchange(unfinished, folder):
         old = unfinished.with_name("old")
         folder.rename(old)
-        unfinished.rename(folder)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
 
 
 def exchange(one: Path, other: Path) -> bool:

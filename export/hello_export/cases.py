@@ -49,6 +49,7 @@ def grid_cases(config: ModelConfig, seed: int = 0) -> Iterator[Case]:
             yield source.case(batch, length)
     for length in LENGTHS[1:]:
         yield source.case(BATCHES[-1], length, ragged=True)
+    yield source.case(BATCHES[1], LENGTHS[-2], ragged=True, longest=LENGTHS[-3])
     if not config.bidirectional:
         for chunk in CHUNKS:
             yield source.case(BATCHES[1], LENGTHS[-1], chunk=chunk)
@@ -63,16 +64,31 @@ class RandomText:
         self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
 
     def case(
-        self, batch: int, time: int, *, ragged: bool = False, chunk: int | None = None
+        self,
+        batch: int,
+        time: int,
+        *,
+        ragged: bool = False,
+        longest: int | None = None,
+        chunk: int | None = None,
     ) -> Case:
-        """Return a case of this size; a ragged one has rows of length 1 and of full length."""
+        """Return a case of this size.
+
+        Args:
+            batch: rows.
+            time: characters of a row, padding included.
+            ragged: whether the rows have different lengths, from 1.
+            longest: the length of the longest row of a ragged case; None for all of the time.
+            chunk: characters in each call of a chain; None for a single call.
+        """
         codepoints = self._random.choice(self._known, (batch, time))
         strewn = self._random.random((batch, time)) < UNKNOWN_SHARE
         codepoints[strewn] = self._random.choice(self._unknown, int(strewn.sum()))
         lengths = np.full(batch, time, np.int32)
         if ragged:
             lengths = self._random.integers(1, time + 1, batch, np.int32)
-            lengths[:2] = 1, time
+            lengths[:2] = 1, longest or time
+            lengths = np.minimum(lengths, longest or time)
         return Case(codepoints, lengths, chunk)
 
 

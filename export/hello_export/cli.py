@@ -10,12 +10,9 @@ import click
 from hello_runtime.errors import HelloRuntimeError
 from hello_train.config import CELLS, Cell
 from hello_train.errors import TrainError
-from hello_train.options import HELLO_OPTIONS
+from hello_train.options import HELLO_OPTIONS, run_folder
 
 from hello_export.errors import ExportError
-
-RUNS = Path("runs")
-"""Where hello-train keeps runs unless told otherwise."""
 
 
 class OneLineErrors(click.Command):
@@ -26,7 +23,11 @@ class OneLineErrors(click.Command):
         try:
             return super().invoke(ctx)
         except (ExportError, TrainError, HelloRuntimeError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(str(error).replace("\n", " ")) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name not in ("torch", "safetensors", "onnx"):
                 raise
@@ -70,7 +71,8 @@ def main(run: Path | None, cell: Cell | None, output: Path | None) -> None:
     folder = output or (run if run.is_dir() else run.parent) / "artifact"
     click.echo(table(write_artifact(network, training, folder)))
     click.echo(f"saved {folder}; now, with or without torch:")
-    click.echo(shlex.join(["hello-infer", "--model", str(folder), training.example]))
+    example = [training.example] if training.example[:1] != "-" else ["--", training.example]
+    click.echo(shlex.join(["hello-infer", "--model", str(folder), *example]))
 
 
 def hello_run(cell: Cell) -> Path:
@@ -81,7 +83,7 @@ def hello_run(cell: Cell) -> Path:
     from hello_train.progress import ProgressDisplay
     from hello_train.run import HELLO, HELLO_DATA, run_hello
 
-    folder = RUNS / f"hello-{cell}"
+    folder = run_folder("hello", cell)
     if not (folder / FILE_NAME).exists():
         click.echo(f"no checkpoint in {folder}; training one", err=True)
         run_hello(replace(HELLO_OPTIONS, cell=cell), folder, ProgressDisplay(HELLO.input))

@@ -5,25 +5,32 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import torch
-from hello_runtime import Decoder
+from hello_runtime import Decoder, ModelInfo
 from hello_train.config import ModelConfig
 from hello_train.model import Network
 from numpy.typing import NDArray
 
 from hello_export.cases import Case
+from hello_export.errors import ParityError
 from hello_export.reference import Reference
-from hello_export.signature import outputs
+from hello_export.signature import TensorSpec, inputs, outputs
 from hello_export.torchscript import load_program
 
 Array = NDArray[Any]
 Outputs = dict[str, Array]
 """Outputs by name, each with the batch at its place in the signature."""
+
+
+NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+"""Of onnxruntime's names of types."""
 
 
 class Engine(ABC):
@@ -35,6 +42,13 @@ class Engine(ABC):
     @abstractmethod
     def run(self, case: Case) -> Outputs:
         """Return the outputs of a case that this engine can show."""
+
+    def check_declaration(self) -> None:  # noqa: B027
+        """Check what the file says of itself, where the engine can tell.
+
+        Raises:
+            ParityError: it is not what the network is.
+        """
 
 
 class GraphEngine(Engine):
@@ -78,7 +92,7 @@ class DoublePrecision(Engine):
         """Return all outputs of a case, as float32."""
         rows = [self._reference.run(row) for row in case.rows]
         found = {
-            name: padded([row[name] for row in rows])
+            name: padded([row[name] for row in rows], case)
             for name in ("decoded", "confidence", "logits")
         }
         if "state_out" in rows[0]:
@@ -99,6 +113,23 @@ class OnnxRuntime(GraphEngine):
         super().__init__(config)
         self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         self._names = [tensor.name for tensor in self.session.get_inputs()]
+
+    def check_declaration(self) -> None:
+        """Check the names, types and axes of the inputs and outputs.
+
+        Raises:
+            ParityError: they are not those of the signature.
+        """
+        for kind, declared, expected in (
+            ("inputs", self.session.get_inputs(), inputs(self._config)),
+            ("outputs", self.session.get_outputs(), outputs(self._config)),
+        ):
+            found = [
+                TensorSpec(given.name, NUMPY_NAMES.get(given.type, given.type), tuple(given.shape))
+                for given in declared
+            ]
+            if found != expected:
+                raise ParityError(f"{self.name} declares the {kind} {found}, not {expected}")
 
     def call(self, *given: Array) -> Sequence[Array]:
         """Run the graph once."""
@@ -129,21 +160,41 @@ class Runtime(Engine):
     """The project's own runtime, from text to text; it does not show logits."""
 
     name = "hello-infer"
+    version = version("hello-rnn")
 
     def __init__(self, config: ModelConfig, file: Path) -> None:
+        self._config = config
         self._decoder = Decoder.open(file, unknown="copy")
-        self.version = f"on {self._decoder.provider}"
-        self._causal = not config.bidirectional
+
+    def check_declaration(self) -> None:
+        """Check the metadata.
+
+        Raises:
+            ParityError: it is not that of the network.
+        """
+        found = replace(self._decoder.info, training={})
+        expected = ModelInfo(
+            cell=self._config.cell,
+            causal=not self._config.bidirectional,
+            layers=self._config.layers,
+            hidden_size=self._config.hidden_size,
+            input_alphabet=self._config.input_alphabet,
+            output_alphabet=self._config.output_alphabet,
+            unknown=self._config.unknown,
+            guarded=self._config.guard is not None,
+        )
+        if found != expected:
+            raise ParityError(f"the metadata of the model says {found}, not {expected}")
 
     def run(self, case: Case) -> Outputs:
         """Return what was decoded, and where it is in one piece the confidence."""
         texts = ["".join(map(chr, row)) for row in case.rows]
         if case.chunk:
-            return {"decoded": padded([self._stream(text, case.chunk) for text in texts])}
+            return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
         annotations = self._decoder.annotate_batch(texts)
         return {
-            "decoded": padded([codepoints(annotation.text) for annotation in annotations]),
-            "confidence": padded([annotation.confidence for annotation in annotations]),
+            "decoded": padded([codepoints(annotation.text) for annotation in annotations], case),
+            "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
 
     def _stream(self, text: str, chunk: int) -> Array:
@@ -157,9 +208,9 @@ def codepoints(text: str) -> Array:
     return np.array([ord(char) for char in text], np.int32)
 
 
-def padded(rows: list[Array]) -> Array:
-    """Return rows of different lengths as one array, with zeros behind them."""
-    shape = (len(rows), max(map(len, rows)), *rows[0].shape[1:])
+def padded(rows: list[Array], case: Case) -> Array:
+    """Return the rows of a case as one array, with zeros behind them."""
+    shape = (*case.codepoints.shape, *rows[0].shape[1:])
     batch = np.zeros(shape, rows[0].dtype)
     for target, row in zip(batch, rows, strict=True):
         target[: len(row)] = row

@@ -43,16 +43,16 @@ from typing import Any
 
 import numpy as np
 import onnx
+from hello_runtime.model_file import FORMAT_VERSION
 from hello_train.checkpoint import Training
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
-from hello_train.model import Network
+from hello_train.model import Network, allowed_labels
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from hello_export.lookup import PAGE, build_lookup
-from hello_export.signature import Tensor, inputs, outputs
+from hello_export.signature import TensorSpec, inputs, outputs
 
-FORMAT_VERSION = 1
 OPSET = 12
 IR_VERSION = 7
 
@@ -71,6 +71,7 @@ def build_model(network: Network, training: Training) -> ModelProto:
     """
     config = network.config
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    weights["vectors"] = network.vectors().detach().numpy()
     graph = Graph()
     write_network(graph, config, weights)
     model = helper.make_model(
@@ -129,7 +130,7 @@ def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
     """Write everything between the code points read and the code points written."""
     ids = write_lookup(graph, config)  # (b, t)
     steps = graph.node("Transpose", [ids], "ids_by_time", perm=[1, 0])  # (t, b)
-    vectors = graph.constant("embedding", embedding(config, weights))  # (ids, E)
+    vectors = graph.constant("embedding", weights["vectors"])  # (ids, E)
     hidden = graph.node("Gather", [vectors, steps], "embedded", axis=0)  # (t, b, E)
     if config.bidirectional:
         hidden = write_bidirectional_layers(graph, config, weights, hidden)  # (t, b, 2H)
@@ -155,18 +156,6 @@ def write_lookup(graph: Graph, config: ModelConfig) -> str:
     start = graph.node("Gather", [page_starts, page], "page_start", axis=0)
     position = graph.node("Add", [start, offset], "page_position")
     return graph.node("Gather", [page_ids, position], "ids", axis=0)
-
-
-def embedding(config: ModelConfig, weights: Weights) -> NDArray[np.float32]:
-    """Return the embedding with a row for every id, [alphabet + 1, E].
-
-    Where unknown characters are refused nothing was learned for them. Runtimes do not let them
-    through; should one arrive all the same, the network sees zeros and the character is copied.
-    """
-    table = weights["embedding.weight"]
-    if config.unknown == "error":
-        table = np.vstack([table, np.zeros_like(table[:1])])
-    return table
 
 
 def write_causal_layers(graph: Graph, config: ModelConfig, weights: Weights, x: str) -> str:
@@ -266,18 +255,10 @@ def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: st
         graph.node("Transpose", [hidden], "logits", perm=[1, 0, 2])
         return
     free = graph.node("Transpose", [hidden], "unguarded_logits", perm=[1, 0, 2])
-    table = graph.constant("allowed_labels", allowed_labels(config.guard, config))
+    table = graph.constant("allowed_labels", allowed_labels(config).numpy())
     allowed = graph.node("Gather", [table, ids], "allowed", axis=0)
     forbidden = graph.constant("forbidden_logit", np.array(FORBIDDEN_LOGIT, np.float32))
     graph.node("Where", [allowed, free, forbidden], "logits")
-
-
-def allowed_labels(guard: Mapping[str, str], config: ModelConfig) -> NDArray[np.bool_]:
-    """Return the guard as a table, [alphabet + 1, labels]; an unknown character may be any."""
-    rows = [
-        [label in guard[char] for label in config.output_alphabet] for char in config.input_alphabet
-    ]
-    return np.array([*rows, [True] * config.labels])
 
 
 def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
@@ -297,7 +278,7 @@ def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
     graph.node("Where", [known, highest, certain], "confidence")
 
 
-def value_info(tensor: Tensor) -> onnx.ValueInfoProto:
+def value_info(tensor: TensorSpec) -> onnx.ValueInfoProto:
     """Return an input or output as the graph declares it."""
     element = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
     return helper.make_tensor_value_info(tensor.name, element, list(tensor.axes))

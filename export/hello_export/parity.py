@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from hello_runtime.providers import first_line
 from hello_train.config import ModelConfig
 from hello_train.model import Network
 from hello_train.threads import one_thread
-from numpy.typing import NDArray
 
 from hello_export.cases import Case, grid_cases
-from hello_export.engines import DoublePrecision, Engine, OnnxRuntime
+from hello_export.engines import Array, DoublePrecision, Engine, Outputs
 from hello_export.errors import ParityError
 from hello_export.reference import Reference, Row
-from hello_export.signature import Tensor, inputs, outputs
+from hello_export.signature import TensorSpec, outputs
 
 TOLERANCE = 1e-5
 """The largest difference allowed in logits, confidence and state, where rounding explains none."""
@@ -51,19 +51,24 @@ class Verdict:
     """The largest difference by tensor, of those that the engine shows."""
     worst_input: dict[str, str] = field(default_factory=dict)
     """The input that shows it."""
-    text_differences: int = 0
-    """Characters decoded otherwise than by the reference."""
+    losses: list[float] = field(default_factory=list)
+    """For each character decoded otherwise than by the reference, by how much the reference's
+    logits prefer its own choice; infinite where there was no choice, or no such label."""
     ties: int = 0
-    """Characters decoded otherwise where the reference's best two logits are as close as the
-    tolerance; they are not among `text_differences`."""
-    margins: list[float] = field(default_factory=list)
-    """For each character decoded otherwise, by how much the reference preferred its own."""
+    """Those of them that are within the tolerance: the two labels are equally good."""
+    text_differences: int = 0
+    """The others."""
 
     def note(self, tensor: str, difference: float, text: str) -> None:
         """Keep a difference if it is the largest of its tensor; what is not a number is."""
         difference = difference if np.isfinite(difference) else float("inf")
         if difference > self.worst.get(tensor, -1.0):
             self.worst[tensor], self.worst_input[tensor] = difference, text
+
+    def count(self, tolerance: dict[str, float]) -> None:
+        """Count the ties and the differences."""
+        self.ties = sum(loss <= tolerance["logits"] for loss in self.losses)
+        self.text_differences = len(self.losses) - self.ties
 
     def check(self, tolerance: dict[str, float]) -> None:
         """Pass if there were cases and all agreed.
@@ -73,8 +78,6 @@ class Verdict:
         """
         if not self.cases or not self.characters:
             raise ParityError(f"{self.engine}: no case was compared, which proves nothing")
-        self.ties = sum(margin < tolerance["logits"] for margin in self.margins)
-        self.text_differences = len(self.margins) - self.ties
         for tensor in NUMBERS:
             if self.worst.get(tensor, 0.0) > tolerance[tensor]:
                 raise ParityError(
@@ -130,45 +133,40 @@ def compare(
     rounding = Verdict(exact.name, exact.version)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
     for engine in engines:
-        if isinstance(engine, OnnxRuntime):
-            check_declaration(engine, network.config)
+        engine.check_declaration()
     with one_thread():
         for case in grid_cases(network.config) if cases is None else cases:
             expected = [reference.run(row) for row in case.rows]
             compare_case(rounding, network.config, case, expected, exact.run(case))
             for engine, verdict in zip(engines, verdicts, strict=True):
-                compare_case(verdict, network.config, case, expected, engine.run(case))
+                compare_case(verdict, network.config, case, expected, run_engine(engine, case))
     tolerance = {
         tensor: min(
             max(TOLERANCE, ROUNDING_FACTOR * rounding.worst.get(tensor, 0.0)), LARGEST_TOLERANCE
         )
         for tensor in NUMBERS
     }
+    for verdict in (rounding, *verdicts):
+        verdict.count(tolerance)
     for verdict in verdicts:
         verdict.check(tolerance)
     return Report(rounding, tolerance, verdicts)
 
 
-def check_declaration(engine: OnnxRuntime, config: ModelConfig) -> None:
-    """Check the names, types and axes that a file declares.
+def run_engine(engine: Engine, case: Case) -> Outputs:
+    """Return what an engine makes of a case.
 
     Raises:
-        ParityError: they are not those of the signature.
+        ParityError: it fails.
     """
-    for kind, declared, expected in (
-        ("inputs", engine.session.get_inputs(), inputs(config)),
-        ("outputs", engine.session.get_outputs(), outputs(config)),
-    ):
-        found = [Tensor(d.name, NUMPY_NAMES.get(d.type, d.type), tuple(d.shape)) for d in declared]
-        if found != expected:
-            raise ParityError(f"{engine.name} declares the {kind} {found}, not {expected}")
-
-
-NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+    try:
+        return engine.run(case)
+    except Exception as error:  # whatever an engine raises: each has classes of its own
+        raise ParityError(f"{engine.name} fails on {case}: {first_line(error)}") from error
 
 
 def compare_case(
-    verdict: Verdict, config: ModelConfig, case: Case, expected: list[Row], found: dict[str, Any]
+    verdict: Verdict, config: ModelConfig, case: Case, expected: list[Row], found: Outputs
 ) -> None:
     """Hold an engine's outputs for one case against the reference's rows.
 
@@ -187,14 +185,27 @@ def compare_case(
         text = f"{''.join(map(chr, row))[:SHOWN_CHARACTERS]!r} ({case}, row {index + 1})"
         for name in said.keys() & set(NUMBERS):
             verdict.note(name, float(np.max(np.abs(said[name] - truth[name]))), text)
-        wrong = said["decoded"] != truth["decoded"]
-        if wrong.any():
-            lost = margins(truth["logits"])[wrong]
-            verdict.note("decoded", float(lost.max()), text)
-            verdict.margins += lost.tolist()
+        losses = losses_of(config, row, truth, said["decoded"])
+        if losses:
+            verdict.note("decoded", max(losses), text)
+            verdict.losses += losses
 
 
-def check_shape(engine: str, tensor: Tensor, case: Case, found: NDArray[Any]) -> None:
+def losses_of(config: ModelConfig, row: list[int], truth: Row, decoded: Array) -> list[float]:
+    """Return for each character decoded otherwise by how much the reference prefers its own."""
+    labels = {ord(char): label for label, char in enumerate(config.output_alphabet)}
+    losses = []
+    for step in np.flatnonzero(decoded != truth["decoded"]).tolist():
+        label = labels.get(int(decoded[step]))
+        if label is None or chr(row[step]) not in config.input_alphabet:
+            losses.append(float("inf"))
+        else:
+            logits: Array = truth["logits"][step]
+            losses.append(float(logits.max() - logits[label]))
+    return losses
+
+
+def check_shape(engine: str, tensor: TensorSpec, case: Case, found: Array) -> None:
     """Check the type and shape of one output.
 
     Raises:
@@ -209,18 +220,9 @@ def check_shape(engine: str, tensor: Tensor, case: Case, found: NDArray[Any]) ->
         )
 
 
-def row_of(name: str, array: NDArray[Any], index: int, length: int) -> NDArray[Any]:
+def row_of(name: str, array: Array, index: int, length: int) -> Array:
     """Return what an output says of one row, without its padding."""
     return array[:, index] if name == "state_out" else array[index, :length]
-
-
-def margins(logits: NDArray[Any]) -> NDArray[Any]:
-    """Return by how much the best label leads the second best, [time]."""
-    if logits.shape[-1] == 1:
-        return np.full(len(logits), np.inf)
-    best_two = np.partition(logits, -2, axis=-1)[:, -2:]
-    lead: NDArray[Any] = np.ptp(best_two, axis=-1)
-    return lead
 
 
 def table(report: Report) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hello_train.config import ModelConfig
 
 
-class Tensor(NamedTuple):
+class TensorSpec(NamedTuple):
     """An input or output of a model."""
 
     name: str
@@ -17,23 +17,23 @@ class Tensor(NamedTuple):
     """A name for an axis that is free, a number for one that is not."""
 
 
-def inputs(config: ModelConfig) -> list[Tensor]:
+def inputs(config: ModelConfig) -> list[TensorSpec]:
     """Return the inputs: the code points, and the row lengths or the state."""
-    codepoints = Tensor("codepoints", "int32", ("batch", "time"))
-    lengths = Tensor("lengths", "int32", ("batch",))
+    codepoints = TensorSpec("codepoints", "int32", ("batch", "time"))
+    lengths = TensorSpec("lengths", "int32", ("batch",))
     return [codepoints, lengths if config.bidirectional else state(config, "state")]
 
 
-def outputs(config: ModelConfig) -> list[Tensor]:
+def outputs(config: ModelConfig) -> list[TensorSpec]:
     """Return the outputs; what they say of padded positions is unspecified."""
     always = [
-        Tensor("decoded", "int32", ("batch", "time")),
-        Tensor("confidence", "float32", ("batch", "time")),
-        Tensor("logits", "float32", ("batch", "time", config.labels)),
+        TensorSpec("decoded", "int32", ("batch", "time")),
+        TensorSpec("confidence", "float32", ("batch", "time")),
+        TensorSpec("logits", "float32", ("batch", "time", config.labels)),
     ]
     return always if config.bidirectional else [*always, state(config, "state_out")]
 
 
-def state(config: ModelConfig, name: str) -> Tensor:
+def state(config: ModelConfig, name: str) -> TensorSpec:
     """Return the state of a causal model: hidden states, then an LSTM's cell states, by layer."""
-    return Tensor(name, "float32", (config.slots, "batch", config.hidden_size))
+    return TensorSpec(name, "float32", (config.slots, "batch", config.hidden_size))

@@ -5,14 +5,15 @@ with a free time axis; until it does this is how PyTorch's side runs without our
 in the project knows of it. (Its compiler reads the annotations, so they are not postponed here.)
 """
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
-from hello_train.model import Network
+from hello_train.config import FORBIDDEN_LOGIT
+from hello_train.model import Network, allowed_labels
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -37,8 +38,8 @@ class CodepointProgram(nn.Module):
         self.register_buffer("alphabet", torch.tensor([code for code, _ in by_codepoint]))
         self.register_buffer("alphabet_ids", torch.tensor([id_ for _, id_ in by_codepoint]))
         self.register_buffer("labels", torch.tensor([ord(char) for char in config.output_alphabet]))
-        self.register_buffer("vectors", vectors_of_all_ids(network))
-        self.register_buffer("forbidden", forbidden_labels(config))
+        self.register_buffer("vectors", network.vectors().detach())
+        self.register_buffer("forbidden", ~allowed_labels(config))
 
     def look_up(self, codepoints: Tensor) -> Tensor:
         """Return the ids of code points, int64 [batch, time]."""
@@ -98,27 +99,13 @@ class Bidirectional(CodepointProgram):
         return self.choose(codepoints, ids, hidden)
 
 
-def vectors_of_all_ids(network: Network) -> Tensor:
-    """Return the embedding, with a row of zeros for unknown characters if it has none."""
-    weight = network.embedding.weight.detach()
-    missing = network.config.unknown_id + 1 - len(weight)
-    return torch.cat([weight, weight.new_zeros(missing, weight.shape[1])])
-
-
-def forbidden_labels(config: ModelConfig) -> Tensor:
-    """Return what the guard forbids, bool [alphabet + 1, labels]; nothing without a guard."""
-    forbidden = torch.zeros(config.unknown_id + 1, config.labels, dtype=torch.bool)
-    for id_, char in enumerate(config.input_alphabet):
-        for label, output in enumerate(config.output_alphabet):
-            forbidden[id_, label] = config.guard is not None and output not in config.guard[char]
-    return forbidden
-
-
 def save_program(network: Network, path: Path) -> None:
     """Write the network's program."""
     with deprecation_accepted():
         program = torch.jit.script(program_of(network).eval())
-        torch.jit.save(program, str(path))
+        content = io.BytesIO()  # written by PyTorch itself, a full disk ends the whole process
+        torch.jit.save(program, content)
+    path.write_bytes(content.getvalue())
 
 
 def program_of(network: Network) -> CodepointProgram:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from hello_train.config import ModelConfig
+from hello_train.config import ModelConfig, check_types
 from hello_train.errors import CheckpointError, ConfigError
 from hello_train.model import Network
 
@@ -41,6 +42,11 @@ class Training:
     scores: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
     """The rows of `score.compare` on the held-out lines; empty where none were kept aside."""
 
+    def __post_init__(self) -> None:
+        check_types(
+            self, {str: ("data", "example"), int: ("seed", "characters"), dict: ("scores",)}
+        )
+
 
 def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     """Write the checkpoint of a run beside its destination, then rename it into place.
@@ -54,7 +60,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
         "training": asdict(training),
     }
     path = folder / FILE_NAME
-    unfinished = folder / f".{FILE_NAME}.{os.getpid()}"
+    unfinished = folder / f".{FILE_NAME}.{secrets.token_hex(8)}"
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,8 +105,12 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file}: not a readable safetensors file ({error})") from error
     config, training = parse_header(file, metadata.get(METADATA_KEY))
+    if config.layers > len(tensors):
+        raise CheckpointError(f"{file}: its configuration has more layers than it has tensors")
+    with torch.device("meta"):  # sizes are compared before anything of their size is made
+        expected = Network(config).state_dict()
+    check_tensors(file, expected, tensors)
     network = Network(config)
-    check_tensors(file, network, tensors)
     network.load_state_dict(tensors)
     return network.eval(), training
 
@@ -122,17 +132,25 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
                 f"{FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
         return ModelConfig(**content["config"]), Training(**content["training"])
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        ConfigError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CheckpointError(f"{file}: damaged header ({error}); train it again") from error
 
 
-def check_tensors(file: Path, network: Network, tensors: dict[str, torch.Tensor]) -> None:
+def check_tensors(
+    file: Path, expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]
+) -> None:
     """Check that the tensors are those of the network, in shape and type, and finite.
 
     Raises:
         CheckpointError: the first tensor that is not.
     """
-    expected = network.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         if name not in tensors:
             raise CheckpointError(f"{file}: tensor {name} is missing")

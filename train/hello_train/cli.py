@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,10 @@ from hello_train.config import CELLS, UNKNOWN_POLICIES
 from hello_train.corruption import CORRUPTIONS
 from hello_train.data import Pair, read_pairs, read_text, split
 from hello_train.errors import TrainError
-from hello_train.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
+from hello_train.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
 
 if TYPE_CHECKING:
     from hello_train.run import Run
-
-RUNS = Path("runs")
-"""Where runs are kept unless told otherwise."""
 
 
 class OneLineErrors(click.Command):
@@ -30,7 +28,11 @@ class OneLineErrors(click.Command):
         try:
             return super().invoke(ctx)
         except TrainError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(str(error).replace("\n", " ")) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name not in ("torch", "safetensors"):
                 raise
@@ -38,6 +40,19 @@ class OneLineErrors(click.Command):
                 f"training needs {error.name}, which is not installed; "
                 f"run: pip install 'hello-rnn[train]'"
             ) from error
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, which `nan` and `inf` are not."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to count with", param, ctx)
+        return number
 
 
 def default(name: str) -> str:
@@ -68,14 +83,14 @@ def default(name: str) -> str:
     help="Folder of the run.  [default: runs/NAME-CELL]",
 )
 @click.option(
-    "--embedding-dim", type=click.IntRange(min=1), help=f"[default: {default('embedding_dim')}]"
+    "--embedding-dim", type=click.IntRange(1, 8192), help=f"[default: {default('embedding_dim')}]"
 )
 @click.option(
     "--hidden-size",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 8192),
     help=f"In each direction.  [default: {default('hidden_size')}]",
 )
-@click.option("--layers", type=click.IntRange(min=1), help=f"[default: {default('layers')}]")
+@click.option("--layers", type=click.IntRange(1, 64), help=f"[default: {default('layers')}]")
 @click.option(
     "--bidirectional/--causal",
     default=None,
@@ -106,12 +121,12 @@ def default(name: str) -> str:
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help=f"Train this long, for hello each start.  [default: {TEXT_OPTIONS.minutes:g} for a file]",
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True, max=1000),
+    type=FiniteRange(min=0, min_open=True, max=1000),
     help=f"[default: {default('learning_rate')}]",
 )
 @click.option(
@@ -119,10 +134,10 @@ def default(name: str) -> str:
     type=click.IntRange(min=1),
     help=f"Lines in a batch.  [default: {TEXT_OPTIONS.batch_size}]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32), default=0, show_default=True)
 @click.option(
     "--holdout",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     help=f"Share of the lines to judge by, not to learn.  [default: {TEXT_OPTIONS.holdout}]",
 )
 @click.version_option(package_name="hello-rnn", prog_name="hello-train")
@@ -138,7 +153,7 @@ def main(
     file = pairs or text
     options = choose_options(TEXT_OPTIONS if file else HELLO_OPTIONS, given)
     name = file.stem if file else "hello"
-    folder = output or RUNS / f"{name}-{options.cell}"
+    folder = output or run_folder(name, options.cell)
     read, data = read_lines_of(pairs, text, corrupt)
     lines = split(read, options.holdout, options.seed)
 

@@ -19,6 +19,29 @@ FORBIDDEN_LOGIT = -1e4
 small enough that its probability is zero in float32 (and representable in float16)."""
 
 
+FIELD_TYPES: dict[type, tuple[str, ...]] = {
+    str: ("cell", "input_alphabet", "output_alphabet", "unknown"),
+    int: ("embedding_dim", "hidden_size", "layers"),
+    bool: ("bidirectional", "projection"),
+}
+"""What the fields of a configuration hold, by type; it may come from a file."""
+
+
+def check_types(record: object, types: dict[type, tuple[str, ...]]) -> None:
+    """Check the types of a record's fields, and that its texts can be written as UTF-8.
+
+    Raises:
+        ConfigError: the first field that has another type.
+    """
+    for expected, names in types.items():
+        for name in names:
+            value = getattr(record, name)
+            if type(value) is not expected:
+                raise ConfigError(f"{name} is {value!r}; it must be of type {expected.__name__}")
+            if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+                raise ConfigError(f"{name} has a surrogate, which is no character")
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The configuration of one network; it travels with the weights, in every file.
@@ -33,22 +56,23 @@ class ModelConfig:
     """The characters that the network reads; the position of a character is its id."""
     output_alphabet: str
     """The characters that it writes; the position of a character is its label."""
-    embedding_dim: int = 10
+    embedding_dim: int
     """Width of a character's embedding."""
-    hidden_size: int = 4
+    hidden_size: int
     """Width of the hidden state, in each direction."""
-    layers: int = 1
+    layers: int
     """Recurrent layers, one upon the other."""
-    bidirectional: bool = False
+    bidirectional: bool
     """Whether every layer also reads the line backwards; if not, the model is causal."""
-    projection: bool = False
+    projection: bool
     """Whether a Linear layer stands between the hidden states and the labels."""
-    unknown: Unknown = "error"
+    unknown: Unknown
     """What a character outside `input_alphabet` gets: an error, or a copy of itself."""
-    guard: Mapping[str, str] | None = None
+    guard: Mapping[str, str] | None
     """For each input character the output characters that it may become; None allows them all."""
 
     def __post_init__(self) -> None:
+        check_types(self, FIELD_TYPES)
         if self.cell not in CELLS:
             raise ConfigError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
         if self.unknown not in UNKNOWN_POLICIES:
@@ -66,7 +90,9 @@ class ModelConfig:
                 f"the {self.labels} labels; use --projection"
             )
         if self.guard is not None and (
-            set(self.guard) != set(self.input_alphabet)
+            not isinstance(self.guard, dict)
+            or not all(isinstance(outputs, str) for outputs in self.guard.values())
+            or set(self.guard) != set(self.input_alphabet)
             or not all(self.guard.values())
             or not set("".join(self.guard.values())) <= set(self.output_alphabet)
         ):

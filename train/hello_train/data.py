@@ -37,9 +37,10 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
+    content = content.removeprefix(b"\xef\xbb\xbf")
     if not content.strip():
         raise DataError(f"{path}: the file is empty; it must hold at least one line of text")
-    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, raw in enumerate(content.split(b"\n"), start=1):
         try:
             line = raw.removesuffix(b"\r").decode()
         except UnicodeDecodeError as error:

@@ -25,7 +25,7 @@ STARTS = 20
 UNKNOWN_RATE = 0.01
 """Share of the characters hidden behind the unknown id, so that its embedding is learned."""
 IGNORED = -100
-"""The label of a character that does not count, `nn.CrossEntropyLoss`'s own default."""
+"""The label of a character that does not count."""
 
 
 @dataclass(frozen=True)
@@ -58,35 +58,64 @@ def fit(
     Raises:
         FitError: the loss is no longer a number.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
-        network = Network(config)
+    network = new_network(config, options.seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    criterion = nn.CrossEntropyLoss(ignore_index=IGNORED)
     batches = Batches(config, pairs, options.batch_size, options.seed)
     clock = Clock(options, len(batches))
     network.train()
-    while clock.done < 1.0:
+    done = 0.0
+    while done < 1.0:
         for ids, labels in batches:
             if options.decay:
-                optimizer.param_groups[0]["lr"] = options.learning_rate * cosine(clock.done)
-            loss = criterion(network(ids).flatten(0, 1), labels.flatten())
+                optimizer.param_groups[0]["lr"] = options.learning_rate * cosine(done)
+            loss = mean_loss(network(ids), labels)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             if options.max_gradient_norm is not None:
                 nn.utils.clip_grad_norm_(network.parameters(), options.max_gradient_norm)
             optimizer.step()
             clock.steps += 1
-            progress = Progress(clock.epoch, clock.done, loss.item())
+            done = clock.done
+            progress = Progress(clock.epoch, done, loss.item())
             if not math.isfinite(progress.loss):
                 raise FitError(
                     f"the loss became {progress.loss} in step {clock.steps} (epoch "
                     f"{clock.epoch}); use a lower --learning-rate than {options.learning_rate:g}"
                 )
             watcher.step(progress, network)
-            if progress.done == 1.0:
+            if done == 1.0:
                 break
     return network.eval()
+
+
+def new_network(config: ModelConfig, seed: int) -> Network:
+    """Return a network with the weights of a seed.
+
+    Raises:
+        FitError: it does not fit into memory.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return Network(config)
+        except (MemoryError, RuntimeError) as error:
+            raise FitError(
+                "the network does not fit into memory; use a smaller --hidden-size, "
+                "--embedding-dim or --layers"
+            ) from error
+
+
+def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the characters that count, 0 if none does.
+
+    Args:
+        logits: float32 [batch, time, labels]
+        labels: int64 [batch, time], some of them `IGNORED`.
+    """
+    total = nn.functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return total / (labels != IGNORED).sum().clamp(min=1)
 
 
 def fit_exactly(
@@ -146,8 +175,8 @@ def cosine(done: float) -> float:
 class Batches:
     """The lines as batches, in a new order each time they are iterated.
 
-    A batch holds lines of one length, so that nothing in it is padding and every line is learned
-    just as it will be read.
+    A batch holds lines of one length, so that nothing in it is padding and a line of up to
+    `WINDOW` characters is learned just as it will be read.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 
-Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
+Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 BATCH_LINES = 64
 """Lines that are rewritten together, at most."""
@@ -44,7 +44,7 @@ class Network(nn.Module):
         self.projection = (
             nn.Linear(config.features, config.labels) if config.projection else nn.Identity()
         )
-        self.allowed: Tensor | None
+        self.allowed: Tensor
         self.register_buffer("allowed", allowed_labels(config), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -56,15 +56,19 @@ class Network(nn.Module):
         Returns:
             float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`.
         """
-        vectors = nn.functional.embedding(ids, self._vectors())  # (b, t, embedding)
+        vectors = nn.functional.embedding(ids, self.vectors())  # (b, t, embedding)
         hidden, _ = self.recurrence(vectors)  # (b, t, features)
         logits: Tensor = self.projection(hidden)  # (b, t, labels)
-        if self.allowed is not None:
+        if self.config.guard is not None:
             logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
         return logits
 
-    def _vectors(self) -> Tensor:
-        """Return a vector for every id; zeros for unknown characters where none was learned."""
+    def vectors(self) -> Tensor:
+        """Return a vector for every id, [alphabet + 1, embedding].
+
+        Where unknown characters are refused nothing was learned for them. Runtimes do not let them
+        through; should one arrive all the same, the network sees zeros.
+        """
         if self.config.unknown == "copy":
             return self.embedding.weight
         return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
@@ -77,18 +81,18 @@ class Network(nn.Module):
     def rewrite_lines(self, texts: Sequence[str]) -> list[str]:
         """Return what the network makes of each line; lines of one length share a batch."""
         by_length: defaultdict[int, list[str]] = defaultdict(list)
-        for text in dict.fromkeys(texts):
+        for text in dict.fromkeys(filter(None, texts)):
             by_length[len(text)].append(text)
         written = {"": ""}
-        for length, group in by_length.items():
-            for start in range(0, len(group) if length else 0, BATCH_LINES):
+        for group in by_length.values():
+            for start in range(0, len(group), BATCH_LINES):
                 batch = group[start : start + BATCH_LINES]
                 ids = np.stack([encode(text, self.config.input_alphabet) for text in batch])
                 labels = self(torch.from_numpy(ids)).argmax(-1).numpy()
                 written.update(zip(batch, map(self._write, batch, ids, labels), strict=True))
         return [written[text] for text in texts]
 
-    def _write(self, text: str, ids: Ids, labels: Ids) -> str:
+    def _write(self, text: str, ids: Integers, labels: Integers) -> str:
         """Return the text of labels; the characters of unknown ids are copied."""
         return "".join(
             char if id_ == self.config.unknown_id else self.config.output_alphabet[label]
@@ -96,17 +100,16 @@ class Network(nn.Module):
         )
 
 
-def allowed_labels(config: ModelConfig) -> Tensor | None:
-    """Return the guard as a mask, bool [ids, labels] (the last id is the unknown one), or None."""
-    if config.guard is None:
-        return None
-    mask = torch.ones(len(config.input_alphabet) + 1, config.labels, dtype=torch.bool)
-    for id_, char in enumerate(config.input_alphabet):
-        mask[id_] = torch.tensor([label in config.guard[char] for label in config.output_alphabet])
+def allowed_labels(config: ModelConfig) -> Tensor:
+    """Return what the guard allows, bool [alphabet + 1, labels]; an unknown character is free."""
+    mask = torch.ones(config.unknown_id + 1, config.labels, dtype=torch.bool)
+    for char, outputs in (config.guard or {}).items():
+        row = [label in outputs for label in config.output_alphabet]
+        mask[config.input_alphabet.index(char)] = torch.tensor(row)
     return mask
 
 
-def encode(text: str, alphabet: str) -> Ids:
+def encode(text: str, alphabet: str) -> Integers:
     """Return the position in `alphabet` of each character, int64 [len(text)].
 
     A character that is not there gets `len(alphabet)`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from hello_train.config import Cell, ModelConfig, Unknown
 from hello_train.data import Pair, substitutions
@@ -55,6 +56,11 @@ TEXT_OPTIONS = TrainOptions(
     holdout=0.1,
 )
 """What does well on lines of real text, in minutes on two cores."""
+
+
+def run_folder(name: str, cell: Cell) -> Path:
+    """Return the folder of a run that is not told where to go."""
+    return Path("runs") / f"{name}-{cell}"
 
 
 def configure(

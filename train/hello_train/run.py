@@ -92,8 +92,12 @@ def run_lines(
 
 
 def choose_example(lines: Split) -> str:
-    """Return the input of a line of handy length that has something to rewrite."""
-    pairs = lines.holdout or lines.train
+    """Return the input of a line of handy length that has something to rewrite.
+
+    One whose characters were all learned, so that every model can be asked for it.
+    """
+    known = {char for pair in lines.train for char in pair.input}
+    pairs = [pair for pair in lines.holdout if known.issuperset(pair.input)] or lines.train
     for pair in pairs:
         if pair.input != pair.target and len(pair.input) in EXAMPLE_LENGTHS:
             return pair.input

@@ -31,9 +31,11 @@ class BlockText(HTMLParser):
         self._hidden += tag in HIDDEN
         if tag in BLOCKS:
             self.end_block()
+        elif tag == "br":
+            self._pieces.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in HIDDEN
+        self._hidden = max(0, self._hidden - (tag in HIDDEN))
         if tag in BLOCKS:
             self.end_block()
 
