@@ -294,10 +294,7 @@ def equally_good(network: Network) -> None:
 def test_a_tie_is_not_a_difference_and_is_counted(tmp_path: Path) -> None:
     network = make_network()
     equally_good(network)
-    labels = {ord("a"): ord("b")}
-    engine = Edited(
-        engines(network, tmp_path)[1], lambda out: {**out, "decoded": swap(out, labels)}
-    )
+    engine = rewriting(engines(network, tmp_path)[1], {ord("a"): ord("b")})
     report = parity.compare(network, [engine])
     assert report.verdicts[0].ties > 100
     assert report.verdicts[0].text_differences == 0
@@ -311,9 +308,7 @@ def test_a_tie_excuses_no_other_label(labels: dict[int, int], tmp_path: Path) ->
     """Neither a label that is not as good, nor none at all, nor a copy that was not made."""
     network = make_network()
     equally_good(network)
-    engine = Edited(
-        engines(network, tmp_path)[1], lambda out: {**out, "decoded": swap(out, labels)}
-    )
+    engine = rewriting(engines(network, tmp_path)[1], labels)
     with pytest.raises(ParityError, match="in decoded, in"):
         parity.compare(network, [engine])
 

@@ -46,7 +46,8 @@ def test_the_commands(tmp_path: Path) -> None:
     pages = tmp_path / "help/usr/share/libreoffice/help/pl"
     pages.mkdir(parents=True)
     lines = POLISH.read_text(encoding="utf-8").splitlines()
-    (pages / "page.html").write_text("".join(f"<p>{line}</p>\n" for line in lines))
+    odd = "<script>no</script></script><p>jedno<br>drugie &amp; <b>trze</b>cie</p>\n<p>1</p>"
+    (pages / "page.html").write_text("".join(f"<p>{line}</p>\n" for line in lines) + odd)
     (tmp_path / "train").symlink_to(ROOT / "train")
     bin_ = Path(sys.executable).parent
     (tmp_path / "light").mkdir()
@@ -67,6 +68,8 @@ def test_the_commands(tmp_path: Path) -> None:
             assert result.stdout == output, command
             shown += 1
     assert (ran, shown) == (7, 1)
+    read = (tmp_path / "help-pl.txt").read_text(encoding="utf-8").splitlines()
+    assert read == [*lines, "jedno drugie & trzecie"]
     assert {command for command, _ in commands()} >= ELSEWHERE.keys()
 
 
@@ -76,6 +79,7 @@ def test_the_parity_table_is_what_the_command_prints(run: Run) -> None:
 
     shown = blocks("text")[0]
     assert "onnxruntime" in shown
+    assert [line.split()[-1] for line in shown.splitlines()[1:5]] == ["0"] * 4
     assert without_numbers(run("hello-export").stdout) == without_numbers(shown)
 
 
