@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import cast
@@ -91,6 +92,13 @@ def test_a_device_is_written_and_not_replaced(run: Run) -> None:
     assert run("hello-infer", "hello", "--output", "/dev/null").returncode == 0
     assert not Path("/dev/null").is_file()
     assert_one_line_error(run("hello-infer", "hello", "--output", "/dev/full"), "No space left")
+
+
+def test_a_file_in_memory_is_a_file(run: Run) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        for _ in range(2):
+            run("hello-infer", "hello", "--output", f"{folder}/out.txt")
+        assert (Path(folder) / "out.txt").read_text() == "ohlol\n"
 
 
 def test_json_has_a_confidence_for_each_character(run: Run) -> None:

@@ -281,6 +281,8 @@ def test_no_case_is_no_parity(tmp_path: Path) -> None:
     network = make_network()
     with pytest.raises(ParityError, match="no case"):
         parity.compare(network, engines(network, tmp_path), cases=[])
+    with pytest.raises(ParityError, match="no engine"):
+        parity.compare(network, [])
 
 
 def equally_good(network: Network) -> None:

@@ -127,8 +127,10 @@ def compare(
         cases: None for the grid of `grid_cases`.
 
     Raises:
-        ParityError: an engine does not say the same, or there was no case.
+        ParityError: an engine does not say the same, or there was no engine or no case.
     """
+    if not engines:
+        raise ParityError("no engine was compared, which proves nothing")
     reference, exact = Reference(network), DoublePrecision(network)
     rounding = Verdict(exact.name, exact.version)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]

@@ -124,19 +124,19 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
                 raise OutputError("the standard output is closed; use --output FILE")
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-        elif is_device(path):
+        elif is_open_already(path) or (path.exists() and not path.is_file()):
+            # A stream, a pipe or a device: there is nothing to replace.
             with path.open("ab") as stream:
                 yield stream
         else:
             target = Path(os.path.realpath(path))
             unfinished = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
-            with unfinished.open("xb") as stream:
-                try:
+            try:
+                with unfinished.open("xb") as stream:
                     yield stream
-                    stream.flush()
-                    unfinished.replace(target)
-                finally:
-                    unfinished.unlink(missing_ok=True)
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -144,10 +144,6 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
         raise OutputError(f"cannot write {name}: {error.strerror}") from error
 
 
-def is_device(path: Path) -> bool:
-    """Tell whether a path is no file to be replaced; /dev/stdout is none, wherever it leads.
-
-    Raises:
-        OSError: the path cannot be looked up.
-    """
-    return path.absolute().is_relative_to("/dev") or (path.exists() and not path.is_file())
+def is_open_already(path: Path) -> bool:
+    """Tell whether a path names a stream of this process, such as /dev/stdout."""
+    return str(path.absolute()).startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/"))
