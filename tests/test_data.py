@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,12 @@ def test_sizes_that_need_a_projection_get_one() -> None:
     config = configure(TEXT_OPTIONS, "ab", "abc", [Pair("ab", "cb")])
     assert config.projection
     assert config.guard == {"a": "c", "b": "b"}
+
+
+@pytest.mark.parametrize("end", [{"epochs": 1}, {"minutes": None}])
+def test_a_training_ends_in_one_way(end: dict[str, int | None]) -> None:
+    with pytest.raises(ConfigError, match="by epochs or by minutes"):
+        replace(TEXT_OPTIONS, **end)  # type: ignore[arg-type]
 
 
 def test_a_guard_must_know_every_input() -> None:

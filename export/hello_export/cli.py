@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 import click
 from hello_runtime.errors import HelloRuntimeError
+from hello_train.command import OneLineErrors
 from hello_train.config import CELLS, Cell
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, run_folder
@@ -15,29 +15,15 @@ from hello_train.options import HELLO_OPTIONS, run_folder
 from hello_export.errors import ExportError
 
 
-class OneLineErrors(click.Command):
-    """A command that turns the packages' errors into one line on stderr and exit code 1."""
+class OneLineExportErrors(OneLineErrors):
+    """Likewise, for the errors of all three packages."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except (ExportError, TrainError, HelloRuntimeError) as error:
-            raise click.ClickException(str(error).replace("\n", " ")) from error
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-        except ModuleNotFoundError as error:
-            if error.name not in ("torch", "safetensors", "onnx"):
-                raise
-            raise click.ClickException(
-                f"exporting needs {error.name}, which is not installed; "
-                f"run: pip install 'hello-rnn[export]'"
-            ) from error
+    errors = (ExportError, TrainError, HelloRuntimeError)
+    extra = "export"
+    needs = (*OneLineErrors.needs, "onnx")
 
 
-@click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=OneLineExportErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
 @click.option(
     "--cell",

@@ -10,36 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hello_train.command import OneLineErrors
 from hello_train.config import CELLS, UNKNOWN_POLICIES
 from hello_train.corruption import CORRUPTIONS
 from hello_train.data import Pair, read_pairs, read_text, split
-from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
 
 if TYPE_CHECKING:
     from hello_train.run import Run
-
-
-class OneLineErrors(click.Command):
-    """A command that turns the package's errors into one line on stderr and exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except TrainError as error:
-            raise click.ClickException(str(error).replace("\n", " ")) from error
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
-        except ModuleNotFoundError as error:
-            if error.name not in ("torch", "safetensors"):
-                raise
-            raise click.ClickException(
-                f"training needs {error.name}, which is not installed; "
-                f"run: pip install 'hello-rnn[train]'"
-            ) from error
 
 
 class FiniteRange(click.FloatRange):
@@ -189,9 +167,10 @@ def check_usage(
 
 def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOptions:
     """Return the defaults with what was given on the command line in their place."""
-    if given["epochs"] is not None or given["minutes"] is not None:
-        defaults = replace(defaults, epochs=None, minutes=None)
-    return replace(defaults, **{name: value for name, value in given.items() if value is not None})
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes.keys() & {"epochs", "minutes"}:
+        changes = {"epochs": None, "minutes": None} | changes
+    return replace(defaults, **changes)
 
 
 def read_lines_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -109,11 +110,16 @@ def allowed_labels(config: ModelConfig) -> Tensor:
     return mask
 
 
+@cache
+def positions(alphabet: str) -> dict[str, int]:
+    """Return the position of each character of an alphabet, worked out once for all its lines."""
+    return {char: position for position, char in enumerate(alphabet)}
+
+
 def encode(text: str, alphabet: str) -> Integers:
     """Return the position in `alphabet` of each character, int64 [len(text)].
 
     A character that is not there gets `len(alphabet)`.
     """
-    index = {char: id_ for id_, char in enumerate(alphabet)}
-    unknown = len(alphabet)
+    index, unknown = positions(alphabet), len(alphabet)
     return np.fromiter((index.get(char, unknown) for char in text), np.int64, len(text))

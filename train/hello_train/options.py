@@ -7,11 +7,16 @@ from pathlib import Path
 
 from hello_train.config import Cell, ModelConfig, Unknown
 from hello_train.data import Pair, substitutions
+from hello_train.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The network and the training of one run; exactly one of `epochs` and `minutes` ends it."""
+    """The network and the training of one run; exactly one of `epochs` and `minutes` ends it.
+
+    Raises:
+        ConfigError: both of them are given, or neither.
+    """
 
     cell: Cell = "gru"
     embedding_dim: int = 10
@@ -37,6 +42,10 @@ class TrainOptions:
     """Of the split, the weights and the order of the batches."""
     holdout: float = 0.0
     """Share of the lines that is not learned but judged by."""
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.minutes is None):
+            raise ConfigError("a training ends by epochs or by minutes: give one of them")
 
 
 HELLO_OPTIONS = TrainOptions(epochs=1000)

@@ -101,4 +101,4 @@ def choose_example(lines: Split) -> str:
     for pair in pairs:
         if pair.input != pair.target and len(pair.input) in EXAMPLE_LENGTHS:
             return pair.input
-    return pairs[0].input[: EXAMPLE_LENGTHS.stop]
+    return pairs[0].input[: max(EXAMPLE_LENGTHS)]
