@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from hello_train.checkpoint import Training, load_checkpoint
-from hello_train.config import Cell, ModelConfig, Unknown
+from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
 from hello_train.model import Network
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -35,8 +35,18 @@ def read_golden(name: str) -> Golden:
     return Golden(network, training, rows)
 
 
+KINDS: list[tuple[Cell, Nonlinearity]] = [
+    ("rnn", "tanh"),
+    ("rnn", "relu"),
+    ("gru", "tanh"),
+    ("lstm", "tanh"),
+]
+"""The recurrences."""
+
+
 def make_network(
     cell: Cell = "gru",
+    nonlinearity: Nonlinearity = "tanh",
     *,
     layers: int = 1,
     bidirectional: bool = False,
@@ -45,9 +55,9 @@ def make_network(
     guarded: bool = False,
     seed: int = 0,
 ) -> Network:
-    """Return a small random network of this shape."""
-    alphabet, labels = "abcdż", "abcdżx"
-    guard = {"a": "cx", "b": "b", "c": "cd", "d": "d", "ż": "abż"} if guarded else None
+    """Return a small random network of this shape, with an astral and a combining character."""
+    alphabet, labels = "abż\u0301😀", "abż\u0301😀x"
+    guard = {"a": "żx", "b": "b", "ż": "ż\u0301", "\u0301": "\u0301", "😀": "ab😀"}
     hidden_size = 5 if projection else len(labels) // (2 if bidirectional else 1)
     config = ModelConfig(
         cell=cell,
@@ -59,7 +69,8 @@ def make_network(
         bidirectional=bidirectional,
         projection=projection,
         unknown=unknown,
-        guard=guard,
+        guard=guard if guarded else None,
+        nonlinearity=nonlinearity,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,4 +1,9 @@
-"""The artifact folder: TorchScript, ONNX and a manifest, written whole or not at all."""
+"""The artifact folder: what was exported, its truth and its proof, written whole or not at all.
+
+`model.onnx` and `model.pt` are what was exported, `checkpoint.safetensors` the network that they
+must agree with, so that anyone can hold them against it again, and `manifest.json` says how the
+files were made, what their digests are and what the comparison found.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +12,84 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import onnx
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
-from hello_runtime.providers import first_line
-from hello_train.checkpoint import Training
-from hello_train.config import ModelConfig
+from hello_train.checkpoint import FILE_NAME, Training, save_checkpoint
 from hello_train.model import Network
 
-from hello_export import parity
-from hello_export.engines import Engine, OnnxRuntime, Runtime, TorchScript
-from hello_export.errors import ArtifactError, ParityError
+from hello_export.cases import RandomText, grid_cases
+from hello_export.errors import ArtifactError
 from hello_export.onnx_graph import build_model
 from hello_export.parity import Report
-from hello_export.torchscript import save_program
+from hello_export.proof import prove
+from hello_export.rounding import agreement, round_weights
+from hello_export.storage import Storage
+from hello_export.torchscript import PROGRAM_NAME, save_program
 
-PROGRAM_NAME = "model.pt"
 MANIFEST_NAME = "manifest.json"
-FILES = frozenset({MODEL_NAME, PROGRAM_NAME, MANIFEST_NAME})
+CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
+"""The files that the manifest has the digests of."""
+OURS = frozenset({*CONTENT, MANIFEST_NAME})
 TOOLS = ("hello-rnn", "torch", "onnx", "onnxruntime", "numpy")
 
 
-def write_artifact(network: Network, training: Training, folder: Path) -> Report:
+@dataclass(frozen=True)
+class RoundingCost:
+    """What smaller weights save, and what they cost."""
+
+    bytes: int
+    """Of the model file."""
+    float32_bytes: int
+    """Of the same with its weights in float32."""
+    agreement: float
+    """Share of the characters that are written as with float32, 0 to 1."""
+    characters: int
+    text: str
+    """Which characters, in words."""
+
+    def __str__(self) -> str:
+        return (
+            f"{MODEL_NAME} has {self.bytes / 1000:.1f} kB, and {self.float32_bytes / 1000:.1f} kB "
+            f"in float32; {self.agreement:.4%} of {self.characters} characters ({self.text}) are "
+            f"written as with float32"
+        )
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was exported, and how well."""
+
+    report: Report
+    """The proof."""
+    cost: RoundingCost | None
+    """None where the weights are those of the network."""
+
+
+def write_artifact(
+    network: Network,
+    training: Training,
+    folder: Path,
+    storage: Storage = "float32",
+    lines: Sequence[str] = (),
+) -> Export:
     """Export a network, prove the files by parity, and put the folder into its place.
+
+    Args:
+        network: what to export.
+        training: what the files say of its training.
+        folder: where to.
+        storage: how `model.onnx` keeps the weights.
+        lines: held-out text to judge smaller weights by; without any it is drawn at random.
 
     Raises:
         ParityError: a file does not say what PyTorch says; nothing was written.
         ArtifactError: the folder cannot be written, or holds something else.
+        ExportError: the weights cannot be rounded so.
     """
     folder = Path(os.path.realpath(folder))
     check_replaceable(folder)
@@ -45,53 +98,62 @@ def write_artifact(network: Network, training: Training, folder: Path) -> Report
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
             unfinished = Path(beside) / folder.name
             unfinished.mkdir()
-            report = write_files(network, training, unfinished)
+            export = write_files(network, training, unfinished, storage, lines)
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {error.strerror}") from error
-    return report
+    return export
 
 
-def write_files(network: Network, training: Training, folder: Path) -> Report:
+def write_files(
+    network: Network, training: Training, folder: Path, storage: Storage, lines: Sequence[str]
+) -> Export:
     """Write the files of an artifact; the manifest only after parity has passed on the others."""
-    config = network.config
-    onnx.save(build_model(network, training), folder / MODEL_NAME)
-    save_program(network, folder / PROGRAM_NAME)
-    report = parity.compare(network, open_engines(config, folder))
+    rounded = round_weights(network, storage)
+    onnx.save(build_model(rounded, training, storage), folder / MODEL_NAME)
+    save_program(rounded, folder / PROGRAM_NAME)
+    save_checkpoint(folder, network, training)
+    report = prove(rounded, folder, grid_cases(network.config))
+    report.check()
+    cost = None
+    if storage != "float32":
+        cost = rounding_cost(network, rounded, training, folder / MODEL_NAME, lines)
     manifest = {
         "format_version": FORMAT_VERSION,
-        "sha256": {
-            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in (MODEL_NAME, PROGRAM_NAME)
-        },
-        "config": asdict(config),
+        "sha256": {name: digest(folder / name) for name in CONTENT},
+        "config": asdict(network.config),
         "training": asdict(training),
-        "parity": {
-            "tolerance": report.tolerance,
-            "rounding": report.rounding.to_json(),
-            "engines": [verdict.to_json() for verdict in report.verdicts],
-        },
+        "weights": storage,
+        "rounding_cost": asdict(cost) if cost else None,
+        "parity": report.to_json(),
         "tools": {tool: version(tool) for tool in TOOLS},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=2)
     (folder / MANIFEST_NAME).write_text(f"{text}\n", encoding="utf-8")
-    return report
+    return Export(report, cost)
 
 
-def open_engines(config: ModelConfig, folder: Path) -> list[Engine]:
-    """Open the files of an artifact with every engine.
+def rounding_cost(
+    network: Network, rounded: Network, training: Training, file: Path, lines: Sequence[str]
+) -> RoundingCost:
+    """Measure what rounded weights save in a file, and what they cost on lines of text."""
+    text = "held-out lines"
+    if not lines:
+        drawn = RandomText(network.config, seed=0).case(batch=400, time=250)
+        lines = ["".join(map(chr, row)) for row in drawn.rows]
+        text = "drawn from the alphabet, for the run has no held-out lines"
+    return RoundingCost(
+        bytes=file.stat().st_size,
+        float32_bytes=build_model(network, training).ByteSize(),
+        agreement=agreement(network, rounded, lines),
+        characters=sum(map(len, lines)),
+        text=text,
+    )
 
-    Raises:
-        ParityError: an engine does not open its file.
-    """
-    try:
-        return [
-            TorchScript(config, folder / PROGRAM_NAME),
-            OnnxRuntime(config, folder / MODEL_NAME),
-            Runtime(config, folder / MODEL_NAME),
-        ]
-    except Exception as error:  # whatever an engine raises: each has classes of its own
-        raise ParityError(f"an exported file does not open: {first_line(error)}") from error
+
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def check_replaceable(folder: Path) -> None:
@@ -104,7 +166,7 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ArtifactError(f"cannot write {folder}: it is a file, not a folder")
-    others = {path.name for path in folder.iterdir() if path.name not in FILES or path.is_dir()}
+    others = {path.name for path in folder.iterdir() if path.name not in OURS or path.is_dir()}
     if others:
         raise ArtifactError(
             f"cannot write {folder}: it holds {min(others)!r}, which is not part of an artifact; "

@@ -10,8 +10,10 @@ from hello_train.config import ModelConfig
 from numpy.typing import NDArray
 
 BATCHES = (1, 2, 33)
-LENGTHS = (1, 2, 7, 65, 257)
+LENGTHS = (1, 2, 7, 257, 1025)
 CHUNKS = (1, 7, 64)
+MORE_BATCH, MORE_LENGTH = 33, 257
+"""The shape of the cases beyond the grid."""
 UNKNOWN_SHARE = 0.05
 """Share of the characters that the model does not know."""
 
@@ -28,6 +30,11 @@ class Case:
     """Characters in each call of a chain that carries the state; None for a single call."""
 
     @property
+    def characters(self) -> int:
+        """How many there are, without padding."""
+        return int(self.lengths.sum())
+
+    @property
     def rows(self) -> list[list[int]]:
         """The code points of each row, without padding."""
         return [
@@ -41,18 +48,22 @@ class Case:
         return f"batch {batch}, length {time}{ragged}{chained}"
 
 
-def grid_cases(config: ModelConfig, seed: int = 0) -> Iterator[Case]:
-    """Yield the cases: every batch size with every length, ragged batches, chained state."""
+def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Iterator[Case]:
+    """Yield the cases: every batch size with every length, ragged batches, chained state.
+
+    Args:
+        config: of the network that they are for.
+        characters: how many there shall be at least; cases of one shape follow until there are.
+        seed: of the text.
+    """
     source = RandomText(config, seed)
-    for batch in BATCHES:
-        for length in LENGTHS:
-            yield source.case(batch, length)
-    for length in LENGTHS[1:]:
-        yield source.case(BATCHES[-1], length, ragged=True)
-    yield source.case(BATCHES[1], LENGTHS[-2], ragged=True, longest=LENGTHS[-3])
-    if not config.bidirectional:
-        for chunk in CHUNKS:
-            yield source.case(BATCHES[1], LENGTHS[-1], chunk=chunk)
+    for case in source.grid(chained=not config.bidirectional):
+        characters -= case.characters
+        yield case
+    while characters > 0:
+        rows = min(MORE_BATCH, -(-characters // MORE_LENGTH))
+        characters -= rows * MORE_LENGTH
+        yield source.case(rows, MORE_LENGTH)
 
 
 class RandomText:
@@ -62,6 +73,18 @@ class RandomText:
         self._random = np.random.default_rng(seed)
         self._known = np.array([ord(char) for char in config.input_alphabet], np.int32)
         self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
+
+    def grid(self, *, chained: bool) -> Iterator[Case]:
+        """Yield a case of each kind of shape, with chains of state where a model has one."""
+        for batch in BATCHES:
+            for length in LENGTHS:
+                yield self.case(batch, length)
+        for batch, length in ((33, 2), (33, 7), (33, 257), (2, 1025)):
+            yield self.case(batch, length, ragged=True)
+        yield self.case(2, 257, ragged=True, longest=7)
+        if chained:
+            for chunk in CHUNKS:
+                yield self.case(2, 257, chunk=chunk)
 
     def case(
         self,

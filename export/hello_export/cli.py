@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from hello_runtime.errors import HelloRuntimeError
@@ -13,6 +17,13 @@ from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, run_folder
 
 from hello_export.errors import ExportError
+from hello_export.storage import STORAGES, Storage
+
+if TYPE_CHECKING:
+    from hello_export.cases import Case
+
+CHARACTERS = 1_000_000
+"""How many a verdict is given on."""
 
 
 class OneLineExportErrors(OneLineErrors):
@@ -36,29 +47,92 @@ class OneLineExportErrors(OneLineErrors):
     metavar="DIR",
     help="The artifact folder.  [default: RUN/artifact]",
 )
+@click.option(
+    "--weights",
+    "storage",
+    type=click.Choice(STORAGES),
+    help="How model.onnx keeps the weights; less is a smaller file, and the same speed.  "
+    "[default: float32]",
+)
+@click.option(
+    "--verify",
+    "artifact",
+    type=click.Path(path_type=Path),
+    metavar="ARTIFACT",
+    help="Export nothing; compare an artifact again, on the engines that are installed.",
+)
+@click.option(
+    "--characters",
+    type=click.IntRange(min=1),
+    help=f"How many --verify compares on, at least.  [default: {CHARACTERS}]",
+)
 @click.version_option(package_name="hello-rnn", prog_name="hello-export")
-def main(run: Path | None, cell: Cell | None, output: Path | None) -> None:
+def main(
+    run: Path | None,
+    cell: Cell | None,
+    output: Path | None,
+    storage: Storage | None,
+    artifact: Path | None,
+    characters: int | None,
+) -> None:
     """Export a run of hello-train to TorchScript and ONNX, once both say what PyTorch says.
 
     RUN is the folder of a run, or its checkpoint file. The artifact is a folder of model.onnx,
-    model.pt and manifest.json; model.onnx alone is enough to decode.
+    model.pt, the checkpoint and manifest.json; model.onnx alone is enough to decode.
     """
     if run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    if characters and not artifact:
+        raise click.UsageError("--characters belongs to --verify.")
+    if not artifact:
+        export(run or hello_run(cell or "gru"), output, storage or "float32")
+    elif run or cell or output or storage:
+        raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
+    else:
+        verify(artifact, characters or CHARACTERS)
 
+
+def export(run: Path, output: Path | None, storage: Storage) -> None:
+    """Export a run, and print the proof and what to do next."""
     # Only now, so that help and usage are answered without waiting for torch.
     from hello_train.checkpoint import load_checkpoint
+    from hello_train.run import read_holdout
 
     from hello_export.artifact import write_artifact
     from hello_export.parity import table
 
-    run = run or hello_run(cell or "gru")
     network, training = load_checkpoint(run)
-    folder = output or (run if run.is_dir() else run.parent) / "artifact"
-    click.echo(table(write_artifact(network, training, folder)))
+    home = run if run.is_dir() else run.parent
+    folder = output or home / "artifact"
+    lines = [pair.input for pair in read_holdout(home)]
+    made = write_artifact(network, training, folder, storage, lines)
+    click.echo(table(made.report))
+    if made.cost:
+        click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
     example = [training.example] if training.example[:1] != "-" else ["--", training.example]
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *example]))
+
+
+def verify(artifact: Path, characters: int) -> None:
+    """Compare an artifact again and print the proof, or what is left of it."""
+    from hello_export.parity import table
+    from hello_export.verify import verify_artifact
+
+    if sys.stderr.isatty():
+        with click.progressbar(length=characters, file=sys.stderr) as bar:
+            report = verify_artifact(artifact, characters, partial(counted, bar))
+    else:
+        report = verify_artifact(artifact, characters)
+    click.echo(table(report))
+    report.check()
+
+
+def counted(bar: Any, cases: Iterable[Case]) -> Iterator[Case]:
+    """Yield the cases, and move a progress bar on by their characters when they are done."""
+    for case in cases:
+        yield case
+        bar.update(case.characters)
 
 
 def hello_run(cell: Cell) -> Path:

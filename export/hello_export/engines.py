@@ -1,47 +1,68 @@
-"""The engines that open an exported file, and how each runs a case."""
+"""The engines that open an exported file, and how each runs a case.
+
+Each is a class, and all of them say in `limit` what they are known not to do. None of them imports
+torch: TorchScript's is in `torchscript`.
+"""
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime
-import torch
 from hello_runtime import Decoder, ModelInfo
+from hello_runtime.model_file import MODEL_NAME
 from hello_train.config import ModelConfig
-from hello_train.model import Network
 from numpy.typing import NDArray
 
 from hello_export.cases import Case
 from hello_export.errors import ParityError
-from hello_export.reference import Reference
 from hello_export.signature import TensorSpec, inputs, outputs
-from hello_export.torchscript import load_program
 
 Array = NDArray[Any]
 Outputs = dict[str, Array]
 """Outputs by name, each with the batch at its place in the signature."""
-
 
 NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
 """Of onnxruntime's names of types."""
 
 
 class Engine(ABC):
-    """Something that runs an exported file."""
+    """Something that runs an exported file, opened from the folder of an artifact."""
 
-    name: str
-    version: str
+    name: ClassVar[str]
+    distribution: ClassVar[str]
+    """The Python package that brings it."""
+
+    @classmethod
+    def installed_version(cls) -> str | None:
+        """Return the version that is installed, or None."""
+        try:
+            return version(cls.distribution)
+        except PackageNotFoundError:
+            return None
+
+    @property
+    def version(self) -> str:
+        """The version that is installed."""
+        return self.installed_version() or "-"
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return why this engine is known not to run such a network, or None.
+
+        The tests hold each reason against the engine, so that one that is no longer true is found.
+        """
+        return None
 
     @abstractmethod
-    def run(self, case: Case) -> Outputs:
-        """Return the outputs of a case that this engine can show."""
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        """Open the file that this engine reads."""
 
     def check_declaration(self) -> None:  # noqa: B027
         """Check what the file says of itself, where the engine can tell.
@@ -50,12 +71,18 @@ class Engine(ABC):
             ParityError: it is not what the network is.
         """
 
+    @abstractmethod
+    def run(self, case: Case) -> Outputs:
+        """Return the outputs of a case that this engine can show."""
+
 
 class GraphEngine(Engine):
     """An engine that takes and gives the tensors of the signature."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
+        self._inputs = [tensor.name for tensor in inputs(config)]
+        self._outputs = [tensor.name for tensor in outputs(config)]
 
     @abstractmethod
     def call(self, *given: Array) -> Sequence[Array]:
@@ -63,56 +90,41 @@ class GraphEngine(Engine):
 
     def run(self, case: Case) -> Outputs:
         """Return all outputs of a case, from a zero state if the model is causal."""
-        names = [tensor.name for tensor in outputs(self._config)]
         if self._config.bidirectional:
-            return dict(zip(names, self.call(case.codepoints, case.lengths), strict=True))
+            return dict(zip(self._outputs, self.call(case.codepoints, case.lengths), strict=True))
         batch, time = case.codepoints.shape
         state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)
         pieces: list[Outputs] = []
         for start in range(0, time, case.chunk or time):
-            piece = case.codepoints[:, start : start + (case.chunk or time)]
-            pieces.append(dict(zip(names, self.call(piece, state), strict=True)))
+            piece = np.ascontiguousarray(case.codepoints[:, start : start + (case.chunk or time)])
+            pieces.append(dict(zip(self._outputs, self.call(piece, state), strict=True)))
             state = pieces[-1]["state_out"]
         joined = {
-            name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in names[:-1]
+            name: np.concatenate([piece[name] for piece in pieces], axis=1)
+            for name in self._outputs[:-1]
         }
         return {**joined, "state_out": state}
-
-
-class DoublePrecision(Engine):
-    """Eager PyTorch in float64: how far from it float32 is tells what rounding alone does."""
-
-    name = "PyTorch float64"
-    version = torch.__version__
-
-    def __init__(self, network: Network) -> None:
-        self._reference = Reference(copy.deepcopy(network).double())
-
-    def run(self, case: Case) -> Outputs:
-        """Return all outputs of a case, as float32."""
-        rows = [self._reference.run(row) for row in case.rows]
-        found = {
-            name: padded([row[name] for row in rows], case)
-            for name in ("decoded", "confidence", "logits")
-        }
-        if "state_out" in rows[0]:
-            found["state_out"] = np.stack([row["state_out"] for row in rows], axis=1)
-        return {
-            name: array if name == "decoded" else array.astype(np.float32)
-            for name, array in found.items()
-        }
 
 
 class OnnxRuntime(GraphEngine):
     """onnxruntime on the CPU, by its own session and none of the runtime's code."""
 
     name = "onnxruntime"
-    version = onnxruntime.__version__
+    distribution = "onnxruntime"
 
-    def __init__(self, config: ModelConfig, file: Path) -> None:
-        super().__init__(config)
-        self.session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        self._names = [tensor.name for tensor in self.session.get_inputs()]
+    @classmethod
+    def installed_version(cls) -> str | None:
+        """Return the version, whichever of its packages brought it."""
+        found: str = onnxruntime.__version__
+        return found
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        super().__init__(config, folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(
+            str(folder / MODEL_NAME), options, providers=["CPUExecutionProvider"]
+        )
 
     def check_declaration(self) -> None:
         """Check the names, types and axes of the inputs and outputs.
@@ -134,37 +146,92 @@ class OnnxRuntime(GraphEngine):
     def call(self, *given: Array) -> Sequence[Array]:
         """Run the graph once."""
         results: Sequence[Array] = self.session.run(
-            None, dict(zip(self._names, given, strict=True))
+            self._outputs, dict(zip(self._inputs, given, strict=True))
         )
         return results
 
 
-class TorchScript(GraphEngine):
-    """PyTorch running the exported program."""
+class ReferenceEvaluator(GraphEngine):
+    """The evaluator of the onnx package, the specification in numpy."""
 
-    name = "TorchScript"
-    version = torch.__version__
+    name = "onnx evaluator"
+    distribution = "onnx"
 
-    def __init__(self, config: ModelConfig, file: Path) -> None:
-        super().__init__(config)
-        self._program = load_program(file)
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return what it lacks."""
+        return "its RNN has no Relu" if config.nonlinearity == "relu" else None
 
-    @torch.inference_mode()
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        from onnx.reference import ReferenceEvaluator as Evaluator
+
+        super().__init__(config, folder)
+        self._evaluator = Evaluator(str(folder / MODEL_NAME))
+
     def call(self, *given: Array) -> Sequence[Array]:
-        """Run the program once."""
-        results = self._program(*(torch.from_numpy(np.ascontiguousarray(array)) for array in given))
-        return [result.numpy() for result in results]
+        """Run the graph once."""
+        results: Sequence[Array] = self._evaluator.run(  # type: ignore[assignment]
+            self._outputs, dict(zip(self._inputs, given, strict=True))
+        )
+        return results
+
+
+class OpenVino(GraphEngine):
+    """OpenVINO on the CPU, told to keep to float32 where it could use less."""
+
+    name = "OpenVINO"
+    distribution = "openvino"
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        import openvino
+
+        super().__init__(config, folder)
+        self._model = openvino.Core().compile_model(
+            folder / MODEL_NAME,
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1},
+        )
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        results = self._model(dict(zip(self._inputs, given, strict=True)))
+        return [np.array(results[name]) for name in self._outputs]
+
+
+class Tract(GraphEngine):
+    """tract, an engine in Rust."""
+
+    name = "tract"
+    distribution = "tract"
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return what it lacks."""
+        if config.nonlinearity == "relu":
+            return "it computes tanh in every RNN, without an error"
+        return None
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        import tract
+
+        super().__init__(config, folder)
+        model = tract.onnx().load(str(folder / MODEL_NAME)).into_model()
+        self._model = model.into_runnable()
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        return [result.to_numpy() for result in self._model.run(list(given))]
 
 
 class Runtime(Engine):
     """The project's own runtime, from text to text; it does not show logits."""
 
     name = "hello-infer"
-    version = version("hello-rnn")
+    distribution = "hello-rnn"
 
-    def __init__(self, config: ModelConfig, file: Path) -> None:
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
-        self._decoder = Decoder.open(file, unknown="copy")
+        self._decoder = Decoder.open(folder, unknown="copy", threads=1)
 
     def check_declaration(self) -> None:
         """Check the metadata.

@@ -9,5 +9,9 @@ class ParityError(ExportError):
     """An exported file does not say what PyTorch says."""
 
 
+class EngineError(ParityError):
+    """An engine does not open an exported file, fails on a case, or crashes."""
+
+
 class ArtifactError(ExportError):
-    """An artifact folder cannot be written."""
+    """An artifact folder cannot be written or read, or is not what was exported."""

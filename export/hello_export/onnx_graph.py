@@ -5,7 +5,7 @@ the input's weights, `R` for the hidden state's, `b` and `c` for their biases, a
 of input and hidden state:
 
 RNN (one gate)
-    h' = tanh(W x + b + R h + c)
+    h' = tanh(W x + b + R h + c), or relu in the place of tanh
 
 GRU (PyTorch stacks r, z, n; ONNX stacks z, r, h, and its h is PyTorch's n)
     r = sigmoid(W_r x + b_r + R_r h + c_r)
@@ -19,15 +19,22 @@ LSTM (PyTorch stacks i, f, g, o; ONNX stacks i, o, f, c, and its c is PyTorch's 
     i, f, o = sigmoid(W_k x + b_k + R_k h + c_k);  g = tanh(W_g x + b_g + R_g h + c_g)
     C' = f * C + i * g;  h' = o * tanh(C')
 
-So for a network of G gates, `weight_ih` and `weight_hh`, [G*H, E] and [G*H, H], become `W` and `R`,
+So for a cell of G gates, `weight_ih` and `weight_hh`, [G*H, E] and [G*H, H], become `W` and `R`,
 [1, G*H, E] and [1, G*H, H], with their blocks of H rows put into ONNX's order; `bias_ih` and
 `bias_hh`, [G*H] each, are put into that order and laid one after the other into `B`, [1, 2*G*H].
-The leading 1 is ONNX's count of directions.
+The leading 1 is ONNX's count of directions. The names say what a tensor is: `layer1.backward.R_zrh`
+holds the recurrent weights of the second layer's backward direction, with the gates z, r, h.
 
-Two directions are two forward nodes in each layer. The backward one reads its input through
-`ReverseSequence`, which turns each row around within its own length, and its output is turned back
-the same way. ONNX's bidirectional node with `sequence_lens` would say the same in fewer nodes, but
-only onnxruntime honours that input: other engines read the padding and are wrong by up to 0.25.
+Two directions are two forward nodes in each layer. The backward one reads each row from its last
+character to its first: `GatherND` fetches the steps of its input in that order, and those of its
+output back again, by the same list of places (to turn around is its own inverse). ONNX has shorter
+ways to say so, and engines that do not follow them: `sequence_lens` of a bidirectional node is
+honoured by onnxruntime alone, others read the padding and are wrong by up to 0.25, and
+`ReverseSequence` is unknown to tract, which also cannot do without the initial state.
+
+Weights may be stored smaller than they are used: float16, or int8 with a scale for each channel
+(a gate's row, a character's vector, a label's column). `Cast` and `Mul` expand them to float32, the
+very numbers of the network given, or the writer refuses; engines do it once, when they open a file.
 
 Operators: https://onnx.ai/onnx/operators, in the versions of opset 12, the oldest that has all of
 them (`Clip` on int32); its IR version is 7.
@@ -39,7 +46,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -50,29 +57,57 @@ from hello_train.model import Network, allowed_labels
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from hello_export.errors import ExportError
 from hello_export.lookup import PAGE, build_lookup
 from hello_export.signature import TensorSpec, inputs, outputs
+from hello_export.storage import Storage
 
 OPSET = 12
 IR_VERSION = 7
 
 OPERATORS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-GATE_ORDER = {"rnn": (0,), "gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
-"""Which of PyTorch's gates stands at each of ONNX's places."""
+PYTORCH_GATES = {"rnn": "i", "gru": "rzh", "lstm": "ifco"}
+"""How PyTorch stacks the gates, by ONNX's letters."""
+ONNX_GATES = {"rnn": "i", "gru": "zrh", "lstm": "iofc"}
+"""How ONNX stacks them."""
+
+METADATA_KEYS = (
+    "format_version",
+    "cell",
+    "nonlinearity",
+    "causal",
+    "layers",
+    "hidden_size",
+    "input_alphabet",
+    "output_alphabet",
+    "unknown",
+    "guard",
+    "weights",
+    "training",
+)
+"""What a model file says of itself, in order."""
 
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def build_model(network: Network, training: Training) -> ModelProto:
+def build_model(network: Network, training: Training, storage: Storage = "float32") -> ModelProto:
     """Return the network as a model that reads and writes code points.
 
     Its inputs and outputs are those of `hello_export.signature`; what a runtime needs to know
     beside them is in its metadata.
+
+    Args:
+        network: with weights that `storage` can hold, as `rounding.round_weights` returns it.
+        training: for the metadata.
+        storage: how the weights are kept in the file.
+
+    Raises:
+        ExportError: a weight cannot be stored so without changing.
     """
     config = network.config
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     weights["vectors"] = network.vectors().detach().numpy()
-    graph = Graph()
+    graph = Graph(storage)
     write_network(graph, config, weights)
     model = helper.make_model(
         helper.make_graph(
@@ -87,37 +122,70 @@ def build_model(network: Network, training: Training) -> ModelProto:
         producer_name="hello-rnn",
         producer_version=version("hello-rnn"),
     )
-    helper.set_model_props(model, metadata(config, training))
+    helper.set_model_props(model, metadata(config, training, storage))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def metadata(config: ModelConfig, training: Training) -> dict[str, str]:
+def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
     """Return what the model file says of itself; values that are not plain words are JSON."""
-    return {
-        "format_version": str(FORMAT_VERSION),
-        "cell": config.cell,
-        "causal": json.dumps(not config.bidirectional),
-        "layers": str(config.layers),
-        "hidden_size": str(config.hidden_size),
-        "input_alphabet": json.dumps(config.input_alphabet),
-        "output_alphabet": json.dumps(config.output_alphabet),
-        "unknown": config.unknown,
-        "guard": json.dumps(config.guard),
-        "training": json.dumps(asdict(training)),
-    }
+    values = (
+        str(FORMAT_VERSION),
+        config.cell,
+        config.nonlinearity,
+        json.dumps(not config.bidirectional),
+        str(config.layers),
+        str(config.hidden_size),
+        json.dumps(config.input_alphabet),
+        json.dumps(config.output_alphabet),
+        config.unknown,
+        json.dumps(config.guard),
+        storage,
+        json.dumps(asdict(training)),
+    )
+    return dict(zip(METADATA_KEYS, values, strict=True))
 
 
 class Graph:
     """Collects nodes and constants; a node is named after its first output."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[TensorProto] = []
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
         """Add a constant and return its name."""
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def weight(self, name: str, value: NDArray[np.float32], channels: int) -> str:
+        """Add a weight in the form in which weights are stored, and return the name of its value.
+
+        Args:
+            name: of the value, float32.
+            value: the weight.
+            channels: the axis whose entries have each its own scale, where there are scales.
+
+        Raises:
+            ExportError: it cannot be stored so without changing.
+        """
+        if self.storage == "float32":
+            return self.constant(name, value)
+        if self.storage == "float16":
+            stored = value.astype(np.float16)
+            same = np.array_equal(stored.astype(np.float32), value)
+            small = self.constant(f"{name}.float16", stored)
+            self.node("Cast", [small], name, to=TensorProto.FLOAT)
+        else:
+            scale = channel_scales(value, channels)
+            steps = np.rint(value / scale).astype(np.int8)
+            same = np.array_equal(steps.astype(np.float32) * scale, value)
+            small = self.constant(f"{name}.int8", steps)
+            wide = self.node("Cast", [small], f"{name}.steps", to=TensorProto.FLOAT)
+            self.node("Mul", [wide, self.constant(f"{name}.scale", scale)], name)
+        if not same:
+            raise ExportError(f"{name} is not rounded to {self.storage}, and storing it would")
         return name
 
     def node(self, operator: str, given: Sequence[str], *made: str, **attributes: Any) -> str:
@@ -126,14 +194,21 @@ class Graph:
         return made[0]
 
 
+def channel_scales(value: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Return what a step of int8 is worth in each channel: the largest value is 127 steps."""
+    others = tuple(axis for axis in range(value.ndim) if axis != channels)
+    scale: NDArray[np.float32] = np.abs(value).max(others, keepdims=True) / np.float32(127)
+    return np.where(scale == 0, np.float32(1), scale)
+
+
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
     """Write everything between the code points read and the code points written."""
     ids = write_lookup(graph, config)  # (b, t)
     steps = graph.node("Transpose", [ids], "ids_by_time", perm=[1, 0])  # (t, b)
-    vectors = graph.constant("embedding", weights["vectors"])  # (ids, E)
+    vectors = graph.weight("embedding", weights["vectors"], channels=0)  # (ids, E)
     hidden = graph.node("Gather", [vectors, steps], "embedded", axis=0)  # (t, b, E)
     if config.bidirectional:
-        hidden = write_bidirectional_layers(graph, config, weights, hidden)  # (t, b, 2H)
+        hidden = write_bidirectional_layers(graph, config, weights, hidden, steps)  # (t, b, 2H)
     else:
         hidden = write_causal_layers(graph, config, weights, hidden)  # (t, b, H)
     if config.projection:
@@ -169,38 +244,79 @@ def write_causal_layers(graph: Graph, config: ModelConfig, weights: Weights, x: 
     for layer in range(config.layers):
         own_slots = slice(layer, None, config.layers)
         x = write_recurrence(
-            graph, config, weights, f"layer{layer}", x, layer, before[own_slots], after[own_slots]
+            graph, config, weights, layer, "forward", x, before[own_slots], after[own_slots]
         )
     graph.node("Concat", after, "state_out", axis=0)
     return x
 
 
-def write_bidirectional_layers(graph: Graph, config: ModelConfig, weights: Weights, x: str) -> str:
-    """Write the layers of a bidirectional network, (t, b, E) -> (t, b, 2H), from zero states."""
-    lengths = graph.node("Cast", ["lengths"], "row_lengths", to=TensorProto.INT64)
-    around = {"time_axis": 0, "batch_axis": 1}
+def write_bidirectional_layers(
+    graph: Graph, config: ModelConfig, weights: Weights, x: str, steps: str
+) -> str:
+    """Write the layers of a bidirectional network, (t, b, E) -> (t, b, 2H), from zero states.
+
+    Args:
+        graph: where to.
+        config: the network's configuration.
+        weights: the network's weights, by PyTorch's names.
+        x: the input's name.
+        steps: the name of something with the axes time and batch, for their sizes.
+    """
+    size = graph.node("Shape", [steps], "time_and_batch")  # (2)
+    turned = write_turned_places(graph, size)
+    zeros = [write_zero_state(graph, config, size)] * (2 if config.cell == "lstm" else 1)
     for layer in range(config.layers):
-        name = f"layer{layer}"
-        ahead = write_recurrence(graph, config, weights, f"{name}.forward", x, layer)
-        turned = graph.node("ReverseSequence", [x, lengths], f"{name}.backward.input", **around)
-        back = write_recurrence(
-            graph, config, weights, f"{name}.backward", turned, layer, suffix="_reverse"
-        )
-        back = graph.node("ReverseSequence", [back, lengths], f"{name}.backward.output", **around)
-        x = graph.node("Concat", [ahead, back], f"{name}.output", axis=2)
+        ahead = write_recurrence(graph, config, weights, layer, "forward", x, zeros)
+        name = f"layer{layer}.backward"
+        back = graph.node("GatherND", [x, turned], f"{name}.input")
+        back = write_recurrence(graph, config, weights, layer, "backward", back, zeros)
+        back = graph.node("GatherND", [back, turned], f"{name}.output")
+        x = graph.node("Concat", [ahead, back], f"layer{layer}.output", axis=2)
     return x
+
+
+def write_turned_places(graph: Graph, size: str) -> str:
+    """Write where a step is found when each row is read backwards within its length, (t, b, 2).
+
+    Padding stays where it is. `size` names the sizes of time and batch.
+    """
+    zero = graph.constant("zero", np.array(0, np.int64))
+    one = graph.constant("one", np.array(1, np.int64))
+    time = graph.node("Gather", [size, zero], "time_size", axis=0)
+    batch = graph.node("Gather", [size, one], "batch_size", axis=0)
+    step = graph.node("Range", [zero, time, one], "step")
+    step = graph.node("Unsqueeze", [step], "step_column", axes=[1])  # (t, 1)
+    row = graph.node("Range", [zero, batch, one], "row")  # (b)
+    lengths = graph.node("Cast", ["lengths"], "row_lengths", to=TensorProto.INT64)  # (b)
+    last = graph.node("Sub", [lengths, one], "last_step")
+    mirrored = graph.node("Sub", [last, step], "mirrored_step")  # (t, b)
+    inside = graph.node("Less", [step, lengths], "inside_row")
+    turned = graph.node("Where", [inside, mirrored, step], "turned_step")
+    turned = graph.node("Unsqueeze", [turned], "turned_step_place", axes=[2])
+    rows = graph.node("Expand", [row, size], "rows")
+    rows = graph.node("Unsqueeze", [rows], "row_place", axes=[2])
+    return graph.node("Concat", [turned, rows], "turned_places", axis=2)
+
+
+def write_zero_state(graph: Graph, config: ModelConfig, size: str) -> str:
+    """Write the initial state of one layer and direction, (1, b, H)."""
+    one = graph.constant("one_direction", np.array([1], np.int64))
+    hidden = graph.constant("hidden_size", np.array([config.hidden_size], np.int64))
+    batch = graph.node("Gather", [size, one], "batch_size_alone", axis=0)  # (1)
+    shape = graph.node("Concat", [one, batch, hidden], "state_shape", axis=0)
+    zero = numpy_helper.from_array(np.zeros(1, np.float32))
+    return graph.node("ConstantOfShape", [shape], "zero_state", value=zero)
 
 
 def write_recurrence(
     graph: Graph,
     config: ModelConfig,
     weights: Weights,
-    name: str,
-    x: str,
     layer: int,
-    before: Sequence[str] = (),
+    direction: Literal["forward", "backward"],
+    x: str,
+    before: Sequence[str],
     after: Sequence[str] = (),
-    suffix: str = "",
 ) -> str:
     """Write one layer in one direction, (t, b, E) -> (t, b, H).
 
@@ -208,42 +324,47 @@ def write_recurrence(
         graph: where to.
         config: the network's configuration.
         weights: the network's weights, by PyTorch's names.
-        name: what the layer and direction are called in the graph.
+        layer: which layer.
+        direction: which direction; a backward one is given its input turned around.
         x: the input's name.
-        layer: which of PyTorch's layers.
-        before: names of the initial hidden state and an LSTM's cell state, [1, b, H] each; none
-            for zeros.
+        before: names of the initial hidden state and an LSTM's cell state, [1, b, H] each.
         after: what to call the same states after the last step.
-        suffix: of PyTorch's names for this direction.
     """
+    gates = ONNX_GATES[config.cell]
 
     def onnx_gates(kind: str) -> NDArray[np.float32]:
-        gates = np.split(
-            weights[f"recurrence.{kind}_l{layer}{suffix}"], len(GATE_ORDER[config.cell])
-        )
-        return np.concatenate([gates[place] for place in GATE_ORDER[config.cell]])
+        suffix = "_reverse" if direction == "backward" else ""
+        blocks = np.split(weights[f"recurrence.{kind}_l{layer}{suffix}"], len(gates))
+        by_gate = dict(zip(PYTORCH_GATES[config.cell], blocks, strict=True))
+        return np.concatenate([by_gate[gate] for gate in gates])
 
+    name = f"layer{layer}.{direction}"
     biases = np.concatenate([onnx_gates("bias_ih"), onnx_gates("bias_hh")])
-    given = [
-        x,
-        graph.constant(f"{name}.W", onnx_gates("weight_ih")[None]),  # (1, G*H, E)
-        graph.constant(f"{name}.R", onnx_gates("weight_hh")[None]),  # (1, G*H, H)
-        graph.constant(f"{name}.B", biases[None]),  # (1, 2*G*H)
-    ]
-    if before:
-        given += ["", *before]  # the empty name leaves out sequence_lens
     attributes: dict[str, Any] = {"hidden_size": config.hidden_size}
+    if config.nonlinearity == "relu":
+        attributes["activations"] = ["Relu"]
     if config.cell == "gru":
         attributes["linear_before_reset"] = 1
     hidden = graph.node(
-        OPERATORS[config.cell], given, f"{name}.hidden", *after, **attributes
+        OPERATORS[config.cell],
+        [
+            x,
+            graph.weight(f"{name}.W_{gates}", onnx_gates("weight_ih")[None], channels=1),
+            graph.weight(f"{name}.R_{gates}", onnx_gates("weight_hh")[None], channels=1),
+            graph.constant(f"{name}.B_{gates}", biases[None]),
+            "",  # leaves out sequence_lens
+            *before,
+        ],
+        f"{name}.hidden",
+        *after,
+        **attributes,
     )  # (t, 1, b, H)
     return graph.node("Squeeze", [hidden], f"{name}.steps", axes=[1])
 
 
 def write_projection(graph: Graph, weights: Weights, hidden: str) -> str:
     """Write the Linear layer, (t, b, features) -> (t, b, labels)."""
-    matrix = graph.constant("projection.weight", weights["projection.weight"].T)
+    matrix = graph.weight("projection.weight", weights["projection.weight"].T, channels=1)
     bias = graph.constant("projection.bias", weights["projection.bias"])
     product = graph.node("MatMul", [hidden, matrix], "projection.product")
     return graph.node("Add", [product, bias], "projection.output")

@@ -6,26 +6,31 @@ network in float64 measures on the same inputs. A network of 128 hidden values t
 has roundings of 1e-5 in its logits; in a small one they stay far below `TOLERANCE`.
 
 The cases are shapes of every kind and none that a graph was built with, for none was; they are
-counted, and no cases is no parity.
+counted, and no cases is no parity. An engine that is known not to run a network, or is not
+installed, is shown with the reason, never left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from hello_runtime.providers import first_line
 from hello_train.config import ModelConfig
 from hello_train.model import Network
 from hello_train.threads import one_thread
 
-from hello_export.cases import Case, grid_cases
-from hello_export.engines import Array, DoublePrecision, Engine, Outputs
+from hello_export.cases import Case
+from hello_export.engines import Array, Engine, Outputs
 from hello_export.errors import ParityError
-from hello_export.reference import Reference, Row
-from hello_export.signature import TensorSpec, outputs
+from hello_export.isolation import Isolated
+from hello_export.reference import Reference, Row, in_double_precision
+from hello_export.signature import outputs
 
 TOLERANCE = 1e-5
 """The largest difference allowed in logits, confidence and state, where rounding explains none."""
@@ -45,6 +50,10 @@ class Verdict:
 
     engine: str
     version: str
+    not_compared: str | None = None
+    """Why it was not compared at all, where it was not."""
+    failure: str | None = None
+    """How it failed, after which it was not asked again."""
     cases: int = 0
     characters: int = 0
     worst: dict[str, float] = field(default_factory=dict)
@@ -71,11 +80,15 @@ class Verdict:
         self.text_differences = len(self.losses) - self.ties
 
     def check(self, tolerance: dict[str, float]) -> None:
-        """Pass if there were cases and all agreed.
+        """Pass if there were cases and all agreed, or none for a reason that is known.
 
         Raises:
             ParityError: otherwise; it names the tensor, the worst difference and the input.
         """
+        if self.failure:
+            raise ParityError(self.failure)
+        if self.not_compared:
+            return
         if not self.cases or not self.characters:
             raise ParityError(f"{self.engine}: no case was compared, which proves nothing")
         for tensor in NUMBERS:
@@ -93,9 +106,11 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in the manifest."""
+        reason = {"not_compared": self.not_compared} if self.not_compared else {}
         return {
             "engine": self.engine,
             "version": self.version,
+            **reason,
             "cases": self.cases,
             "characters": self.characters,
             "max_difference": {name: self.worst[name] for name in NUMBERS if name in self.worst},
@@ -106,42 +121,62 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Report:
-    """A comparison that passed."""
+    """What the comparison of all engines found."""
 
     rounding: Verdict
     """Of PyTorch in float64 beside float32, the measure of what rounding does."""
     tolerance: dict[str, float]
-    """The largest difference that was allowed, by tensor."""
+    """The largest difference that is allowed, by tensor."""
     verdicts: list[Verdict]
-    """Of the engines, all of them good."""
+    """Of the engines, the bad ones too."""
+
+    def check(self) -> None:
+        """Pass if an engine was compared, and each one that was is good.
+
+        Raises:
+            ParityError: what the first bad verdict says.
+        """
+        if all(verdict.not_compared for verdict in self.verdicts):
+            raise ParityError("no engine was compared, which proves nothing")
+        for verdict in self.verdicts:
+            verdict.check(self.tolerance)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what stands in the manifest."""
+        return {
+            "tolerance": self.tolerance,
+            "rounding": self.rounding.to_json(),
+            "engines": [verdict.to_json() for verdict in self.verdicts],
+        }
 
 
 def compare(
-    network: Network, engines: Sequence[Engine], cases: Iterable[Case] | None = None
+    network: Network,
+    engines: Sequence[Engine | Isolated],
+    cases: Iterable[Case],
+    others: Sequence[Verdict] = (),
 ) -> Report:
-    """Run the cases on all engines and hold each result against the reference.
+    """Run the cases on all engines and hold each result against eager PyTorch.
 
     Args:
         network: the truth.
-        engines: what opened the exported files.
-        cases: None for the grid of `grid_cases`.
-
-    Raises:
-        ParityError: an engine does not say the same, or there was no engine or no case.
+        engines: what opened the exported files; one that fails is not asked again.
+        cases: the batches.
+        others: verdicts on engines that are not there to be compared.
     """
-    if not engines:
-        raise ParityError("no engine was compared, which proves nothing")
-    reference, exact = Reference(network), DoublePrecision(network)
-    rounding = Verdict(exact.name, exact.version)
+    reference, exact = Reference(network), in_double_precision(network)
+    rounding = Verdict("PyTorch float64", torch.__version__)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
-    for engine in engines:
-        engine.check_declaration()
-    with one_thread():
-        for case in grid_cases(network.config) if cases is None else cases:
-            expected = [reference.run(row) for row in case.rows]
-            compare_case(rounding, network.config, case, expected, exact.run(case))
-            for engine, verdict in zip(engines, verdicts, strict=True):
-                compare_case(verdict, network.config, case, expected, run_engine(engine, case))
+    with one_thread(), ThreadPoolExecutor(len(engines) + 1) as beside:
+        list(beside.map(check_declaration, engines, verdicts))
+        for case in cases:
+            # The engines run while PyTorch does, most of them in processes of their own.
+            found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
+            expected = reference.run_rows(case.rows)
+            note_case(rounding, network.config, case, expected, exact.run_rows(case.rows))
+            for verdict, rows in zip(verdicts, found, strict=True):
+                if rows is not None:
+                    note_case(verdict, network.config, case, expected, rows)
     tolerance = {
         tensor: min(
             max(TOLERANCE, ROUNDING_FACTOR * rounding.worst.get(tensor, 0.0)), LARGEST_TOLERANCE
@@ -150,40 +185,72 @@ def compare(
     }
     for verdict in (rounding, *verdicts):
         verdict.count(tolerance)
-    for verdict in verdicts:
-        verdict.check(tolerance)
-    return Report(rounding, tolerance, verdicts)
+    return Report(rounding, tolerance, [*verdicts, *others])
 
 
-def run_engine(engine: Engine, case: Case) -> Outputs:
-    """Return what an engine makes of a case.
-
-    Raises:
-        ParityError: it fails.
-    """
+def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
+    """Have an engine check what its file declares, and note if it fails."""
     try:
-        return engine.run(case)
+        engine.check_declaration()
+    except ParityError as error:
+        verdict.failure = str(error)
+
+
+def run_engine(
+    config: ModelConfig, case: Case, engine: Engine | Isolated, verdict: Verdict
+) -> list[Row] | None:
+    """Return what an engine makes of each row of a case; note if it fails, and return None."""
+    if verdict.failure:
+        return None
+    try:
+        found = engine.run(case)
+        check_shapes(engine.name, config, case, found)
+    except ParityError as error:
+        verdict.failure = str(error)
     except Exception as error:  # whatever an engine raises: each has classes of its own
-        raise ParityError(f"{engine.name} fails on {case}: {first_line(error)}") from error
+        verdict.failure = f"{engine.name} fails on {case}: {first_line(error)}"
+    else:
+        return rows_of(case, found)
+    return None
 
 
-def compare_case(
-    verdict: Verdict, config: ModelConfig, case: Case, expected: list[Row], found: Outputs
-) -> None:
-    """Hold an engine's outputs for one case against the reference's rows.
+def check_shapes(engine: str, config: ModelConfig, case: Case, found: Outputs) -> None:
+    """Check the type and shape of each output that an engine shows.
 
     Raises:
-        ParityError: an output has another type or shape.
+        ParityError: they are not those of the signature.
     """
-    verdict.cases += 1
-    verdict.characters += int(case.lengths.sum())
+    sizes = dict(zip(("batch", "time"), case.codepoints.shape, strict=True))
     for tensor in outputs(config):
-        if tensor.name in found:
-            check_shape(verdict.engine, tensor, case, found[tensor.name])
-    for index, (row, truth) in enumerate(zip(case.rows, expected, strict=True)):
-        said = {name: row_of(name, array, index, len(row)) for name, array in found.items()}
-        if len(row) < case.codepoints.shape[1]:
-            said.pop("state_out", None)  # it is the state after the padding
+        if tensor.name not in found:
+            continue
+        shape = tuple(sizes.get(str(axis), axis) for axis in tensor.axes)
+        array = found[tensor.name]
+        if (array.shape, array.dtype.name) != (shape, tensor.dtype):
+            raise ParityError(
+                f"{engine} gives {tensor.name} as {array.dtype.name} {list(array.shape)}, not as "
+                f"{tensor.dtype} {list(shape)}, for {case}"
+            )
+
+
+def rows_of(case: Case, found: Outputs) -> list[Row]:
+    """Return what an engine's outputs say of each row, without its padding."""
+    rows: list[Row] = []
+    for index, length in enumerate(case.lengths.tolist()):
+        row = {name: array[index, :length] for name, array in found.items() if name != "state_out"}
+        if "state_out" in found and length == case.codepoints.shape[1]:  # else padding went in too
+            row["state_out"] = found["state_out"][:, index]
+        rows.append(row)
+    return rows
+
+
+def note_case(
+    verdict: Verdict, config: ModelConfig, case: Case, expected: list[Row], found: list[Row]
+) -> None:
+    """Note how far the rows that an engine gave are from those of the reference."""
+    verdict.cases += 1
+    verdict.characters += case.characters
+    for index, (row, truth, said) in enumerate(zip(case.rows, expected, found, strict=True)):
         text = f"{''.join(map(chr, row))[:SHOWN_CHARACTERS]!r} ({case}, row {index + 1})"
         for name in said.keys() & set(NUMBERS):
             verdict.note(name, float(np.max(np.abs(said[name] - truth[name]))), text)
@@ -207,28 +274,8 @@ def losses_of(config: ModelConfig, row: list[int], truth: Row, decoded: Array) -
     return losses
 
 
-def check_shape(engine: str, tensor: TensorSpec, case: Case, found: Array) -> None:
-    """Check the type and shape of one output.
-
-    Raises:
-        ParityError: they are not those of the signature.
-    """
-    sizes = dict(zip(("batch", "time"), case.codepoints.shape, strict=True))
-    shape = tuple(sizes.get(str(axis), axis) for axis in tensor.axes)
-    if (found.shape, found.dtype.name) != (shape, tensor.dtype):
-        raise ParityError(
-            f"{engine} gives {tensor.name} as {found.dtype.name} {list(found.shape)}, not as "
-            f"{tensor.dtype} {list(shape)}, for {case}"
-        )
-
-
-def row_of(name: str, array: Array, index: int, length: int) -> Array:
-    """Return what an output says of one row, without its padding."""
-    return array[:, index] if name == "state_out" else array[index, :length]
-
-
 def table(report: Report) -> str:
-    """Return a report as a table for people."""
+    """Return a report as a table for people, with what could not be compared below it."""
     rows = [("engine", "version", "cases", "characters", "max |Δ logits|", "text differences")]
     for verdict in (report.rounding, *report.verdicts):
         logits = verdict.worst.get("logits")
@@ -238,11 +285,18 @@ def table(report: Report) -> str:
                 verdict.version,
                 str(verdict.cases),
                 str(verdict.characters),
-                "not shown" if logits is None else f"{logits:.1e}",
-                f"{verdict.text_differences}" + (f" + {verdict.ties} ties" if verdict.ties else ""),
+                ("not shown" if verdict.cases else "-") if logits is None else f"{logits:.1e}",
+                f"{verdict.text_differences}" + (f" + {verdict.ties} ties" if verdict.ties else "")
+                if verdict.cases
+                else "-",
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.append(f"against eager PyTorch in float32; allowed: {report.tolerance['logits']:.1e}")
+    lines += [
+        f"{verdict.engine} was not compared: {verdict.not_compared}"
+        for verdict in report.verdicts
+        if verdict.not_compared
+    ]
     return "\n".join(lines)

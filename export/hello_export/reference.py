@@ -1,13 +1,16 @@
 """What eager PyTorch says: the side of every comparison that is taken for the truth.
 
 It shares no code with what is exported. The recurrence is PyTorch's own `nn.RNN`, `nn.GRU` or
-`nn.LSTM`, run on one row at a time without any padding; alphabet, guard and unknown characters are
-worked out in plain Python from the configuration.
+`nn.LSTM`, which sees no padding: a row alone, or rows of one length together. Alphabet, guard and
+unknown characters are worked out in plain Python from the configuration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,12 +19,17 @@ from hello_train.model import Network
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Row = dict[str, NDArray[np.generic]]
+Row = dict[str, NDArray[Any]]
 """A row's outputs by name, without the batch axis: `state_out` is [slots, hidden]."""
 
 
+def in_double_precision(network: Network) -> Reference:
+    """Return the same in float64: how far float32 is from it tells what rounding alone does."""
+    return Reference(copy.deepcopy(network).double())
+
+
 class Reference:
-    """A network that takes and gives code points, a row at a time."""
+    """A network that takes and gives code points."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -32,25 +40,45 @@ class Reference:
         self._vectors = (
             weight if config.unknown == "copy" else nn.functional.pad(weight, (0, 0, 0, 1))
         )
-        self._forbidden = {
-            ord(char): [label not in outputs for label in config.output_alphabet]
-            for char, outputs in (config.guard or {}).items()
+        anything = config.output_alphabet
+        possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
+        self._forbidden = torch.tensor(
+            [
+                [label not in outputs for label in config.output_alphabet]
+                for outputs in (*possible, anything)  # the last for unknown characters
+            ]
+        )
+
+    def run(self, codepoints: Sequence[int]) -> Row:
+        """Return the outputs of one row of at least one code point, from a zero state."""
+        return self.run_rows([codepoints])[0]
+
+    def run_rows(self, rows: Sequence[Sequence[int]]) -> list[Row]:
+        """Return the outputs of each row, from a zero state."""
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            by_length[len(row)].append(index)
+        found = {
+            index: output
+            for same in by_length.values()
+            for index, output in zip(same, self._run_equal([rows[i] for i in same]), strict=True)
         }
+        return [found[index] for index in range(len(rows))]
 
     @torch.inference_mode()
-    def run(self, codepoints: Sequence[int], state: NDArray[np.float32] | None = None) -> Row:
-        """Return the outputs of one row.
+    def _run_equal(self, rows: Sequence[Sequence[int]]) -> Iterator[Row]:
+        """Yield the outputs of rows of one length."""
+        unknown = self._config.unknown_id
+        ids = torch.tensor([[self._ids.get(code, unknown) for code in row] for row in rows])
+        hidden, state_out = self._network.recurrence(self._vectors[ids])  # (b, t, features)
+        logits = self._network.projection(hidden)  # (b, t, labels)
+        logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
+        states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
+        for index, row in enumerate(rows):
+            yield self._row(row, logits[index], states[:, index])
 
-        Args:
-            codepoints: at least one.
-            state: [slots, hidden], for a causal network; None for zeros.
-        """
-        ids = [self._ids.get(codepoint, self._config.unknown_id) for codepoint in codepoints]
-        hidden, state_out = self._network.recurrence(self._vectors[ids], self._initial(state))
-        logits = self._network.projection(hidden)
-        nothing = [False] * self._config.labels
-        forbidden = [self._forbidden.get(codepoint, nothing) for codepoint in codepoints]
-        logits = logits.masked_fill(torch.tensor(forbidden), FORBIDDEN_LOGIT)
+    def _row(self, codepoints: Sequence[int], logits: Tensor, state: Tensor) -> Row:
+        """Return the outputs of one row, from its logits [time, labels] and its last state."""
         probabilities, labels = logits.softmax(-1).max(-1)
         choices = zip(codepoints, labels.tolist(), probabilities.tolist(), strict=True)
         decoded, confidence = [], []
@@ -64,15 +92,5 @@ class Reference:
             "logits": logits.numpy(),
         }
         if not self._config.bidirectional:
-            states = state_out if isinstance(state_out, tuple) else (state_out,)
-            row["state_out"] = torch.cat(states).numpy()
+            row["state_out"] = state.numpy()
         return row
-
-    def _initial(self, state: NDArray[np.float32] | None) -> Tensor | tuple[Tensor, Tensor] | None:
-        """Return a state as PyTorch takes it: one tensor, or two for an LSTM, or None."""
-        if state is None:
-            return None
-        tensor = torch.from_numpy(state)
-        if self._config.cell != "lstm":
-            return tensor
-        return tensor[: self._config.layers], tensor[self._config.layers :]

@@ -7,15 +7,21 @@ in the project knows of it. (Its compiler reads the annotations, so they are not
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
-from hello_train.config import FORBIDDEN_LOGIT
+from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.model import Network, allowed_labels
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from hello_export.engines import Array, GraphEngine
+
+PROGRAM_NAME = "model.pt"
+"""The program's name in an artifact folder."""
 
 
 class CodepointProgram(nn.Module):
@@ -119,6 +125,23 @@ def load_program(path: Path) -> torch.jit.ScriptModule:
     """Read a program back."""
     with deprecation_accepted():
         return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
+
+
+class TorchScript(GraphEngine):
+    """PyTorch running the exported program."""
+
+    name = "TorchScript"
+    distribution = "torch"
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        super().__init__(config, folder)
+        self._program = load_program(folder / PROGRAM_NAME)
+
+    @torch.inference_mode()
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the program once."""
+        results = self._program(*(torch.from_numpy(np.ascontiguousarray(array)) for array in given))
+        return [result.numpy() for result in results]
 
 
 @contextmanager

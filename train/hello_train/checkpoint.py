@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from safetensors.torch import save
 
 from hello_train.config import ModelConfig, check_types
 from hello_train.errors import CheckpointError, ConfigError
+from hello_train.files import write_whole
 from hello_train.model import Network
 
 FILE_NAME = "checkpoint.safetensors"
@@ -60,15 +60,9 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
         "training": asdict(training),
     }
     path = folder / FILE_NAME
-    unfinished = folder / f".{FILE_NAME}.{secrets.token_hex(8)}"
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(save(tensors, {METADATA_KEY: json.dumps(header)}))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
     return path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hello_train.command import OneLineErrors
-from hello_train.config import CELLS, UNKNOWN_POLICIES
+from hello_train.config import CELLS, NONLINEARITIES, UNKNOWN_POLICIES
 from hello_train.corruption import CORRUPTIONS
 from hello_train.data import Pair, read_pairs, read_text, split
 from hello_train.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
@@ -41,6 +41,9 @@ def default(name: str) -> str:
 
 @click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--cell", type=click.Choice(CELLS), default="gru", show_default=True)
+@click.option(
+    "--nonlinearity", type=click.Choice(NONLINEARITIES), help="Of --cell rnn.  [default: tanh]"
+)
 @click.option(
     "--pairs",
     type=click.Path(path_type=Path),
@@ -158,6 +161,8 @@ def check_usage(
         raise click.UsageError("--text and --corrupt belong together: --text FILE --corrupt HOW.")
     if given["epochs"] is not None and given["minutes"] is not None:
         raise click.UsageError("--epochs and --minutes exclude each other.")
+    if given["nonlinearity"] and given["cell"] != "rnn":
+        raise click.UsageError("--nonlinearity is for --cell rnn; the gates of the others are set.")
     for name in ("batch_size", "holdout"):
         if given[name] is not None and not (pairs or text):
             raise click.UsageError(

@@ -9,18 +9,20 @@ from typing import Literal, get_args
 from hello_train.errors import ConfigError
 
 Cell = Literal["rnn", "gru", "lstm"]
+Nonlinearity = Literal["tanh", "relu"]
 Unknown = Literal["error", "copy"]
 
 CELLS: tuple[Cell, ...] = get_args(Cell)
+NONLINEARITIES: tuple[Nonlinearity, ...] = get_args(Nonlinearity)
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
-FORBIDDEN_LOGIT = -1e4
-"""The logit of a label that the guard forbids: finite, so that logits can be compared exactly, and
-small enough that its probability is zero in float32 (and representable in float16)."""
+FORBIDDEN_LOGIT = -(2.0**100)
+"""The logit of a label that the guard forbids: finite and a power of two, so that it is the same
+in every precision, and below whatever logit a network computes, relu's without bound included."""
 
 
 FIELD_TYPES: dict[type, tuple[str, ...]] = {
-    str: ("cell", "input_alphabet", "output_alphabet", "unknown"),
+    str: ("cell", "input_alphabet", "output_alphabet", "unknown", "nonlinearity"),
     int: ("embedding_dim", "hidden_size", "layers"),
     bool: ("bidirectional", "projection"),
 }
@@ -51,7 +53,7 @@ class ModelConfig:
     """
 
     cell: Cell
-    """The recurrence: Elman's with tanh, GRU, or LSTM."""
+    """The recurrence: Elman's, GRU, or LSTM."""
     input_alphabet: str
     """The characters that the network reads; the position of a character is its id."""
     output_alphabet: str
@@ -70,6 +72,9 @@ class ModelConfig:
     """What a character outside `input_alphabet` gets: an error, or a copy of itself."""
     guard: Mapping[str, str] | None
     """For each input character the output characters that it may become; None allows them all."""
+    nonlinearity: Nonlinearity = "tanh"
+    """What Elman's recurrence puts its sum through; the gates of the others have their own. Absent
+    in files that are older than the choice."""
 
     def __post_init__(self) -> None:
         check_types(self, FIELD_TYPES)
@@ -77,6 +82,10 @@ class ModelConfig:
             raise ConfigError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
         if self.unknown not in UNKNOWN_POLICIES:
             raise ConfigError(f"unknown is {self.unknown!r}; it must be error or copy")
+        if self.nonlinearity not in NONLINEARITIES:
+            raise ConfigError(f"nonlinearity is {self.nonlinearity!r}; it must be tanh or relu")
+        if self.nonlinearity != "tanh" and self.cell != "rnn":
+            raise ConfigError(f"only the rnn has a choice of nonlinearity; {self.cell} has tanh")
         for name in ("embedding_dim", "hidden_size", "layers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from hello_train.corruption import Corruption, corrupt
 from hello_train.errors import DataError
+from hello_train.files import write_whole
 
 
 class Pair(NamedTuple):
@@ -75,6 +76,19 @@ def read_pairs(path: Path) -> list[Pair]:
         if pair.input:
             pairs[pair] = None
     return list(pairs)
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    """Write lines as `read_pairs` reads them; those with a tab in them cannot be, and are not.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    lines = [f"{pair.input}\t{pair.target}\n" for pair in pairs if "\t" not in "".join(pair)]
+    try:
+        write_whole(path, "".join(lines).encode())
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
 
 
 def read_text(path: Path, corruption: Corruption) -> list[Pair]:

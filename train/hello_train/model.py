@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -17,7 +17,13 @@ Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 BATCH_LINES = 64
 """Lines that are rewritten together, at most."""
 
-RECURRENCES: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+RECURRENCES: dict[tuple[str, str], Callable[..., nn.RNNBase]] = {
+    ("rnn", "tanh"): partial(nn.RNN, nonlinearity="tanh"),
+    ("rnn", "relu"): partial(nn.RNN, nonlinearity="relu"),
+    ("gru", "tanh"): nn.GRU,
+    ("lstm", "tanh"): nn.LSTM,
+}
+"""By cell and nonlinearity."""
 
 
 class Network(nn.Module):
@@ -35,7 +41,7 @@ class Network(nn.Module):
         self.config = config
         rows = len(config.input_alphabet) + (config.unknown == "copy")
         self.embedding = nn.Embedding(rows, config.embedding_dim)
-        self.recurrence = RECURRENCES[config.cell](
+        self.recurrence = RECURRENCES[config.cell, config.nonlinearity](
             config.embedding_dim,
             config.hidden_size,
             num_layers=config.layers,

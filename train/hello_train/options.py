@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hello_train.config import Cell, ModelConfig, Unknown
+from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
 from hello_train.data import Pair, substitutions
 from hello_train.errors import ConfigError
 
@@ -19,6 +19,8 @@ class TrainOptions:
     """
 
     cell: Cell = "gru"
+    nonlinearity: Nonlinearity = "tanh"
+    """Of the rnn."""
     embedding_dim: int = 10
     hidden_size: int = 4
     layers: int = 1
@@ -92,4 +94,5 @@ def configure(
         projection=bool(options.projection) or features != len(output_alphabet),
         unknown=options.unknown,
         guard=substitutions(pairs) if options.guarded else None,
+        nonlinearity=options.nonlinearity,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
-from hello_train.data import Pair, Split
+from hello_train.data import Pair, Split, read_pairs, write_pairs
 from hello_train.fit import Watcher, fit, fit_exactly
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
@@ -20,6 +20,10 @@ HELLO_ALPHABET = "".join(sorted(set(HELLO.input)))
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
 EXAMPLE_LENGTHS = range(20, 61)
 """Characters in a line that makes a good example."""
+
+
+HOLDOUT_NAME = "holdout.tsv"
+"""The held-out lines of a run, beside its checkpoint; `data.read_pairs` reads them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
         seed=seed,
         characters=len(HELLO.input),
     )
-    return Run(network, training, save_checkpoint(folder, network, training), {})
+    checkpoint = save_checkpoint(folder, network, training)
+    save_holdout(folder, [])
+    return Run(network, training, checkpoint, {})
 
 
 def run_lines(
@@ -88,7 +94,27 @@ def run_lines(
         characters=sum(len(pair.input) for pair in lines.train),
         scores={name: asdict(row) for name, row in scores.items()},
     )
-    return Run(network, training, save_checkpoint(folder, network, training), scores)
+    checkpoint = save_checkpoint(folder, network, training)
+    save_holdout(folder, lines.holdout)
+    return Run(network, training, checkpoint, scores)
+
+
+def save_holdout(folder: Path, pairs: list[Pair]) -> None:
+    """Write the held-out lines of a run, or remove those of an earlier one."""
+    if pairs:
+        write_pairs(folder / HOLDOUT_NAME, pairs)
+    else:
+        (folder / HOLDOUT_NAME).unlink(missing_ok=True)
+
+
+def read_holdout(folder: Path) -> list[Pair]:
+    """Return the held-out lines of a run; none where it kept none.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    file = folder / HOLDOUT_NAME
+    return read_pairs(file) if file.is_file() else []
 
 
 def choose_example(lines: Split) -> str:

@@ -1,0 +1,58 @@
+"""Opens the files of an artifact with every engine there is, and compares them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from hello_runtime.providers import first_line
+from hello_train.model import Network
+
+from hello_export.cases import Case
+from hello_export.engines import Engine, OnnxRuntime, OpenVino, ReferenceEvaluator, Runtime, Tract
+from hello_export.isolation import Isolated
+from hello_export.parity import Report, Verdict, compare
+from hello_export.torchscript import TorchScript
+
+ENGINES: tuple[type[Engine], ...] = (
+    OnnxRuntime,
+    Runtime,
+    ReferenceEvaluator,
+    OpenVino,
+    Tract,
+)
+"""Of the graph. TorchScript's stays in this process: it is PyTorch, as the reference is."""
+
+
+def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
+    """Hold the files in a folder against a network, on every engine that is installed.
+
+    Args:
+        network: the truth.
+        folder: with the files of an artifact.
+        cases: the batches.
+
+    Returns:
+        The report; it is not checked yet.
+    """
+    engines: list[Engine | Isolated] = []
+    others: list[Verdict] = []
+    with ExitStack() as stack:
+        for engine in ENGINES:
+            version, limit = engine.installed_version(), engine.limit(network.config)
+            if version is None:
+                missing = "it is not installed; pip install 'hello-rnn[engines]'"
+                others.append(Verdict(engine.name, "-", not_compared=missing))
+            elif limit:
+                others.append(Verdict(engine.name, version, not_compared=limit))
+            else:
+                isolated = Isolated(engine, network.config, folder)
+                stack.callback(isolated.close)
+                engines.append(isolated)
+        try:
+            engines.insert(0, TorchScript(network.config, folder))
+        except Exception as error:  # PyTorch says in many ways that a file is no program
+            failure = f"{TorchScript.name} does not open its file: {first_line(error)}"
+            others.insert(0, Verdict(TorchScript.name, "-", failure=failure))
+        return compare(network, engines, cases, others)

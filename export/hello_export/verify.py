@@ -1,0 +1,109 @@
+"""Compares an artifact again, where it is now and with the engines that are here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import onnx
+from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME, read_model
+from hello_train.checkpoint import FILE_NAME, load_checkpoint
+
+from hello_export.artifact import CONTENT, MANIFEST_NAME, digest
+from hello_export.cases import Case, grid_cases
+from hello_export.errors import ArtifactError
+from hello_export.onnx_graph import METADATA_KEYS
+from hello_export.parity import Report
+from hello_export.proof import prove
+from hello_export.rounding import round_weights
+from hello_export.storage import STORAGES, Storage
+
+
+def verify_artifact(
+    path: Path,
+    characters: int,
+    watched: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+) -> Report:
+    """Hold an artifact against the network that it was exported from, which it carries.
+
+    Args:
+        path: the folder, or the model file in it.
+        characters: how many to compare on, at least.
+        watched: is given the cases, to show how far the comparison has come.
+
+    Returns:
+        The report; it is not checked yet.
+
+    Raises:
+        ArtifactError: the files are not those that were exported, or not ours.
+    """
+    folder = path.parent if path.is_file() else path
+    check_model_is_ours(path if path.is_file() else folder / MODEL_NAME)
+    digests, storage = read_manifest(folder / MANIFEST_NAME)
+    check_unchanged(folder, digests)
+    network, _ = load_checkpoint(folder / FILE_NAME)
+    rounded = round_weights(network, storage)
+    return prove(rounded, folder, watched(grid_cases(network.config, characters)))
+
+
+def check_model_is_ours(file: Path) -> None:
+    """Check that `hello-export` wrote a model file.
+
+    Raises:
+        ArtifactError: its metadata lacks what `hello-export` writes; the text says what.
+        ModelFileError: it is no ONNX file.
+    """
+    if not file.is_file():
+        raise ArtifactError(f"{file}: no model there; name an artifact folder of hello-export")
+    model = onnx.load_model_from_string(read_model(file))
+    found = {entry.key for entry in model.metadata_props}
+    lacking = [key for key in METADATA_KEYS if key not in found]
+    if lacking:
+        raise ArtifactError(
+            f"{file}: hello-export did not write this file; its metadata lacks {', '.join(lacking)}"
+        )
+
+
+def read_manifest(file: Path) -> tuple[dict[str, str], Storage]:
+    """Return what a manifest says: the digest of each file, and how the weights are stored.
+
+    Raises:
+        ArtifactError: it is missing, damaged, or from a newer version.
+    """
+    if not file.is_file():
+        raise ArtifactError(
+            f"{file}: no manifest there; a model is verified in the folder in which hello-export "
+            f"wrote it, for the network that it must agree with is there too"
+        )
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        version = int(manifest["format_version"])
+        if version > FORMAT_VERSION:
+            raise ArtifactError(
+                f"{file}: written in format {version}, and this hello-rnn reads up to format "
+                f"{FORMAT_VERSION}; run: pip install --upgrade hello-rnn"
+            )
+        digests = {name: str(manifest["sha256"][name]) for name in CONTENT}
+        storage: Storage = manifest["weights"]
+        if storage not in STORAGES:
+            raise ValueError(f"weights are {storage!r}")
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{file}: damaged manifest ({error}); export the run again") from error
+    return digests, storage
+
+
+def check_unchanged(folder: Path, digests: dict[str, str]) -> None:
+    """Check that the files of an artifact are those that were exported.
+
+    Raises:
+        ArtifactError: one is missing, or has changed.
+    """
+    for name, expected in digests.items():
+        file = folder / name
+        if not file.is_file():
+            raise ArtifactError(f"{file}: the manifest names it, and it is missing")
+        if digest(file) != expected:
+            raise ArtifactError(
+                f"{file}: it has changed since it was exported; its SHA-256 is not the manifest's"
+            )
