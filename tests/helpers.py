@@ -53,12 +53,14 @@ def make_network(
     projection: bool = True,
     unknown: Unknown = "copy",
     guarded: bool = False,
+    hidden_size: int = 5,
     seed: int = 0,
 ) -> Network:
     """Return a small random network of this shape, with an astral and a combining character."""
     alphabet, labels = "abż\u0301😀", "abż\u0301😀x"
     guard = {"a": "żx", "b": "b", "ż": "ż\u0301", "\u0301": "\u0301", "😀": "ab😀"}
-    hidden_size = 5 if projection else len(labels) // (2 if bidirectional else 1)
+    if not projection:
+        hidden_size = len(labels) // (2 if bidirectional else 1)
     config = ModelConfig(
         cell=cell,
         input_alphabet=alphabet,

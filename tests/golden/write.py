@@ -2,10 +2,11 @@
 
     python tests/golden/write.py
 
-For each network a checkpoint and, in JSON, what `hello_export.reference` says of some texts: the
-truth that every engine has to reproduce. `hello-CELL` is the post's network after training;
-`deep-CELL` has two layers, two directions, a projection, a guard and astral characters, its
-weights random. The ONNX files of the hello networks go into the runtime package.
+For each network a checkpoint, its ONNX file and, in JSON, what `hello_export.reference` says of
+some texts: the truth that every engine has to reproduce. `hello-CELL` is the post's network after
+training, and its ONNX file goes into the runtime package. The others have random weights and
+astral characters: `deep-KIND` two layers, two directions, a projection and a guard, `tall-KIND`
+three causal layers whose hidden states are the logits. A kind is a cell, or the RNN with relu.
 
 Run it when the format of the graph or of the checkpoints changes; training is done anew, so the
 last digits may differ from one machine to another, and all files change together.
@@ -27,14 +28,20 @@ from hello_export.onnx_graph import build_model
 from hello_export.reference import Reference
 from hello_runtime.model_file import locate
 from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
-from hello_train.config import CELLS, Cell, ModelConfig
+from hello_train.config import CELLS, Cell, ModelConfig, Nonlinearity
 from hello_train.fit import Watcher
 from hello_train.model import Network
 from hello_train.options import HELLO_OPTIONS
 from hello_train.run import run_hello
 
 GOLDEN = Path(__file__).parent
-LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 255, 256, 257)
+KINDS: dict[str, tuple[Cell, Nonlinearity]] = {
+    "rnn": ("rnn", "tanh"),
+    "relu": ("rnn", "relu"),
+    "gru": ("gru", "tanh"),
+    "lstm": ("lstm", "tanh"),
+}
+LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 257)
 """Around the sizes at which engines change their ways."""
 
 
@@ -44,9 +51,14 @@ def main() -> None:
         network, training = hello_network(cell)
         write_golden(f"hello-{cell}", network, training, ["hello"])
         onnx.save(build_model(network, training), locate(None, cell))
-    for cell in CELLS:
-        network, training = deep_network(cell)
-        write_golden(f"deep-{cell}", network, training, deep_texts(network.config))
+    for kind, (cell, nonlinearity) in KINDS.items():
+        for name, config in (
+            ("deep", deep_config(cell, nonlinearity)),
+            ("tall", tall_config(cell, nonlinearity)),
+        ):
+            network, training = random_network(config)
+            write_golden(f"{name}-{kind}", network, training, texts_for(config))
+            onnx.save(build_model(network, training), GOLDEN / f"{name}-{kind}.onnx")
 
 
 def hello_network(cell: Cell) -> tuple[Network, Training]:
@@ -56,9 +68,9 @@ def hello_network(cell: Cell) -> tuple[Network, Training]:
         return run.network, run.training
 
 
-def deep_network(cell: Cell) -> tuple[Network, Training]:
-    """Make a network that has everything the post's has not."""
-    config = ModelConfig(
+def deep_config(cell: Cell, nonlinearity: Nonlinearity) -> ModelConfig:
+    """Return a network that has everything the post's has not."""
+    return ModelConfig(
         cell=cell,
         input_alphabet="aelosz żł😀",
         output_alphabet="aąełoósśzżź 😀",
@@ -72,16 +84,38 @@ def deep_network(cell: Cell) -> tuple[Network, Training]:
             "a": "aą", "e": "e", "l": "ł", "o": "oó", "s": "sś", "z": "zżź", " ": " ",
             "ż": "ż", "ł": "ł", "😀": "😀",
         },
+        nonlinearity=nonlinearity,
     )  # fmt: skip
+
+
+def tall_config(cell: Cell, nonlinearity: Nonlinearity) -> ModelConfig:
+    """Return a network that is the post's three times over, on other characters."""
+    return ModelConfig(
+        cell=cell,
+        input_alphabet="aoz 😀",
+        output_alphabet="aóż😀",
+        embedding_dim=6,
+        hidden_size=4,
+        layers=3,
+        bidirectional=False,
+        projection=False,
+        unknown="copy",
+        guard=None,
+        nonlinearity=nonlinearity,
+    )
+
+
+def random_network(config: ModelConfig) -> tuple[Network, Training]:
+    """Make a network with random weights, so small that relu does not grow without bound."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         network = Network(config).eval()
         for parameter in network.parameters():
-            torch.nn.init.uniform_(parameter, -1, 1)
+            torch.nn.init.uniform_(parameter, -0.5, 0.5)
     return network, Training(data="nothing", example="zolza", seed=1, characters=0)
 
 
-def deep_texts(config: ModelConfig) -> list[str]:
+def texts_for(config: ModelConfig) -> list[str]:
     """Return a text of each length, with characters that the network does not know."""
     source = random.Random(0)
     alphabet = config.input_alphabet * 3 + "k\u0301🦀"

@@ -1,0 +1,103 @@
+"""Replays the golden texts on this environment's onnxruntime; it needs neither torch nor pytest.
+
+    python tests/golden/replay.py
+
+Each ONNX file is opened by a bare session, and by the runtime of this project, and held against
+what eager PyTorch said when the files were written. Exit code 1 if one says something else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from hello_runtime import Decoder
+from hello_runtime.model_file import locate
+from numpy.typing import NDArray
+
+GOLDEN = Path(__file__).parent
+TOLERANCE = 1e-5
+TEXTS = {
+    **{f"hello-{cell}": 1 for cell in ("rnn", "gru", "lstm")},
+    **{
+        f"{name}-{kind}": 12 for name in ("deep", "tall") for kind in ("rnn", "relu", "gru", "lstm")
+    },
+}
+"""How many texts each network has."""
+
+
+class GoldenError(Exception):
+    """An engine does not say what PyTorch said."""
+
+
+def model_file(name: str) -> Path:
+    """Return the ONNX file of a golden network."""
+    shape, _, kind = name.partition("-")
+    return locate(None, kind) if shape == "hello" else GOLDEN / f"{name}.onnx"
+
+
+def read_rows(name: str) -> list[dict[str, Any]]:
+    """Return what PyTorch said of each text of a network."""
+    content = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = content["rows"]
+    if len(rows) != TEXTS[name]:
+        raise GoldenError(f"{name} has {len(rows)} texts, not {TEXTS[name]}")
+    return rows
+
+
+def replay(name: str, rows: list[dict[str, Any]]) -> float:
+    """Return the largest difference of any number of a network, over all its texts.
+
+    Raises:
+        GoldenError: a number differs by more than the tolerance, or a text at all.
+    """
+    session = onnxruntime.InferenceSession(
+        str(model_file(name)), providers=["CPUExecutionProvider"]
+    )
+    decoder = Decoder.open(model_file(name))
+    worst = 0.0
+    for row in rows:
+        decoded, confidence, logits = run(session, row["text"])
+        for tensor, found in (("confidence", confidence), ("logits", logits)):
+            difference = float(np.abs(found - np.array(row[tensor], np.float32)).max())
+            if not difference <= TOLERANCE:
+                raise GoldenError(
+                    f"{name} differs in {tensor} by {difference:.3g}: {row['text']!r}"
+                )
+            worst = max(worst, difference)
+        if not "".join(map(chr, decoded)) == decoder.decode(row["text"]) == row["decoded"]:
+            raise GoldenError(f"{name} decodes otherwise: {row['text']!r}")
+    return worst
+
+
+def run(session: Any, text: str) -> list[NDArray[Any]]:
+    """Return decoded [time], confidence [time] and logits [time, labels] of a text."""
+    codepoints = np.array([[ord(char) for char in text]], np.int32)
+    second = session.get_inputs()[1]
+    if second.name == "lengths":
+        given: NDArray[Any] = np.array([len(text)], np.int32)
+    else:
+        slots, _, hidden = second.shape
+        given = np.zeros((slots, 1, hidden), np.float32)
+    outputs = session.run(None, {"codepoints": codepoints, second.name: given})
+    return [output[0] for output in outputs[:3]]
+
+
+def main() -> None:
+    """Replay all, and print a line for each network."""
+    sys.stdout.write(f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}\n")
+    for name in TEXTS:
+        try:
+            rows = read_rows(name)
+            worst = replay(name, rows)
+        except GoldenError as error:
+            sys.exit(f"Error: {error}")
+        sys.stdout.write(f"{name:<10}  {len(rows):>2} texts  max |Δ| {worst:.1e}\n")
+
+
+if __name__ == "__main__":
+    main()
