@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from hello_train.checkpoint import Training, load_checkpoint
 from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
-from hello_train.model import Network
+from hello_train.model import RECURRENCES, Network
 
 GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
@@ -35,13 +35,8 @@ def read_golden(name: str) -> Golden:
     return Golden(network, training, rows)
 
 
-KINDS: list[tuple[Cell, Nonlinearity]] = [
-    ("rnn", "tanh"),
-    ("rnn", "relu"),
-    ("gru", "tanh"),
-    ("lstm", "tanh"),
-]
-"""The recurrences."""
+KINDS = list(RECURRENCES)
+"""The recurrences: cell and nonlinearity."""
 
 
 def make_network(

@@ -30,17 +30,11 @@ from hello_runtime.model_file import locate
 from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
 from hello_train.config import CELLS, Cell, ModelConfig, Nonlinearity
 from hello_train.fit import Watcher
-from hello_train.model import Network
+from hello_train.model import RECURRENCES, Network
 from hello_train.options import HELLO_OPTIONS
 from hello_train.run import run_hello
 
 GOLDEN = Path(__file__).parent
-KINDS: dict[str, tuple[Cell, Nonlinearity]] = {
-    "rnn": ("rnn", "tanh"),
-    "relu": ("rnn", "relu"),
-    "gru": ("gru", "tanh"),
-    "lstm": ("lstm", "tanh"),
-}
 LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 257)
 """Around the sizes at which engines change their ways."""
 
@@ -51,7 +45,8 @@ def main() -> None:
         network, training = hello_network(cell)
         write_golden(f"hello-{cell}", network, training, ["hello"])
         onnx.save(build_model(network, training), locate(None, cell))
-    for kind, (cell, nonlinearity) in KINDS.items():
+    for cell, nonlinearity in RECURRENCES:
+        kind = "relu" if nonlinearity == "relu" else cell
         for name, config in (
             ("deep", deep_config(cell, nonlinearity)),
             ("tall", tall_config(cell, nonlinearity)),

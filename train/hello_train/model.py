@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
+from hello_train.config import FORBIDDEN_LOGIT, Cell, ModelConfig, Nonlinearity
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 BATCH_LINES = 64
 """Lines that are rewritten together, at most."""
 
-RECURRENCES: dict[tuple[str, str], Callable[..., nn.RNNBase]] = {
+RECURRENCES: dict[tuple[Cell, Nonlinearity], Callable[..., nn.RNNBase]] = {
     ("rnn", "tanh"): partial(nn.RNN, nonlinearity="tanh"),
     ("rnn", "relu"): partial(nn.RNN, nonlinearity="relu"),
     ("gru", "tanh"): nn.GRU,

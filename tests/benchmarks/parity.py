@@ -1,0 +1,116 @@
+"""Compares every recurrence on every engine, on a million characters each: the long form.
+
+    python tests/benchmarks/parity.py [--characters 1000000] [--hidden-size 128] [--json]
+
+Each network has two layers, 64 values a character, 90 labels, a guard and weights as PyTorch draws
+them; it is exported to a folder and opened from there. Exit code 1 if any engine disagrees.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import onnx
+import torch
+from hello_export.cases import grid_cases
+from hello_export.errors import ParityError
+from hello_export.onnx_graph import build_model
+from hello_export.parity import Report, Verdict
+from hello_export.proof import ENGINES, prove
+from hello_export.torchscript import TorchScript, save_program
+from hello_train.checkpoint import Training
+from hello_train.config import Cell, ModelConfig, Nonlinearity
+from hello_train.model import RECURRENCES, Network
+
+LETTERS = "".join(map(chr, range(ord("!"), ord("w")))) + "żó😀\u0301"
+"""86 printable ASCII characters, two letters, an astral character and a combining mark."""
+
+
+def random_network(
+    cell: Cell, nonlinearity: Nonlinearity, bidirectional: bool, hidden_size: int
+) -> Network:
+    """Return a network with the weights that PyTorch draws for it."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        cell=cell,
+        input_alphabet=LETTERS,
+        output_alphabet=LETTERS,
+        embedding_dim=64,
+        hidden_size=hidden_size,
+        layers=2,
+        bidirectional=bidirectional,
+        projection=True,
+        unknown="copy",
+        guard={char: LETTERS if char.isalpha() else char for char in LETTERS},
+        nonlinearity=nonlinearity,
+    )
+    return Network(config).eval()
+
+
+def measure(network: Network, characters: int) -> Report:
+    """Export a network and compare the files with it."""
+    training = Training(data="nothing", example="hello", seed=0, characters=0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        onnx.save(build_model(network, training), folder / "model.onnx")
+        save_program(network, folder / "model.pt")
+        return prove(network, folder, grid_cases(network.config, characters))
+
+
+def cell_of(verdict: Verdict | None) -> str:
+    """Return what the table shows of an engine."""
+    if verdict is None or verdict.not_compared:
+        return "-"
+    if verdict.failure:
+        return "fails"
+    differences = verdict.text_differences
+    shown = f"{verdict.worst['logits']:.1e}" if "logits" in verdict.worst else "text"
+    shown += f", {differences} differ" if differences else ""
+    return shown + (f", {verdict.ties} ties" if verdict.ties else "")
+
+
+@click.command()
+@click.option("--characters", default=1_000_000, show_default=True)
+@click.option("--hidden-size", default=128, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(characters: int, hidden_size: int, as_json: bool) -> None:
+    """Print a row for each network: the largest difference of its logits on each engine."""
+    names = [engine.name for engine in (TorchScript, *ENGINES)]
+    versions = [
+        f"{engine.name} {engine.installed_version() or 'not installed'}"
+        for engine in (TorchScript, *ENGINES)
+    ]
+    if not as_json:
+        click.echo(", ".join(versions))
+        click.echo(f"| network | cases | characters | float64 | {' | '.join(names)} |")
+        click.echo(f"|---|---|---|---|{'---|' * len(names)}")
+    failures = []
+    for cell, nonlinearity in RECURRENCES:
+        for bidirectional in (False, True):
+            network = random_network(cell, nonlinearity, bidirectional, hidden_size)
+            report = measure(network, characters)
+            name = f"{cell} {'relu ' if nonlinearity == 'relu' else ''}"
+            name += "bidirectional" if bidirectional else "causal"
+            if as_json:
+                click.echo(json.dumps({"network": name, **report.to_json()}))
+            else:
+                by_name = {verdict.engine: verdict for verdict in report.verdicts}
+                columns = [cell_of(by_name.get(engine)) for engine in names]
+                click.echo(
+                    f"| {name} | {report.rounding.cases} | {report.rounding.characters} | "
+                    f"{cell_of(report.rounding)} | {' | '.join(columns)} |"
+                )
+            try:
+                report.check()
+            except ParityError as error:
+                failures.append(f"{name}: {error}")
+    if failures:
+        sys.exit("\n".join(failures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Smaller weights: what the file expands is what PyTorch was given, and its cost is measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from hello_export import parity
+from hello_export.artifact import write_artifact
+from hello_export.cases import grid_cases
+from hello_export.errors import ExportError
+from hello_export.onnx_graph import build_model
+from hello_export.parity import NUMBERS, TOLERANCE
+from hello_export.proof import ENGINES
+from hello_export.rounding import agreement, round_weights
+from hello_export.storage import Storage
+from hello_train.config import Cell, Nonlinearity
+from hello_train.model import Network
+from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
+
+SMALLER: tuple[Storage, ...] = ("float16", "int8")
+
+
+@pytest.mark.parametrize("storage", SMALLER)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_engine_agrees_on_the_rounded_weights(
+    kind: tuple[Cell, Nonlinearity], bidirectional: bool, storage: Storage, tmp_path: Path
+) -> None:
+    network = round_weights(
+        make_network(*kind, bidirectional=bidirectional, layers=2, guarded=True), storage
+    )
+    onnx.save(build_model(network, TRAINING, storage), tmp_path / "model.onnx")
+    able = [engine for engine in ENGINES if not engine.limit(network.config)]
+    engines = [engine(network.config, tmp_path) for engine in able]
+    report = parity.compare(network, engines, grid_cases(network.config))
+    report.check()
+    assert len(report.verdicts) == (3 if kind == ("rnn", "relu") else 5)
+    assert {verdict.cases for verdict in report.verdicts} == {20 if bidirectional else 23}
+    assert report.tolerance == dict.fromkeys(NUMBERS, TOLERANCE)
+
+
+@pytest.mark.parametrize("storage", SMALLER)
+def test_rounding_again_changes_nothing(storage: Storage) -> None:
+    for seed in range(20):
+        once = round_weights(make_network("lstm", hidden_size=33, seed=seed), storage)
+        twice = round_weights(once, storage).state_dict()
+        for name, tensor in once.state_dict().items():
+            assert torch.equal(tensor, twice[name]), name
+
+
+def test_int8_is_pytorchs_quantisation_of_each_channel() -> None:
+    network = make_network("gru", hidden_size=33)
+    for name, rounded in round_weights(network, "int8").state_dict().items():
+        tensor = network.state_dict()[name]
+        if "bias" in name:
+            assert torch.equal(rounded, tensor)
+            continue
+        step = tensor.abs().amax(1) / 127
+        assert rounded.ne(tensor).any(), name
+        assert ((rounded - tensor).abs() <= 0.5001 * step[:, None]).all(), name
+        zero = torch.zeros(len(step), dtype=torch.int32)
+        theirs = torch.fake_quantize_per_channel_affine(tensor, step, zero, 0, -127, 127)
+        assert (rounded - theirs).abs().max() <= 1.001 * step.max(), name
+        assert rounded.sub(theirs).abs().lt(0.01 * step[:, None]).float().mean() > 0.98, name
+        for row in rounded:
+            assert len(row.unique()) <= 255
+
+
+def test_an_unused_character_is_no_division_by_zero() -> None:
+    network = make_network()
+    network.embedding.weight.data[2] = 0
+    network.embedding.weight.data[3] = 1e-42  # a subnormal number
+    rounded = round_weights(network, "int8")
+    assert rounded.embedding.weight.isfinite().all()
+    assert rounded.embedding.weight[2].eq(0).all()
+    build_model(rounded, TRAINING, "int8")
+
+
+@pytest.mark.parametrize("storage", SMALLER)
+def test_the_writer_refuses_weights_that_storing_would_change(storage: Storage) -> None:
+    with pytest.raises(ExportError, match=f"embedding is not rounded to {storage}"):
+        build_model(make_network(), TRAINING, storage)
+
+
+def wide_network() -> Network:
+    return make_network("lstm", hidden_size=64)
+
+
+def test_the_files_are_smaller() -> None:
+    def size(storage: Storage) -> int:
+        return build_model(round_weights(wide_network(), storage), TRAINING, storage).ByteSize()
+
+    whole, half, quarter = map(size, ("float32", "float16", "int8"))
+    assert half < 0.6 * whole
+    assert quarter < 0.4 * whole
+
+
+def test_agreement_is_counted() -> None:
+    network = make_network()
+    assert agreement(network, network, ["ab", "", "ż"]) == 1
+    other = make_network()
+    with torch.no_grad():
+        other.get_parameter("projection.bias")[:] = torch.tensor([9.0, 0, 0, 0, 0, 0])
+    texts = ["abż😀abż"]
+    same = [a == b for a, b in zip(network.rewrite(texts[0]), "aaaaaaa", strict=True)]
+    assert agreement(network, other, texts) == sum(same) / 7 < 1
+    with pytest.raises(ExportError, match="no character was compared"):
+        agreement(network, network, [""])
+
+
+def test_weights_too_large_for_float16_are_refused(tmp_path: Path) -> None:
+    network = make_network()
+    with torch.no_grad():
+        network.get_parameter("projection.weight")[0, 0] = 70_000
+    with pytest.raises(ExportError, match=r"projection\.weight has weights too large for float16"):
+        write_artifact(network, TRAINING, tmp_path / "artifact", "float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("storage", SMALLER)
+def test_the_command_says_what_it_saves_and_costs(
+    run: Run, tmp_path: Path, storage: Storage
+) -> None:
+    shutil.copy(GOLDEN / "hello-lstm.safetensors", tmp_path / "checkpoint.safetensors")
+    result = run("hello-export", ".", "--weights", storage)
+    assert result.returncode == 0, result.stderr
+    (line,) = (line for line in result.stdout.splitlines() if line.startswith(f"{storage}: "))
+    assert "% of 100000 characters (drawn from the alphabet, for the run has no held-out" in line
+    manifest = json.loads((tmp_path / "artifact/manifest.json").read_text())
+    assert manifest["weights"] == storage
+    cost = manifest["rounding_cost"]
+    assert cost["bytes"] == (tmp_path / "artifact/model.onnx").stat().st_size
+    assert 0.9 < cost["agreement"] < 1
+    assert run("hello-infer", "--model", "artifact", "hello").stdout == "ohlol\n"
+    verified = run("hello-export", "--verify", "artifact", "--characters", 1)
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_held_out_lines_judge_the_rounding(run: Run, tmp_path: Path) -> None:
+    lines = [f"{a}{b}\t{a}{b.upper()}\n" for a in "abcdef" for b in "ghijkl"]
+    (tmp_path / "pairs.tsv").write_text("".join(lines))
+    options = ("--epochs", 1, "--hidden-size", 6, "--layers", 2, "--holdout", 0.5)
+    assert run("hello-train", "--pairs", "pairs.tsv", *options).returncode == 0
+    held_out = (tmp_path / "runs/pairs-gru/holdout.tsv").read_text().splitlines(keepends=True)
+    assert len(held_out) == 18
+    assert set(held_out) < set(lines)
+    result = run("hello-export", "runs/pairs-gru", "--weights", "int8")
+    assert "% of 36 characters (held-out lines) are written as with float32" in result.stdout
+    (tmp_path / "runs/pairs-gru/holdout.tsv").write_text("a\tbc\n")
+    failed = run("hello-export", "runs/pairs-gru", "--weights", "int8")
+    assert_one_line_error(failed, "holdout.tsv, line 1: the input has 1 characters")
+
+
+def test_a_new_training_does_not_keep_the_old_held_out_lines(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("ab\tba\nba\tab\n")
+    options = ("--pairs", "pairs.tsv", "--epochs", 1, "--hidden-size", 3, "--output", "run")
+    assert run("hello-train", *options).returncode == 0
+    assert (tmp_path / "run/holdout.tsv").exists()
+    assert run("hello-train", *options, "--holdout", 0).returncode == 0
+    assert not (tmp_path / "run/holdout.tsv").exists()
