@@ -1,4 +1,4 @@
-"""`hello-export --verify`, run as a user would: the proof again, or what is wrong with the files."""
+"""`hello-export --verify`, run as a user would: the proof again, or what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from hello_export import cli, proof
 from hello_export.artifact import digest, write_artifact
 from hello_export.cases import Case
-from hello_export.engines import OnnxRuntime, Outputs
+from hello_export.engines import OnnxRuntime, Outputs, Tract
 from hello_export.onnx_graph import METADATA_KEYS
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import ModelConfig
@@ -235,11 +235,11 @@ def test_nothing_is_written_when_an_engine_fails_or_crashes(
 def test_an_engine_that_is_not_installed_is_told(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof.Tract, "distribution", "no-such-distribution")
+    monkeypatch.setattr(Tract, "distribution", "no-such-distribution")
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert [line.split() for line in lines if line.startswith("tract ")][0][1:3] == ["-", "0"]
+    assert next(line.split() for line in lines if line.startswith("tract "))[1:3] == ["-", "0"]
     assert lines[-1] == (
         "tract was not compared: it is not installed; pip install 'hello-rnn[engines]'"
     )

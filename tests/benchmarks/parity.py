@@ -17,6 +17,7 @@ import click
 import onnx
 import torch
 from hello_export.cases import grid_cases
+from hello_export.engines import Engine
 from hello_export.errors import ParityError
 from hello_export.onnx_graph import build_model
 from hello_export.parity import Report, Verdict
@@ -79,11 +80,9 @@ def cell_of(verdict: Verdict | None) -> str:
 @click.option("--json", "as_json", is_flag=True)
 def main(characters: int, hidden_size: int, as_json: bool) -> None:
     """Print a row for each network: the largest difference of its logits on each engine."""
-    names = [engine.name for engine in (TorchScript, *ENGINES)]
-    versions = [
-        f"{engine.name} {engine.installed_version() or 'not installed'}"
-        for engine in (TorchScript, *ENGINES)
-    ]
+    engines: tuple[type[Engine], ...] = (TorchScript, *ENGINES)
+    names = [engine.name for engine in engines]
+    versions = [f"{engine.name} {engine.installed_version() or 'missing'}" for engine in engines]
     if not as_json:
         click.echo(", ".join(versions))
         click.echo(f"| network | cases | characters | float64 | {' | '.join(names)} |")
