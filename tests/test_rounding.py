@@ -32,7 +32,7 @@ def test_every_engine_agrees_on_the_rounded_weights(
     kind: tuple[Cell, Nonlinearity], bidirectional: bool, storage: Storage, tmp_path: Path
 ) -> None:
     network = round_weights(
-        make_network(*kind, bidirectional=bidirectional, layers=2, guarded=True), storage
+        make_network(*kind, bidirectional=bidirectional, hidden_size=32, guarded=True), storage
     )
     onnx.save(build_model(network, TRAINING, storage), tmp_path / "model.onnx")
     able = [engine for engine in ENGINES if not engine.limit(network.config)]

@@ -71,7 +71,7 @@ def cell_of(verdict: Verdict | None) -> str:
     differences = verdict.text_differences
     shown = f"{verdict.worst['logits']:.1e}" if "logits" in verdict.worst else "text"
     shown += f", {differences} differ" if differences else ""
-    return shown + (f", {verdict.ties} ties" if verdict.ties else "")
+    return shown + (f", {verdict.ties} tied" if verdict.ties else "")
 
 
 @click.command()
