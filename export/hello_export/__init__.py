@@ -2,8 +2,11 @@
 
 `signature` says what a model takes and gives, and `storage` how it keeps its weights, which
 `rounding` fits to that. `onnx_graph` writes the ONNX graph, with the alphabet as the table of
-`lookup`, and `torchscript` the TorchScript program. `reference` says what PyTorch says and `engines`
-what the files say, each in a process of its own by `isolation`, on the batches of `cases`; `parity`
-compares them, and `proof` brings all of that together. `artifact` keeps the result, `verify` proves
-it again, `cli` is the command. Importing this package does not import torch.
+`lookup`, and `torchscript` the TorchScript program.
+
+`reference` says what PyTorch says, and `engines` what the files say, each in a process of its own
+by `isolation`, on the batches of `cases`; `parity` compares them, and `proof` brings it together.
+`artifact` keeps the result, `verify` proves it again, `cli` is the command.
+
+Importing this package does not import torch.
 """
