@@ -33,9 +33,9 @@ def test_every_engine_reproduces_the_golden_rows(
     network, _ = load_checkpoint(GOLDEN / f"{name}.safetensors")
     shutil.copy(model_file(name), tmp_path / "model.onnx")
     save_program(network, tmp_path / "model.pt")
-    if engine.limit(network.config):
+    if reason := engine.limit(network.config):
         assert name.endswith("-relu")
-        return
+        pytest.skip(reason)
     opened = engine(network.config, tmp_path)
     for row in read_rows(name):
         length = len(row["text"])

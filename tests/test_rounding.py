@@ -12,12 +12,14 @@ import torch
 from hello_export import parity
 from hello_export.artifact import write_artifact
 from hello_export.cases import grid_cases
+from hello_export.engines import Engine
 from hello_export.errors import ExportError
 from hello_export.onnx_graph import build_model
 from hello_export.parity import NUMBERS, TOLERANCE
 from hello_export.proof import ENGINES
 from hello_export.rounding import agreement, round_weights
 from hello_export.storage import Storage
+from hello_export.torchscript import TorchScript, save_program
 from hello_train.config import Cell, Nonlinearity
 from hello_train.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
@@ -35,11 +37,13 @@ def test_every_engine_agrees_on_the_rounded_weights(
         make_network(*kind, bidirectional=bidirectional, hidden_size=32, guarded=True), storage
     )
     onnx.save(build_model(network, TRAINING, storage), tmp_path / "model.onnx")
-    able = [engine for engine in ENGINES if not engine.limit(network.config)]
+    save_program(network, tmp_path / "model.pt")
+    every: tuple[type[Engine], ...] = (TorchScript, *ENGINES)
+    able = [engine for engine in every if not engine.limit(network.config)]
     engines = [engine(network.config, tmp_path) for engine in able]
     report = parity.compare(network, engines, grid_cases(network.config))
     report.check()
-    assert len(report.verdicts) == (3 if kind == ("rnn", "relu") else 5)
+    assert len(report.verdicts) == (4 if kind == ("rnn", "relu") else 6)
     assert {verdict.cases for verdict in report.verdicts} == {20 if bidirectional else 23}
     assert report.tolerance == dict.fromkeys(NUMBERS, TOLERANCE)
 
@@ -102,15 +106,18 @@ def test_the_files_are_smaller() -> None:
 
 def test_agreement_is_counted() -> None:
     network = make_network()
-    assert agreement(network, network, ["ab", "", "ż"]) == 1
+    assert agreement(network, network, ["ab", "", "ż", "??"]) == (1, 3)
     other = make_network()
     with torch.no_grad():
         other.get_parameter("projection.bias")[:] = torch.tensor([9.0, 0, 0, 0, 0, 0])
     texts = ["abż😀abż"]
     same = [a == b for a, b in zip(network.rewrite(texts[0]), "aaaaaaa", strict=True)]
-    assert agreement(network, other, texts) == sum(same) / 7 < 1
-    with pytest.raises(ExportError, match="no character was compared"):
-        agreement(network, network, [""])
+    share, total = agreement(network, other, texts)
+    assert (share, total) == (sum(same) / 7, 7)
+    assert share < 1
+    guarded = make_network(guarded=True)
+    assert agreement(guarded, guarded, ["ab\u0301?"]) == (1, 1)  # only the a has a choice
+    assert agreement(network, network, ["??"]) == (1, 0)
 
 
 def test_weights_too_large_for_float16_are_refused(tmp_path: Path) -> None:
@@ -130,7 +137,7 @@ def test_the_command_says_what_it_saves_and_costs(
     result = run("hello-export", ".", "--weights", storage)
     assert result.returncode == 0, result.stderr
     (line,) = (line for line in result.stdout.splitlines() if line.startswith(f"{storage}: "))
-    assert "% of 100000 characters (drawn from the alphabet, for the run has no held-out" in line
+    assert " characters that leave a choice, drawn from the alphabet, for the run has no" in line
     manifest = json.loads((tmp_path / "artifact/manifest.json").read_text())
     assert manifest["weights"] == storage
     cost = manifest["rounding_cost"]
@@ -144,13 +151,13 @@ def test_the_command_says_what_it_saves_and_costs(
 def test_held_out_lines_judge_the_rounding(run: Run, tmp_path: Path) -> None:
     lines = [f"{a}{b}\t{a}{b.upper()}\n" for a in "abcdef" for b in "ghijkl"]
     (tmp_path / "pairs.tsv").write_text("".join(lines))
-    options = ("--epochs", 1, "--hidden-size", 6, "--layers", 2, "--holdout", 0.5)
+    options = ("--epochs", 1, "--hidden-size", 6, "--unguarded", "--holdout", 0.5)
     assert run("hello-train", "--pairs", "pairs.tsv", *options).returncode == 0
     held_out = (tmp_path / "runs/pairs-gru/holdout.tsv").read_text().splitlines(keepends=True)
     assert len(held_out) == 18
     assert set(held_out) < set(lines)
     result = run("hello-export", "runs/pairs-gru", "--weights", "int8")
-    assert "% of 36 characters (held-out lines) are written as with float32" in result.stdout
+    assert "of 36 characters that leave a choice, of the held-out lines, " in result.stdout
     (tmp_path / "runs/pairs-gru/holdout.tsv").write_text("a\tbc\n")
     failed = run("hello-export", "runs/pairs-gru", "--weights", "int8")
     assert_one_line_error(failed, "holdout.tsv, line 1: the input has 1 characters")

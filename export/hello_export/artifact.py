@@ -55,8 +55,8 @@ class RoundingCost:
     def __str__(self) -> str:
         return (
             f"{MODEL_NAME} has {self.bytes / 1000:.1f} kB, and {self.float32_bytes / 1000:.1f} kB "
-            f"in float32; {self.agreement:.4%} of {self.characters} characters ({self.text}) are "
-            f"written as with float32"
+            f"in float32; of {self.characters} characters that leave a choice, {self.text}, "
+            f"{self.agreement:.4%} are written as with float32"
         )
 
 
@@ -137,16 +137,17 @@ def rounding_cost(
     network: Network, rounded: Network, training: Training, file: Path, lines: Sequence[str]
 ) -> RoundingCost:
     """Measure what rounded weights save in a file, and what they cost on lines of text."""
-    text = "held-out lines"
+    text = "of the held-out lines"
     if not lines:
         drawn = RandomText(network.config, seed=0).case(batch=400, time=250)
         lines = ["".join(map(chr, row)) for row in drawn.rows]
         text = "drawn from the alphabet, for the run has no held-out lines"
+    share, characters = agreement(network, rounded, lines)
     return RoundingCost(
         bytes=file.stat().st_size,
         float32_bytes=build_model(network, training).ByteSize(),
-        agreement=agreement(network, rounded, lines),
-        characters=sum(map(len, lines)),
+        agreement=share,
+        characters=characters,
         text=text,
     )
 
@@ -166,11 +167,14 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ArtifactError(f"cannot write {folder}: it is a file, not a folder")
-    others = {path.name for path in folder.iterdir() if path.name not in OURS or path.is_dir()}
+    held = {path.name: path for path in folder.iterdir()}
+    others = {name for name, path in held.items() if name not in OURS or path.is_dir()}
+    if held and MANIFEST_NAME not in held:  # a run has a checkpoint too
+        others |= held.keys()
     if others:
         raise ArtifactError(
-            f"cannot write {folder}: it holds {min(others)!r}, which is not part of an artifact; "
-            f"name another folder with --output"
+            f"cannot write {folder}: it holds {min(others)!r} and is no artifact; name another "
+            f"folder with --output"
         )
 
 

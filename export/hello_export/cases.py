@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 import numpy as np
 from hello_train.config import ModelConfig
@@ -12,8 +13,6 @@ from numpy.typing import NDArray
 BATCHES = (1, 2, 33)
 LENGTHS = (1, 2, 7, 257, 1025)
 CHUNKS = (1, 7, 64)
-MORE_BATCH, MORE_LENGTH = 33, 257
-"""The shape of the cases beyond the grid."""
 UNKNOWN_SHARE = 0.05
 """Share of the characters that the model does not know."""
 
@@ -53,17 +52,20 @@ def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Itera
 
     Args:
         config: of the network that they are for.
-        characters: how many there shall be at least; cases of one shape follow until there are.
+        characters: how many there shall be at least; the grid is gone through again with other
+            text until there are.
         seed: of the text.
     """
     source = RandomText(config, seed)
-    for case in source.grid(chained=not config.bidirectional):
+    chained = not config.bidirectional
+    for case in source.grid(chained=chained):
         characters -= case.characters
         yield case
-    while characters > 0:
-        rows = min(MORE_BATCH, -(-characters // MORE_LENGTH))
-        characters -= rows * MORE_LENGTH
-        yield source.case(rows, MORE_LENGTH)
+    for case in chain.from_iterable(source.grid(chained=chained) for _ in count()):
+        if characters <= 0:
+            return
+        characters -= case.characters
+        yield case
 
 
 class RandomText:

@@ -75,6 +75,9 @@ class Engine(ABC):
     def run(self, case: Case) -> Outputs:
         """Return the outputs of a case that this engine can show."""
 
+    def close(self) -> None:  # noqa: B027
+        """Give back what it holds, even while it is at work."""
+
 
 class GraphEngine(Engine):
     """An engine that takes and gives the tensors of the signature."""
@@ -101,7 +104,8 @@ class GraphEngine(Engine):
             state = pieces[-1]["state_out"]
         joined = {
             name: np.concatenate([piece[name] for piece in pieces], axis=1)
-            for name in self._outputs[:-1]
+            for name in self._outputs
+            if name != "state_out"
         }
         return {**joined, "state_out": state}
 

@@ -26,7 +26,11 @@ class Isolated:
     """An engine of this class in a process of its own, with the methods of an `Engine`."""
 
     def __init__(self, engine: type[Engine], config: ModelConfig, folder: Path) -> None:
-        """Start the process, which opens the file meanwhile; ask for its declaration first."""
+        """Start the process, and let it open the file meanwhile.
+
+        Raises:
+            OSError: there can be no other process.
+        """
         self.name = engine.name
         self.version = engine.installed_version() or "-"
         context = get_context("spawn")  # a fork would take PyTorch's locks along, without threads
@@ -36,6 +40,7 @@ class Isolated:
         )
         self._process.start()
         theirs.close()
+        self._open = False
 
     def check_declaration(self) -> None:
         """Check what the file says of itself, where the engine can tell.
@@ -44,7 +49,9 @@ class Isolated:
             ParityError: it is not what the network is.
             EngineError: the engine does not open the file.
         """
-        self._receive("does not open its file")
+        if not self._open:
+            self._receive("does not open its file")
+            self._open = True
 
     def run(self, case: Case) -> Outputs:
         """Return the outputs of a case that this engine can show.
@@ -52,6 +59,7 @@ class Isolated:
         Raises:
             EngineError: the engine fails or crashes.
         """
+        self.check_declaration()
         with suppress(BrokenPipeError):  # then it is dead, which the answer tells
             self._ours.send(case)
         outputs: Outputs = self._receive(f"fails on {case}")

@@ -34,7 +34,7 @@ honoured by onnxruntime alone, others read the padding and are wrong by up to 0.
 
 Weights may be stored smaller than they are used: float16, or int8 with a scale for each channel
 (a gate's row, a character's vector, a label's column). `Cast` and `Mul` expand them to float32, the
-very numbers of the network given, or the writer refuses; engines do it once, when they open a file.
+very numbers of the network given, or the writer refuses; onnxruntime does it once, on opening.
 
 Operators: https://onnx.ai/onnx/operators, in the versions of opset 12, the oldest that has all of
 them (`Clip` on int32); its IR version is 7.
@@ -112,7 +112,8 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            f"{config.cell}, {config.layers} layers, {config.directions} directions",
+            f"{config.cell} {config.nonlinearity}, layers: {config.layers}, "
+            f"directions: {config.directions}",
             [value_info(tensor) for tensor in inputs(config)],
             [value_info(tensor) for tensor in outputs(config)],
             graph.constants,
@@ -179,10 +180,10 @@ class Graph:
             self.node("Cast", [small], name, to=TensorProto.FLOAT)
         else:
             scale = channel_scales(value, channels)
-            steps = np.rint(value / scale).astype(np.int8)
-            same = np.array_equal(steps.astype(np.float32) * scale, value)
-            small = self.constant(f"{name}.int8", steps)
-            wide = self.node("Cast", [small], f"{name}.steps", to=TensorProto.FLOAT)
+            quantized = np.rint(value / scale).astype(np.int8)
+            same = np.array_equal(quantized.astype(np.float32) * scale, value)
+            small = self.constant(f"{name}.int8", quantized)
+            wide = self.node("Cast", [small], f"{name}.quantized", to=TensorProto.FLOAT)
             self.node("Mul", [wide, self.constant(f"{name}.scale", scale)], name)
         if not same:
             raise ExportError(f"{name} is not rounded to {self.storage}, and storing it would")
@@ -263,19 +264,19 @@ def write_bidirectional_layers(
         steps: the name of something with the axes time and batch, for their sizes.
     """
     size = graph.node("Shape", [steps], "time_and_batch")  # (2)
-    turned = write_turned_places(graph, size)
+    reversal = write_reversal_indices(graph, size)
     zeros = [write_zero_state(graph, config, size)] * (2 if config.cell == "lstm" else 1)
     for layer in range(config.layers):
         ahead = write_recurrence(graph, config, weights, layer, "forward", x, zeros)
         name = f"layer{layer}.backward"
-        back = graph.node("GatherND", [x, turned], f"{name}.input")
+        back = graph.node("GatherND", [x, reversal], f"{name}.input")
         back = write_recurrence(graph, config, weights, layer, "backward", back, zeros)
-        back = graph.node("GatherND", [back, turned], f"{name}.output")
+        back = graph.node("GatherND", [back, reversal], f"{name}.output")
         x = graph.node("Concat", [ahead, back], f"layer{layer}.output", axis=2)
     return x
 
 
-def write_turned_places(graph: Graph, size: str) -> str:
+def write_reversal_indices(graph: Graph, size: str) -> str:
     """Write where a step is found when each row is read backwards within its length, (t, b, 2).
 
     Padding stays where it is. `size` names the sizes of time and batch.
@@ -292,10 +293,10 @@ def write_turned_places(graph: Graph, size: str) -> str:
     mirrored = graph.node("Sub", [last, step], "mirrored_step")  # (t, b)
     inside = graph.node("Less", [step, lengths], "inside_row")
     turned = graph.node("Where", [inside, mirrored, step], "turned_step")
-    turned = graph.node("Unsqueeze", [turned], "turned_step_place", axes=[2])
+    turned = graph.node("Unsqueeze", [turned], "reversal_step", axes=[2])
     rows = graph.node("Expand", [row, size], "rows")
-    rows = graph.node("Unsqueeze", [rows], "row_place", axes=[2])
-    return graph.node("Concat", [turned, rows], "turned_places", axis=2)
+    rows = graph.node("Unsqueeze", [rows], "reversal_row", axes=[2])
+    return graph.node("Concat", [turned, rows], "reversal_indices", axis=2)
 
 
 def write_zero_state(graph: Graph, config: ModelConfig, size: str) -> str:

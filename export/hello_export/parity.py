@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from hello_runtime.providers import first_line
-from hello_train.config import ModelConfig
+from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.model import Network
 from hello_train.threads import one_thread
 
@@ -36,12 +36,13 @@ TOLERANCE = 1e-5
 """The largest difference allowed in logits, confidence and state, where rounding explains none."""
 ROUNDING_FACTOR = 4
 """How many times PyTorch's own float32 rounding an engine may differ, where that is more."""
-LARGEST_TOLERANCE = 1e-3
-"""However a network rounds, nothing beyond this passes."""
+LARGEST_TOLERANCE = 1e-4
+"""However a network rounds, nothing beyond this passes, as a share of its largest value; values
+below 10 count as 10."""
 NUMBERS = ("logits", "state_out", "confidence")
 """The outputs that are numbers, the most telling one first."""
 SHOWN_CHARACTERS = 60
-"""Characters of a failing input that a message shows."""
+"""Characters of a failing input that a message shows, those up to the one that fails."""
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Verdict:
     """The largest difference by tensor, of those that the engine shows."""
     worst_input: dict[str, str] = field(default_factory=dict)
     """The input that shows it."""
-    losses: list[float] = field(default_factory=list)
+    margins: list[float] = field(default_factory=list)
     """For each character decoded otherwise than by the reference, by how much the reference's
     logits prefer its own choice; infinite where there was no choice, or no such label."""
     ties: int = 0
@@ -76,8 +77,8 @@ class Verdict:
 
     def count(self, tolerance: dict[str, float]) -> None:
         """Count the ties and the differences."""
-        self.ties = sum(loss <= tolerance["logits"] for loss in self.losses)
-        self.text_differences = len(self.losses) - self.ties
+        self.ties = sum(margin <= tolerance["logits"] for margin in self.margins)
+        self.text_differences = len(self.margins) - self.ties
 
     def check(self, tolerance: dict[str, float]) -> None:
         """Pass if there were cases and all agreed, or none for a reason that is known.
@@ -134,12 +135,18 @@ class Report:
         """Pass if an engine was compared, and each one that was is good.
 
         Raises:
-            ParityError: what the first bad verdict says.
+            ParityError: what every bad verdict says.
         """
         if all(verdict.not_compared for verdict in self.verdicts):
             raise ParityError("no engine was compared, which proves nothing")
+        faults: list[str] = []
         for verdict in self.verdicts:
-            verdict.check(self.tolerance)
+            try:
+                verdict.check(self.tolerance)
+            except ParityError as error:
+                faults.append(str(error))
+        if faults:
+            raise ParityError("; and ".join(faults))
 
     def to_json(self) -> dict[str, Any]:
         """Return what stands in the manifest."""
@@ -163,29 +170,63 @@ def compare(
         engines: what opened the exported files; one that fails is not asked again.
         cases: the batches.
         others: verdicts on engines that are not there to be compared.
+
+    Raises:
+        ParityError: PyTorch itself gives what is no number, so that there is no truth.
     """
     reference, exact = Reference(network), in_double_precision(network)
     rounding = Verdict("PyTorch float64", torch.__version__)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
+    largest = dict.fromkeys(NUMBERS, 0.0)
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as beside:
-        list(beside.map(check_declaration, engines, verdicts))
-        for case in cases:
-            # The engines run while PyTorch does, most of them in processes of their own.
-            found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
-            expected = reference.run_rows(case.rows)
-            note_case(rounding, network.config, case, expected, exact.run_rows(case.rows))
-            for verdict, rows in zip(verdicts, found, strict=True):
-                if rows is not None:
-                    note_case(verdict, network.config, case, expected, rows)
-    tolerance = {
-        tensor: min(
-            max(TOLERANCE, ROUNDING_FACTOR * rounding.worst.get(tensor, 0.0)), LARGEST_TOLERANCE
-        )
-        for tensor in NUMBERS
-    }
+        try:
+            list(beside.map(check_declaration, engines, verdicts))
+            for case in cases:
+                # The engines run while PyTorch does, most of them in processes of their own.
+                found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
+                expected = reference.run_rows(case.rows)
+                note_largest(largest, case, expected)
+                note_case(rounding, network.config, case, expected, exact.run_rows(case.rows))
+                for verdict, rows in zip(verdicts, found, strict=True):
+                    if rows is not None:
+                        note_case(verdict, network.config, case, expected, rows)
+        except BaseException:  # Ctrl-C too: an engine may be waited for that never answers
+            for engine in engines:
+                engine.close()
+            raise
+    tolerance = tolerances(rounding, largest)
     for verdict in (rounding, *verdicts):
         verdict.count(tolerance)
     return Report(rounding, tolerance, [*verdicts, *others])
+
+
+def note_largest(largest: dict[str, float], case: Case, rows: list[Row]) -> None:
+    """Note how large the reference's values are, those aside that the guard put there.
+
+    Raises:
+        ParityError: one of them is not a finite number.
+    """
+    for row in rows:
+        for tensor in largest.keys() & row.keys():
+            values = np.abs(row[tensor])
+            if not np.isfinite(values).all():
+                raise ParityError(
+                    f"PyTorch itself gives {tensor} that are no finite numbers, for {case}: the "
+                    f"network diverges on long lines, so there is nothing to compare with"
+                )
+            free = values[values < -FORBIDDEN_LOGIT]
+            largest[tensor] = max(largest[tensor], float(free.max(initial=0.0)))
+
+
+def tolerances(rounding: Verdict, largest: dict[str, float]) -> dict[str, float]:
+    """Return how much each tensor may differ, by what rounding does and how large it is."""
+    return {
+        tensor: min(
+            max(TOLERANCE, ROUNDING_FACTOR * rounding.worst.get(tensor, 0.0)),
+            LARGEST_TOLERANCE * max(10.0, largest[tensor]),
+        )
+        for tensor in NUMBERS
+    }
 
 
 def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
@@ -251,27 +292,43 @@ def note_case(
     verdict.cases += 1
     verdict.characters += case.characters
     for index, (row, truth, said) in enumerate(zip(case.rows, expected, found, strict=True)):
-        text = f"{''.join(map(chr, row))[:SHOWN_CHARACTERS]!r} ({case}, row {index + 1})"
+        place = f"({case}, row {index + 1}"
         for name in said.keys() & set(NUMBERS):
-            verdict.note(name, float(np.max(np.abs(said[name] - truth[name]))), text)
-        losses = losses_of(config, row, truth, said["decoded"])
-        if losses:
-            verdict.note("decoded", max(losses), text)
-            verdict.losses += losses
+            difference = np.abs(said[name] - truth[name])
+            if name == "state_out":
+                verdict.note(name, float(difference.max()), f"{shown(row, len(row))} {place})")
+            else:
+                by_step = difference.reshape(len(row), -1).max(1)
+                step = int(by_step.argmax())
+                text = f"{shown(row, step + 1)} {place}, character {step + 1})"
+                verdict.note(name, float(by_step[step]), text)
+        margins = margins_of(config, row, truth, said["decoded"])
+        if margins:
+            step = int(np.flatnonzero(said["decoded"] != truth["decoded"])[np.argmax(margins)])
+            text = f"{shown(row, step + 1)} {place}, character {step + 1})"
+            verdict.note("decoded", max(margins), text)
+            verdict.margins += margins
 
 
-def losses_of(config: ModelConfig, row: list[int], truth: Row, decoded: Array) -> list[float]:
+def shown(row: list[int], length: int) -> str:
+    """Return the first characters of a row as a message shows them, the last ones of many."""
+    text = "".join(map(chr, row[:length]))
+    cut = "..." if len(text) > SHOWN_CHARACTERS else ""
+    return f"{cut}{text[-SHOWN_CHARACTERS:]!r}"
+
+
+def margins_of(config: ModelConfig, row: list[int], truth: Row, decoded: Array) -> list[float]:
     """Return for each character decoded otherwise by how much the reference prefers its own."""
     labels = {ord(char): label for label, char in enumerate(config.output_alphabet)}
-    losses = []
+    margins = []
     for step in np.flatnonzero(decoded != truth["decoded"]).tolist():
         label = labels.get(int(decoded[step]))
         if label is None or chr(row[step]) not in config.input_alphabet:
-            losses.append(float("inf"))
+            margins.append(float("inf"))
         else:
             logits: Array = truth["logits"][step]
-            losses.append(float(logits.max() - logits[label]))
-    return losses
+            margins.append(float(logits.max() - logits[label]))
+    return margins
 
 
 def table(report: Report) -> str:
@@ -294,9 +351,9 @@ def table(report: Report) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.append(f"against eager PyTorch in float32; allowed: {report.tolerance['logits']:.1e}")
-    lines += [
-        f"{verdict.engine} was not compared: {verdict.not_compared}"
-        for verdict in report.verdicts
-        if verdict.not_compared
-    ]
+    for verdict in report.verdicts:
+        if verdict.not_compared:
+            lines.append(f"{verdict.engine} was not compared: {verdict.not_compared}")
+        if verdict.failure:
+            lines.append(f"{verdict.engine} did not go through: {verdict.failure}")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hello_runtime.providers import first_line
+from hello_train.config import ModelConfig
 from hello_train.model import Network
 
 from hello_export.cases import Case
@@ -36,10 +37,11 @@ def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
     Returns:
         The report; it is not checked yet.
     """
-    engines: list[Engine | Isolated] = []
+    opened: list[Engine | Isolated] = []
     others: list[Verdict] = []
     with ExitStack() as stack:
-        for engine in ENGINES:
+        all_engines: tuple[type[Engine], ...] = (TorchScript, *ENGINES)
+        for engine in all_engines:
             version, limit = engine.installed_version(), engine.limit(network.config)
             if version is None:
                 missing = "it is not installed; pip install 'hello-rnn[engines]'"
@@ -47,12 +49,21 @@ def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
             elif limit:
                 others.append(Verdict(engine.name, version, not_compared=limit))
             else:
-                isolated = Isolated(engine, network.config, folder)
-                stack.callback(isolated.close)
-                engines.append(isolated)
-        try:
-            engines.insert(0, TorchScript(network.config, folder))
-        except Exception as error:  # PyTorch says in many ways that a file is no program
-            failure = f"{TorchScript.name} does not open its file: {first_line(error)}"
-            others.insert(0, Verdict(TorchScript.name, "-", failure=failure))
-        return compare(network, engines, cases, others)
+                try:
+                    opened.append(open_engine(engine, network.config, folder))
+                except Exception as error:  # PyTorch says in many ways that a file is no program
+                    failure = f"{engine.name} does not open its file: {first_line(error)}"
+                    others.append(Verdict(engine.name, version, failure=failure))
+                else:
+                    stack.callback(opened[-1].close)
+        report = compare(network, opened, cases, others)
+    names = [engine.name for engine in all_engines]
+    report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))
+    return report
+
+
+def open_engine(engine: type[Engine], config: ModelConfig, folder: Path) -> Engine | Isolated:
+    """Open the files in a folder, in a process of its own unless it is PyTorch's engine."""
+    if engine is TorchScript:
+        return TorchScript(config, folder)
+    return Isolated(engine, config, folder)

@@ -1,10 +1,10 @@
 """Weights rounded to what a smaller file can hold, and what that costs in labels.
 
-float16 is IEEE 754's half precision. int8 counts steps from -127 to 127, and what a step is worth
-is set for each channel: a gate's row, a character's vector, a label's row. Steps are worth numbers
-of at most 16 significant bits, so that each multiple of them is exact in float32: weights that are
-rounded once are left as they are by rounding them again, and a file can be held to that.
-Biases stay as they are; they are few.
+float16 is IEEE 754's half precision. int8 holds multiples, from -127 to 127, of a scale that each
+channel has for itself: a gate's row, a character's vector, a label's row. A scale has at most 16
+significant bits, so that its multiples are exact in float32: weights that are rounded once are left
+as they are by rounding them again, and a file can be held to that. Biases stay as they are; they
+are few.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from hello_export.errors import ExportError
 from hello_export.storage import Storage
 
-STEPS = 127
+LARGEST = 127
 SIGNIFICANT_BITS = 16
 
 
@@ -33,30 +33,34 @@ def round_weights(network: Network, storage: Storage) -> Network:
     for name, tensor in rounded.state_dict().items():
         if "bias" in name or storage == "float32":
             continue
-        tensor.copy_(tensor.half().float() if storage == "float16" else in_steps(tensor))
+        tensor.copy_(tensor.half().float() if storage == "float16" else quantize(tensor))
         if not tensor.isfinite().all():
             raise ExportError(f"{name} has weights too large for float16; use --weights float32")
     return rounded
 
 
-def in_steps(matrix: Tensor) -> Tensor:
-    """Return a matrix, [channels, inputs], in whole steps of each channel."""
+def quantize(matrix: Tensor) -> Tensor:
+    """Return a matrix, [channels, inputs], each channel in multiples of its scale."""
     largest = matrix.abs().amax(1, keepdim=True)
-    mantissa, exponent = torch.frexp(largest / STEPS)
-    # Upwards, so that the largest value is not more than 127 steps.
-    worth = torch.ldexp((mantissa * 2**SIGNIFICANT_BITS).ceil() / 2**SIGNIFICANT_BITS, exponent)
-    return torch.where(largest > 0, (matrix / worth).round() * worth, 0.0)
+    mantissa, exponent = torch.frexp(largest / LARGEST)
+    # Upwards, so that the largest value is not beyond 127 times the scale.
+    scale = torch.ldexp((mantissa * 2**SIGNIFICANT_BITS).ceil() / 2**SIGNIFICANT_BITS, exponent)
+    return torch.where(largest > 0, (matrix / scale).round() * scale, 0.0)
 
 
-def agreement(network: Network, rounded: Network, lines: Sequence[str]) -> float:
-    """Return the share of the characters of these lines, 0 to 1, that both write alike.
+def agreement(network: Network, rounded: Network, lines: Sequence[str]) -> tuple[float, int]:
+    """Return the share of the characters, 0 to 1, that both write alike, and how many there are.
 
-    Raises:
-        ExportError: there is no character.
+    Counted are those that could differ: that are known, and that the guard leaves a choice. Where
+    there is none, all of none are alike.
     """
-    total = sum(map(len, lines))
-    if not total:
-        raise ExportError("no character was compared, which says nothing of the rounding")
-    pairs = zip(network.rewrite_lines(lines), rounded.rewrite_lines(lines), strict=True)
-    same = sum(a == b for one, other in pairs for a, b in zip(one, other, strict=True))
-    return same / total
+    guard = network.config.guard or {}
+    free = {char for char in network.config.input_alphabet if len(guard.get(char, "??")) > 1}
+    same = total = 0
+    written = zip(lines, network.rewrite_lines(lines), rounded.rewrite_lines(lines), strict=True)
+    for read, one, other in written:
+        for char, a, b in zip(read, one, other, strict=True):
+            if char in free:
+                total += 1
+                same += a == b
+    return same / total if total else 1.0, total

@@ -2,7 +2,8 @@
 
 TorchScript is deprecated in favour of `torch.export`, which does not yet take recurrent networks
 with a free time axis; until it does this is how PyTorch's side runs without our code. Nothing else
-in the project knows of it. (Its compiler reads the annotations, so they are not postponed here.)
+in the project knows how it works. (Its compiler reads the annotations, so
+they are not postponed here.)
 """
 
 import io

@@ -19,6 +19,9 @@ from hello_export.proof import prove
 from hello_export.rounding import round_weights
 from hello_export.storage import STORAGES, Storage
 
+SEED = 1
+"""Of the text; another than that of the export, so that it is not the same cases again."""
+
 
 def verify_artifact(
     path: Path,
@@ -38,13 +41,16 @@ def verify_artifact(
     Raises:
         ArtifactError: the files are not those that were exported, or not ours.
     """
-    folder = path.parent if path.is_file() else path
-    check_model_is_ours(path if path.is_file() else folder / MODEL_NAME)
+    file = path if path.is_file() else path / MODEL_NAME
+    check_model_is_ours(file)
+    if file.name != MODEL_NAME:
+        raise ArtifactError(f"{file}: an artifact's model is {MODEL_NAME}; name its folder")
+    folder = file.parent
     digests, storage = read_manifest(folder / MANIFEST_NAME)
     check_unchanged(folder, digests)
     network, _ = load_checkpoint(folder / FILE_NAME)
     rounded = round_weights(network, storage)
-    return prove(rounded, folder, watched(grid_cases(network.config, characters)))
+    return prove(rounded, folder, watched(grid_cases(network.config, characters, SEED)))
 
 
 def check_model_is_ours(file: Path) -> None:
@@ -88,7 +94,7 @@ def read_manifest(file: Path) -> tuple[dict[str, str], Storage]:
         storage: Storage = manifest["weights"]
         if storage not in STORAGES:
             raise ValueError(f"weights are {storage!r}")
-    except (LookupError, RecursionError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file}: damaged manifest ({error}); export the run again") from error
     return digests, storage
 

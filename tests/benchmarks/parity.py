@@ -62,9 +62,9 @@ def measure(network: Network, characters: int) -> Report:
         return prove(network, folder, grid_cases(network.config, characters))
 
 
-def cell_of(verdict: Verdict | None) -> str:
+def table_cell(verdict: Verdict) -> str:
     """Return what the table shows of an engine."""
-    if verdict is None or verdict.not_compared:
+    if verdict.not_compared:
         return "-"
     if verdict.failure:
         return "fails"
@@ -98,10 +98,10 @@ def main(characters: int, hidden_size: int, as_json: bool) -> None:
                 click.echo(json.dumps({"network": name, **report.to_json()}))
             else:
                 by_name = {verdict.engine: verdict for verdict in report.verdicts}
-                columns = [cell_of(by_name.get(engine)) for engine in names]
+                columns = [table_cell(by_name[engine]) for engine in names]
                 click.echo(
                     f"| {name} | {report.rounding.cases} | {report.rounding.characters} | "
-                    f"{cell_of(report.rounding)} | {' | '.join(columns)} |"
+                    f"{table_cell(report.rounding)} | {' | '.join(columns)} |"
                 )
             try:
                 report.check()

@@ -17,8 +17,9 @@ NONLINEARITIES: tuple[Nonlinearity, ...] = get_args(Nonlinearity)
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
 FORBIDDEN_LOGIT = -(2.0**100)
-"""The logit of a label that the guard forbids: finite and a power of two, so that it is the same
-in every precision, and below whatever logit a network computes, relu's without bound included."""
+"""The logit of a label that the guard forbids: finite, so that logits can be compared exactly, a
+power of two, so that float32, float64 and bfloat16 have the same, and far below the logits of any
+network that has not diverged."""
 
 
 FIELD_TYPES: dict[type, tuple[str, ...]] = {

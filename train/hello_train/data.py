@@ -79,16 +79,27 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
-    """Write lines as `read_pairs` reads them; those with a tab in them cannot be, and are not.
+    """Write lines as `read_pairs` reads them; the few that it could not read back are left out.
 
     Raises:
         DataError: the file cannot be written.
     """
-    lines = [f"{pair.input}\t{pair.target}\n" for pair in pairs if "\t" not in "".join(pair)]
+    lines = [f"{pair.input}\t{pair.target}\n" for pair in pairs if is_writable(pair)]
     try:
         write_whole(path, "".join(lines).encode())
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}") from error
+
+
+def is_writable(pair: Pair) -> bool:
+    """Tell whether a line comes back from a file of pairs as it was."""
+    return (
+        "\t" not in pair.input + pair.target
+        and "\n" not in pair.input + pair.target
+        and not pair.input.startswith("\ufeff")
+        and not pair.target.endswith("\r")
+        and not pair.input.isspace()
+    )
 
 
 def read_text(path: Path, corruption: Corruption) -> list[Pair]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
-from hello_train.data import Pair, Split, read_pairs, write_pairs
+from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
 from hello_train.fit import Watcher, fit, fit_exactly
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
@@ -101,7 +101,7 @@ def run_lines(
 
 def save_holdout(folder: Path, pairs: list[Pair]) -> None:
     """Write the held-out lines of a run, or remove those of an earlier one."""
-    if pairs:
+    if any(map(is_writable, pairs)):
         write_pairs(folder / HOLDOUT_NAME, pairs)
     else:
         (folder / HOLDOUT_NAME).unlink(missing_ok=True)
