@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 from hello_train.corruption import CORRUPTIONS, corrupt, lowercase, strip_diacritics
-from hello_train.data import Pair, Split, read_pairs, read_text, split, substitutions
+from hello_train.data import (
+    Pair,
+    Split,
+    read_pairs,
+    read_text,
+    split,
+    substitutions,
+    write_pairs,
+)
 from hello_train.errors import ConfigError, DataError
 from hello_train.options import TEXT_OPTIONS, configure
 from hello_train.score import compare, most_frequent_targets, score, table
@@ -28,6 +36,13 @@ from hello_train.score import compare, most_frequent_targets, score, table
         ("한글 e\u0301 🦀\0", "한글 e\u0301 🦀\0"),
     ],
 )
+def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
+    odd = ["a\tb", "\ufeffa", "a\r", " ", "\u2028", "\x0c", "x\ny"]
+    kept = [Pair("zolw", "żółw"), Pair("😀\u0301", "😀x"), Pair("a\rb", "a\rb"), Pair("\0", "b")]
+    write_pairs(tmp_path / "pairs.tsv", [*kept, *(Pair(text, text) for text in odd)])
+    assert read_pairs(tmp_path / "pairs.tsv") == kept
+
+
 def test_strip_diacritics(text: str, expected: str) -> None:
     assert corrupt(text, strip_diacritics) == expected
 

@@ -177,7 +177,7 @@ def test_the_files_themselves_are_compared(
     [
         (["runs/none"], "no checkpoint there; hello-train writes one"),
         ([".", "--output", "x"], "no checkpoint there"),
-        (["runs/hello-gru", "--output", "runs"], "it holds 'hello-gru', which is not part of"),
+        (["runs/hello-gru", "--output", "runs"], "it holds 'hello-gru' and is no artifact"),
         (["runs/hello-gru", "--output", "x" * 300], "File name too long"),
         (["runs/hello-gru", "--output", "/dev/null/x"], "cannot write /dev/null/x"),
     ],
@@ -195,12 +195,21 @@ def test_a_link_to_a_folder_is_followed(run: Run, hello_run: Path, tmp_path: Pat
     assert names(tmp_path / "real") == FILES
 
 
+def test_a_run_is_not_replaced_by_an_artifact(run: Run, hello_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "runs/other"
+    shutil.copytree(hello_run, other)
+    before = (other / "checkpoint.safetensors").read_bytes()
+    result = run("hello-export", hello_run, "--output", other)
+    assert_one_line_error(result, "it holds 'checkpoint.safetensors' and is no artifact")
+    assert (other / "checkpoint.safetensors").read_bytes() == before
+
+
 def test_a_folder_with_a_name_of_ours_is_not_deleted(
     run: Run, hello_run: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "place/model.onnx").mkdir(parents=True)
     result = run("hello-export", hello_run, "--output", "place")
-    assert_one_line_error(result, "it holds 'model.onnx', which is not part of an artifact")
+    assert_one_line_error(result, "it holds 'model.onnx' and is no artifact")
 
 
 def test_a_full_disk_is_one_line(hello_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

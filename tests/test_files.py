@@ -58,6 +58,9 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].update(hidden_size=5), "without a projection the 5 hidden"),
         (lambda _, h: h["config"].update(cell="cnn"), "cell is 'cnn'; it must be one of"),
         (lambda _, h: h["config"].update(unknown="drop"), "unknown is 'drop'"),
+        (lambda _, h: h["config"].update(nonlinearity="elu"), "nonlinearity is 'elu'; it must be"),
+        (lambda _, h: h["config"].update(nonlinearity=None), "nonlinearity is None"),
+        (lambda _, h: h["config"].update(nonlinearity="relu"), "only the rnn has a choice"),
         (lambda _, h: h["config"].update(layers=0), "layers is 0; it must be at least 1"),
         (lambda _, h: h["config"].update(input_alphabet="hh"), "must name each character once"),
         (lambda _, h: h["config"].update(guard={"h": "h"}), "the guard must give every input"),
@@ -85,6 +88,11 @@ def test_a_checkpoint_that_does_not_fit(
     file = edited_checkpoint(tmp_path, edit)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(file)
+
+
+def test_a_checkpoint_older_than_the_choice_of_nonlinearity_has_tanh(tmp_path: Path) -> None:
+    file = edited_checkpoint(tmp_path, lambda _, header: header["config"].pop("nonlinearity"))
+    assert load_checkpoint(file)[0].config.nonlinearity == "tanh"
 
 
 def test_files_that_are_no_checkpoints(run: Run, tmp_path: Path) -> None:

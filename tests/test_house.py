@@ -80,6 +80,16 @@ def test_the_arrows_between_the_packages(package: str, others: set[str]) -> None
         assert not imports_of(file) & others, file
 
 
+def test_the_reference_shares_no_code_with_what_it_judges() -> None:
+    modules = {
+        node.module
+        for node in ast.walk(ast.parse((PACKAGES["export"] / "reference.py").read_text()))
+        if isinstance(node, ast.ImportFrom)
+    }
+    ours = {module for module in modules if module and module.startswith("hello_")}
+    assert ours == {"hello_train.config", "hello_train.model"}
+
+
 def test_the_runtime_imports_little() -> None:
     for file in files_of("runtime"):
         foreign = imports_of(file) - set(sys.stdlib_module_names) - RUNTIME_MAY_IMPORT

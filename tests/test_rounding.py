@@ -10,7 +10,7 @@ import onnx
 import pytest
 import torch
 from hello_export import parity
-from hello_export.artifact import write_artifact
+from hello_export.artifact import first_characters, write_artifact
 from hello_export.cases import grid_cases
 from hello_export.engines import Engine
 from hello_export.errors import ExportError
@@ -118,6 +118,11 @@ def test_agreement_is_counted() -> None:
     guarded = make_network(guarded=True)
     assert agreement(guarded, guarded, ["ab\u0301?"]) == (1, 1)  # only the a has a choice
     assert agreement(network, network, ["??"]) == (1, 0)
+
+
+def test_no_more_held_out_text_is_read_than_needed() -> None:
+    assert first_characters(["ab", "cd", "", "ef"], 3) == ["ab", "cd"]
+    assert first_characters(["ab"], 1_000_000) == ["ab"]
 
 
 def test_weights_too_large_for_float16_are_refused(tmp_path: Path) -> None:

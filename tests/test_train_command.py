@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -46,6 +47,20 @@ def test_hello(run: Run, tmp_path: Path, cell: str) -> None:
     assert network.config.cell == cell
     assert network.rewrite("hello") == "ohlol"
     assert training.data == "hello -> ohlol"
+
+
+def test_the_rnn_learns_it_with_relu_too(run: Run, tmp_path: Path) -> None:
+    result = run("hello-train", "--cell", "rnn", "--nonlinearity", "relu")
+    assert result.returncode == 0, result.stderr
+    network, _ = load_checkpoint(tmp_path / "runs/hello-rnn")
+    assert network.config.nonlinearity == network.recurrence.nonlinearity == "relu"
+    result = run("hello-export", "--cell", "rnn")
+    assert "tract was not compared: it computes tanh in every RNN" in result.stdout
+    facts = json.loads(
+        run("hello-infer", "--model", "runs/hello-rnn/artifact", "--info", "--json").stdout
+    )
+    assert (facts["cell"], facts["nonlinearity"], facts["weights"]) == ("rnn", "relu", "float32")
+    assert run("hello-infer", "--model", "runs/hello-rnn/artifact", "hello").stdout == "ohlol\n"
 
 
 def test_a_lost_start_is_said_and_restarted(run: Run, tmp_path: Path) -> None:
@@ -269,6 +284,8 @@ def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--seed", "99999999999999999999"], "is not in the range"),
         (["--learning-rate", "1e38"], "1e+38 is not in the range"),
         (["--cell", "cnn"], "'cnn' is not one of"),
+        (["--nonlinearity", "relu"], "--nonlinearity is for --cell rnn"),
+        (["--cell", "lstm", "--nonlinearity", "tanh"], "--nonlinearity is for --cell rnn"),
         (["hello"], "unexpected extra argument"),
     ],
 )

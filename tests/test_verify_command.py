@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,14 @@ def test_the_model_file_names_its_artifact(run: Run, artifact: Path) -> None:
     assert result.returncode == 0
 
 
+def test_another_model_in_the_folder_is_not_taken_for_the_artifact(
+    run: Run, artifact: Path
+) -> None:
+    shutil.copy(artifact / "model.onnx", artifact / "other.onnx")
+    result = run("hello-export", "--verify", artifact / "other.onnx")
+    assert_one_line_error(result, "an artifact's model is model.onnx; name its folder")
+
+
 def test_a_difference_is_shown_and_fails(run: Run, artifact: Path) -> None:
     """A file that was changed together with its manifest is found by what it says."""
 
@@ -120,6 +131,7 @@ def test_a_missing_file_is_named(run: Run, artifact: Path, name: str, message: s
         (lambda m: m.update(weights="int3"), "damaged manifest (weights are 'int3')"),
         (lambda m: m.update(weights=["int8"]), "damaged manifest (weights are ['int8'])"),
         (lambda m: m.update(format_version="x"), "damaged manifest (invalid literal"),
+        (lambda m: m.update(format_version=float("inf")), "damaged manifest (cannot convert"),
         (lambda m: m.update(format_version=2), "written in format 2, and this hello-rnn reads up"),
     ],
 )
@@ -230,6 +242,55 @@ def test_nothing_is_written_when_an_engine_fails_or_crashes(
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [f"Error: {message}"]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_every_engine_that_fails_is_named(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "ENGINES", tuple(engine for engine, _ in BAD_ENGINES))
+    result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
+    messages = [message for _, message in BAD_ENGINES]
+    assert result.stderr == f"Error: {'; and '.join(messages)}\n"
+    for (engine, message), line in zip(BAD_ENGINES, result.stdout.splitlines()[-3:], strict=True):
+        assert line == f"{engine.name} did not go through: {message}"
+
+
+class Hanging(OnnxRuntime):
+    """An engine that never answers."""
+
+    name = "hanging"
+
+    def run(self, case: Case) -> Outputs:
+        print("waiting", flush=True)
+        time.sleep(1000)
+        raise AssertionError
+
+
+INTERRUPTED = """
+import sys
+sys.path.insert(0, {tests!r})
+from hello_export import cli, proof
+from test_verify_command import Hanging
+if __name__ == "__main__":
+    proof.ENGINES = (Hanging,)
+    cli.main(["--verify", {artifact!r}])
+"""
+
+
+def test_an_interrupt_ends_an_engine_that_hangs(artifact: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED.format(tests=str(Path(__file__).parent), artifact=str(artifact)))
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == "waiting\n"
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert "Aborted!" in errors
+    with pytest.raises(ProcessLookupError):  # nothing of its group is left
+        os.killpg(process.pid, 0)
 
 
 def test_an_engine_that_is_not_installed_is_told(

@@ -15,7 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import onnx
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
@@ -35,6 +37,8 @@ MANIFEST_NAME = "manifest.json"
 CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
 """The files that the manifest has the digests of."""
 OURS = frozenset({*CONTENT, MANIFEST_NAME})
+MOST_CHARACTERS = 1_000_000
+"""Of held-out text that smaller weights are judged by; the first ones."""
 TOOLS = ("hello-rnn", "torch", "onnx", "onnxruntime", "numpy")
 
 
@@ -118,25 +122,35 @@ def write_files(
     cost = None
     if storage != "float32":
         cost = rounding_cost(network, rounded, training, folder / MODEL_NAME, lines)
-    manifest = {
+    export = Export(report, cost)
+    text = json.dumps(
+        manifest(network, training, folder, storage, export), ensure_ascii=False, indent=2
+    )
+    (folder / MANIFEST_NAME).write_text(f"{text}\n", encoding="utf-8")
+    return export
+
+
+def manifest(
+    network: Network, training: Training, folder: Path, storage: Storage, export: Export
+) -> dict[str, Any]:
+    """Return what an artifact says of itself, beside the files in its folder."""
+    return {
         "format_version": FORMAT_VERSION,
         "sha256": {name: digest(folder / name) for name in CONTENT},
         "config": asdict(network.config),
         "training": asdict(training),
         "weights": storage,
-        "rounding_cost": asdict(cost) if cost else None,
-        "parity": report.to_json(),
+        "rounding_cost": asdict(export.cost) if export.cost else None,
+        "parity": export.report.to_json(),
         "tools": {tool: version(tool) for tool in TOOLS},
     }
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    (folder / MANIFEST_NAME).write_text(f"{text}\n", encoding="utf-8")
-    return Export(report, cost)
 
 
 def rounding_cost(
     network: Network, rounded: Network, training: Training, file: Path, lines: Sequence[str]
 ) -> RoundingCost:
     """Measure what rounded weights save in a file, and what they cost on lines of text."""
+    lines = first_characters(lines, MOST_CHARACTERS)
     text = "of the held-out lines"
     if not lines:
         drawn = RandomText(network.config, seed=0).case(batch=400, time=250)
@@ -150,6 +164,12 @@ def rounding_cost(
         characters=characters,
         text=text,
     )
+
+
+def first_characters(lines: Sequence[str], characters: int) -> Sequence[str]:
+    """Return the first of the lines, as many as this many characters begin."""
+    starts = accumulate(map(len, lines), initial=0)
+    return [line for line, start in zip(lines, starts, strict=False) if start < characters]
 
 
 def digest(file: Path) -> str:

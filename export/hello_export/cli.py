@@ -51,8 +51,7 @@ class OneLineExportErrors(OneLineErrors):
     "--weights",
     "storage",
     type=click.Choice(STORAGES),
-    help="How model.onnx keeps the weights; less is a smaller file, and the same speed.  "
-    "[default: float32]",
+    help="How model.onnx keeps the weights: the smaller, the smaller the file.  [default: float32]",
 )
 @click.option(
     "--verify",

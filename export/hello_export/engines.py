@@ -250,7 +250,7 @@ class Runtime(Engine):
         Raises:
             ParityError: it is not that of the network.
         """
-        found = replace(self._decoder.info, training={})
+        found = replace(self._decoder.info, weights="", training={})
         expected = ModelInfo(
             cell=self._config.cell,
             causal=not self._config.bidirectional,
@@ -259,7 +259,9 @@ class Runtime(Engine):
             input_alphabet=self._config.input_alphabet,
             output_alphabet=self._config.output_alphabet,
             unknown=self._config.unknown,
-            guarded=self._config.guard is not None,
+            guard=self._config.guard,
+            nonlinearity=self._config.nonlinearity,
+            weights="",
         )
         if found != expected:
             raise ParityError(f"the metadata of the model says {found}, not {expected}")

@@ -152,13 +152,15 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         "bytes": decoder.file.stat().st_size,
         "provider": decoder.provider,
         "cell": info.cell,
+        "nonlinearity": info.nonlinearity,
         "layers": info.layers,
         "hidden_size": info.hidden_size,
         "causal": info.causal,
         "input_alphabet": info.input_alphabet,
         "output_alphabet": info.output_alphabet,
         "unknown": info.unknown,
-        "guarded": info.guarded,
+        "guarded": info.guard is not None,
+        "weights": info.weights,
         "training": dict(info.training),
     }
     if as_json:

@@ -37,8 +37,12 @@ class ModelInfo:
     output_alphabet: str
     unknown: Unknown
     """What a character outside `input_alphabet` gets."""
-    guarded: bool
-    """Whether only substitutions seen in training are possible."""
+    guard: Mapping[str, str] | None
+    """For each input character the outputs that it may become; None where all are possible."""
+    nonlinearity: str = "tanh"
+    """Of the rnn; files that are older than the choice do not say it."""
+    weights: str = "float32"
+    """How the file keeps its weights; likewise."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """What it was trained on and how well it did."""
 
@@ -108,7 +112,9 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             input_alphabet=json.loads(metadata["input_alphabet"]),
             output_alphabet=json.loads(metadata["output_alphabet"]),
             unknown=cast(Unknown, metadata["unknown"]),
-            guarded=json.loads(metadata["guard"]) is not None,
+            guard=json.loads(metadata["guard"]),
+            nonlinearity=metadata.get("nonlinearity", "tanh"),
+            weights=metadata.get("weights", "float32"),
             training=json.loads(metadata["training"]),
         )
         check_info(info)
@@ -137,3 +143,5 @@ def check_info(info: ModelInfo) -> None:
         alphabet.encode()
     if not isinstance(info.training, dict):
         raise ValueError("training is not an object")
+    if not (info.guard is None or isinstance(info.guard, dict)):
+        raise ValueError("guard is neither an object nor null")

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 GOLDEN = Path(__file__).parent
 TOLERANCE = 1e-5
+KINDS = ("rnn", "relu", "gru", "lstm")
 TEXTS = {
     **{f"hello-{cell}": 1 for cell in ("rnn", "gru", "lstm")},
-    **{
-        f"{name}-{kind}": 12 for name in ("deep", "tall") for kind in ("rnn", "relu", "gru", "lstm")
-    },
+    **{f"deep-{kind}": 12 for kind in KINDS},
+    **{f"tall-{kind}": 12 for kind in (*KINDS, "float16", "int8")},
 }
 """How many texts each network has."""
 

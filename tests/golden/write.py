@@ -6,7 +6,8 @@ For each network a checkpoint, its ONNX file and, in JSON, what `hello_export.re
 some texts: the truth that every engine has to reproduce. `hello-CELL` is the post's network after
 training, and its ONNX file goes into the runtime package. The others have random weights and
 astral characters: `deep-KIND` two layers, two directions, a projection and a guard, `tall-KIND`
-three causal layers whose hidden states are the logits. A kind is a cell, or the RNN with relu.
+three causal layers whose hidden states are the logits. A kind is a cell, or the RNN with relu, or
+an LSTM whose weights are stored smaller.
 
 Run it when the format of the graph or of the checkpoints changes; training is done anew, so the
 last digits may differ from one machine to another, and all files change together.
@@ -26,6 +27,8 @@ import onnx
 import torch
 from hello_export.onnx_graph import build_model
 from hello_export.reference import Reference
+from hello_export.rounding import round_weights
+from hello_export.storage import STORAGES
 from hello_runtime.model_file import locate
 from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
 from hello_train.config import CELLS, Cell, ModelConfig, Nonlinearity
@@ -54,6 +57,11 @@ def main() -> None:
             network, training = random_network(config)
             write_golden(f"{name}-{kind}", network, training, texts_for(config))
             onnx.save(build_model(network, training), GOLDEN / f"{name}-{kind}.onnx")
+    for storage in STORAGES[1:]:
+        network, training = random_network(tall_config("lstm", "tanh"))
+        network = round_weights(network, storage)
+        write_golden(f"tall-{storage}", network, training, texts_for(network.config))
+        onnx.save(build_model(network, training, storage), GOLDEN / f"tall-{storage}.onnx")
 
 
 def hello_network(cell: Cell) -> tuple[Network, Training]:
