@@ -16,7 +16,7 @@ from hello_export.cases import Case, grid_cases
 from hello_export.engines import Engine, OnnxRuntime, Outputs, Runtime
 from hello_export.errors import ParityError
 from hello_export.onnx_graph import build_model
-from hello_export.parity import NUMBERS, ROUNDING_FACTOR, TOLERANCE, Report, Verdict
+from hello_export.parity import NUMBERS, ROUNDING_FACTOR, TOLERANCE, Difference, Report, Verdict
 from hello_export.reference import Reference
 from hello_export.storage import Storage
 from hello_export.torchscript import TorchScript, save_program
@@ -261,9 +261,27 @@ def rewriting(engine: Engine, characters: dict[int, int]) -> Engine:
 
 
 def test_ties_and_differences_are_told_apart() -> None:
-    verdict = Verdict("engine", "0", margins=[1e-6, 1.0])
+    differences = [Difference(size, 1.0, "") for size in (1e-6, 1.0)]
+    verdict = Verdict("engine", "0", texts=differences)
     verdict.count(dict.fromkeys(parity.NUMBERS, TOLERANCE))
     assert (verdict.ties, verdict.text_differences) == (1, 1)
+
+
+def test_a_line_on_which_a_network_grows_excuses_nothing_on_another(tmp_path: Path) -> None:
+    """Found by a tester: relu grew to 1e13 on long lines, and every wrong letter was a tie."""
+    network = make_network("rnn", "relu")
+    with torch.no_grad():
+        network.get_parameter("recurrence.weight_hh_l0").copy_(1.03 * torch.eye(5))
+    engine = onnxruntime_of(network, tmp_path)
+    report = check(network, [engine])
+    assert report.rounding.largest_magnitude["logits"] > 1e9
+    assert report.rounding.worst["logits"] > 100
+    # A letter that it writes on short lines is wrong, and on those there is nothing to excuse it.
+    short = next(case for case in grid_cases(network.config) if case.codepoints.shape == (33, 7))
+    decoded = engine.run(short)["decoded"].ravel().tolist()
+    written = next(code for code in decoded if chr(code) in "abż\u0301😀")
+    with pytest.raises(ParityError, match="in decoded, in"):
+        check(network, [rewriting(engine, {written: ord("x")})])
 
 
 def test_no_rounding_excuses_more_than_the_largest_tolerance(tmp_path: Path) -> None:
@@ -314,7 +332,7 @@ def test_the_tolerance_follows_what_rounding_does(tmp_path: Path) -> None:
     report = check(network, opened(network, tmp_path))
     measured = report.rounding.worst["logits"]
     assert measured > TOLERANCE / ROUNDING_FACTOR
-    assert report.tolerance["logits"] == ROUNDING_FACTOR * measured
+    assert TOLERANCE < report.tolerance["logits"] <= 2 * ROUNDING_FACTOR * measured
     assert report.tolerance["state_out"] == TOLERANCE
 
 

@@ -2,8 +2,9 @@
 
 Decoded text may not differ at all, and numbers by `TOLERANCE`, or by a few times what rounding
 alone does to the network: eager PyTorch itself is that far from exact arithmetic, which the same
-network in float64 measures on the same inputs. A network of 128 hidden values trained for minutes
-has roundings of 1e-5 in its logits; in a small one they stay far below `TOLERANCE`.
+network in float64 measures on the same inputs. Rounding is relative: it is measured, and allowed,
+as a share of the largest logit up to that place of the line (in the whole line, for two
+directions), so that a line on which a network grows excuses nothing on another.
 
 The cases are shapes of every kind and none that a graph was built with, for none was; they are
 counted, and no cases is no parity. An engine that is known not to run a network, or is not
@@ -12,11 +13,11 @@ installed, is shown with the reason, never left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -36,13 +37,35 @@ TOLERANCE = 1e-5
 """The largest difference allowed in logits, confidence and state, where rounding explains none."""
 ROUNDING_FACTOR = 4
 """How many times PyTorch's own float32 rounding an engine may differ, where that is more."""
-LARGEST_TOLERANCE = 1e-4
-"""However a network rounds, nothing beyond this passes, as a share of its largest value; values
-below 10 count as 10."""
+LARGEST_SHARE = 1e-4
+"""However a network rounds, no larger share of its values passes."""
 NUMBERS = ("logits", "state_out", "confidence")
 """The outputs that are numbers, the most telling one first."""
 SHOWN_CHARACTERS = 60
 """Characters of a failing input that a message shows, those up to the one that fails."""
+
+
+class Difference(NamedTuple):
+    """A difference between an engine and the reference, in one place."""
+
+    size: float
+    """Infinite for what is not a number."""
+    magnitude: float
+    """Of the reference's values there, at least 1."""
+    place: str
+
+    @property
+    def share(self) -> float:
+        """The difference as a share of the magnitude."""
+        return self.size / self.magnitude
+
+    def allowed(self, share: float) -> float:
+        """Return how large it may be where this share of the magnitude is rounding."""
+        return max(TOLERANCE, share * self.magnitude)
+
+    def is_allowed(self, share: float) -> bool:
+        """Tell whether it is no larger than that."""
+        return self.size <= self.allowed(share)
 
 
 @dataclass
@@ -59,9 +82,12 @@ class Verdict:
     characters: int = 0
     worst: dict[str, float] = field(default_factory=dict)
     """The largest difference by tensor, of those that the engine shows."""
-    worst_input: dict[str, str] = field(default_factory=dict)
-    """The input that shows it."""
-    margins: list[float] = field(default_factory=list)
+    worst_share: dict[str, Difference] = field(default_factory=dict)
+    """The largest by its share of the magnitude, of those beyond `TOLERANCE`."""
+    largest_share: dict[str, float] = field(default_factory=dict)
+    """The share of the largest, of all."""
+    largest_magnitude: dict[str, float] = field(default_factory=dict)
+    texts: list[Difference] = field(default_factory=list)
     """For each character decoded otherwise than by the reference, by how much the reference's
     logits prefer its own choice; infinite where there was no choice, or no such label."""
     ties: int = 0
@@ -69,18 +95,23 @@ class Verdict:
     text_differences: int = 0
     """The others."""
 
-    def note(self, tensor: str, difference: float, text: str) -> None:
-        """Keep a difference if it is the largest of its tensor; what is not a number is."""
-        difference = difference if np.isfinite(difference) else float("inf")
-        if difference > self.worst.get(tensor, -1.0):
-            self.worst[tensor], self.worst_input[tensor] = difference, text
+    def note(self, tensor: str, found: Difference) -> None:
+        """Keep a difference if it is the largest of its tensor, or the largest by its share."""
+        self.worst[tensor] = max(self.worst.get(tensor, 0.0), found.size)
+        self.largest_share[tensor] = max(self.largest_share.get(tensor, 0.0), found.share)
+        self.largest_magnitude[tensor] = max(
+            self.largest_magnitude.get(tensor, 1.0), found.magnitude
+        )
+        known = self.worst_share.get(tensor)
+        if found.size > TOLERANCE and (known is None or found.share > known.share):
+            self.worst_share[tensor] = found
 
-    def count(self, tolerance: dict[str, float]) -> None:
+    def count(self, share: dict[str, float]) -> None:
         """Count the ties and the differences."""
-        self.ties = sum(margin <= tolerance["logits"] for margin in self.margins)
-        self.text_differences = len(self.margins) - self.ties
+        self.ties = sum(found.is_allowed(share["logits"]) for found in self.texts)
+        self.text_differences = len(self.texts) - self.ties
 
-    def check(self, tolerance: dict[str, float]) -> None:
+    def check(self, share: dict[str, float]) -> None:
         """Pass if there were cases and all agreed, or none for a reason that is known.
 
         Raises:
@@ -93,16 +124,17 @@ class Verdict:
         if not self.cases or not self.characters:
             raise ParityError(f"{self.engine}: no case was compared, which proves nothing")
         for tensor in NUMBERS:
-            if self.worst.get(tensor, 0.0) > tolerance[tensor]:
+            found = self.worst_share.get(tensor)
+            if found and not found.is_allowed(share[tensor]):
                 raise ParityError(
-                    f"{self.engine} differs from PyTorch in {tensor} by up to "
-                    f"{self.worst[tensor]:.3g} (allowed: {tolerance[tensor]:.3g}) for "
-                    f"{self.worst_input[tensor]}"
+                    f"{self.engine} differs from PyTorch in {tensor} by up to {found.size:.3g} "
+                    f"(allowed: {found.allowed(share[tensor]):.3g}) for {found.place}"
                 )
         if self.text_differences:
             raise ParityError(
                 f"{self.engine} differs from PyTorch in decoded, in {self.text_differences} of "
-                f"{self.characters} characters, for instance for {self.worst_input['decoded']}"
+                f"{self.characters} characters, for instance for "
+                f"{max(self.texts, key=lambda found: found.share).place}"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -126,10 +158,20 @@ class Report:
 
     rounding: Verdict
     """Of PyTorch in float64 beside float32, the measure of what rounding does."""
-    tolerance: dict[str, float]
-    """The largest difference that is allowed, by tensor."""
+    share: dict[str, float]
+    """How large a share of the magnitude a difference may be, by tensor."""
     verdicts: list[Verdict]
     """Of the engines, the bad ones too."""
+
+    @property
+    def tolerance(self) -> dict[str, float]:
+        """The largest difference that was allowed anywhere, by tensor."""
+        return {
+            tensor: max(
+                TOLERANCE, self.share[tensor] * self.rounding.largest_magnitude.get(tensor, 1.0)
+            )
+            for tensor in NUMBERS
+        }
 
     def check(self) -> None:
         """Pass if an engine was compared, and each one that was is good.
@@ -142,7 +184,7 @@ class Report:
         faults: list[str] = []
         for verdict in self.verdicts:
             try:
-                verdict.check(self.tolerance)
+                verdict.check(self.share)
             except ParityError as error:
                 faults.append(str(error))
         if faults:
@@ -177,7 +219,6 @@ def compare(
     reference, exact = Reference(network), in_double_precision(network)
     rounding = Verdict("PyTorch float64", torch.__version__)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
-    largest = dict.fromkeys(NUMBERS, 0.0)
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as beside:
         try:
             list(beside.map(check_declaration, engines, verdicts))
@@ -185,7 +226,7 @@ def compare(
                 # The engines run while PyTorch does, most of them in processes of their own.
                 found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
                 expected = reference.run_rows(case.rows)
-                note_largest(largest, case, expected)
+                check_finite(case, expected)
                 note_case(rounding, network.config, case, expected, exact.run_rows(case.rows))
                 for verdict, rows in zip(verdicts, found, strict=True):
                     if rows is not None:
@@ -194,39 +235,28 @@ def compare(
             for engine in engines:
                 engine.close()
             raise
-    tolerance = tolerances(rounding, largest)
+    share = {
+        tensor: min(ROUNDING_FACTOR * rounding.largest_share.get(tensor, 0.0), LARGEST_SHARE)
+        for tensor in NUMBERS
+    }
     for verdict in (rounding, *verdicts):
-        verdict.count(tolerance)
-    return Report(rounding, tolerance, [*verdicts, *others])
+        verdict.count(share)
+    return Report(rounding, share, [*verdicts, *others])
 
 
-def note_largest(largest: dict[str, float], case: Case, rows: list[Row]) -> None:
-    """Note how large the reference's values are, those aside that the guard put there.
+def check_finite(case: Case, rows: list[Row]) -> None:
+    """Check that the reference's numbers are numbers.
 
     Raises:
-        ParityError: one of them is not a finite number.
+        ParityError: one of them is infinite or none.
     """
     for row in rows:
-        for tensor in largest.keys() & row.keys():
-            values = np.abs(row[tensor])
-            if not np.isfinite(values).all():
+        for tensor in row.keys() & set(NUMBERS):
+            if not np.isfinite(row[tensor]).all():
                 raise ParityError(
                     f"PyTorch itself gives {tensor} that are no finite numbers, for {case}: the "
                     f"network diverges on long lines, so there is nothing to compare with"
                 )
-            free = values[values < -FORBIDDEN_LOGIT]
-            largest[tensor] = max(largest[tensor], float(free.max(initial=0.0)))
-
-
-def tolerances(rounding: Verdict, largest: dict[str, float]) -> dict[str, float]:
-    """Return how much each tensor may differ, by what rounding does and how large it is."""
-    return {
-        tensor: min(
-            max(TOLERANCE, ROUNDING_FACTOR * rounding.worst.get(tensor, 0.0)),
-            LARGEST_TOLERANCE * max(10.0, largest[tensor]),
-        )
-        for tensor in NUMBERS
-    }
 
 
 def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
@@ -292,43 +322,67 @@ def note_case(
     verdict.cases += 1
     verdict.characters += case.characters
     for index, (row, truth, said) in enumerate(zip(case.rows, expected, found, strict=True)):
-        place = f"({case}, row {index + 1}"
-        for name in said.keys() & set(NUMBERS):
-            difference = np.abs(said[name] - truth[name])
-            if name == "state_out":
-                verdict.note(name, float(difference.max()), f"{shown(row, len(row))} {place})")
+        place = partial(describe_place, case, index, row)
+        for tensor, difference in differences(config, truth, said, place):
+            verdict.note(tensor, difference)
+        verdict.texts += text_differences(config, row, truth, said["decoded"], place)
+
+
+def differences(
+    config: ModelConfig, truth: Row, said: Row, place: Callable[[int], str]
+) -> Iterator[tuple[str, Difference]]:
+    """Yield for each tensor of a row that an engine shows the largest difference, by its share."""
+    magnitude = magnitudes(config, truth)
+    with np.errstate(invalid="ignore"):  # what is not a number is infinitely wrong, below
+        for tensor in said.keys() & set(NUMBERS):
+            apart = np.abs(said[tensor] - truth[tensor])
+            apart[~np.isfinite(apart)] = np.inf
+            if tensor == "state_out":
+                size, large = float(apart.max()), float(np.abs(truth[tensor]).max())
+                yield tensor, Difference(size, max(1.0, large), place(len(magnitude)))
             else:
-                by_step = difference.reshape(len(row), -1).max(1)
-                step = int(by_step.argmax())
-                text = f"{shown(row, step + 1)} {place}, character {step + 1})"
-                verdict.note(name, float(by_step[step]), text)
-        margins = margins_of(config, row, truth, said["decoded"])
-        if margins:
-            step = int(np.flatnonzero(said["decoded"] != truth["decoded"])[np.argmax(margins)])
-            text = f"{shown(row, step + 1)} {place}, character {step + 1})"
-            verdict.note("decoded", max(margins), text)
-            verdict.margins += margins
+                by_step = apart.reshape(len(magnitude), -1).max(1)
+                step = int((by_step / magnitude).argmax())
+                size, large = float(by_step[step]), float(magnitude[step])
+                yield tensor, Difference(size, large, place(step + 1))
 
 
-def shown(row: list[int], length: int) -> str:
-    """Return the first characters of a row as a message shows them, the last ones of many."""
-    text = "".join(map(chr, row[:length]))
-    cut = "..." if len(text) > SHOWN_CHARACTERS else ""
-    return f"{cut}{text[-SHOWN_CHARACTERS:]!r}"
+def magnitudes(config: ModelConfig, truth: Row) -> Array:
+    """Return the largest logit that a step of a row rests on, [time], at least 1.
+
+    Those that the guard put out are no logits of the network.
+    """
+    logits: Array = np.abs(truth["logits"])
+    by_step = np.where(logits < -FORBIDDEN_LOGIT, logits, 0).max(1, initial=1.0)
+    if config.bidirectional:
+        return np.full_like(by_step, by_step.max())
+    return np.maximum.accumulate(by_step)
 
 
-def margins_of(config: ModelConfig, row: list[int], truth: Row, decoded: Array) -> list[float]:
-    """Return for each character decoded otherwise by how much the reference prefers its own."""
+def text_differences(
+    config: ModelConfig, row: list[int], truth: Row, decoded: Array, place: Callable[[int], str]
+) -> list[Difference]:
+    """Return for each character of a row decoded otherwise by how much PyTorch prefers its own."""
     labels = {ord(char): label for label, char in enumerate(config.output_alphabet)}
-    margins = []
-    for step in np.flatnonzero(decoded != truth["decoded"]).tolist():
+    magnitude = magnitudes(config, truth)
+    steps = np.flatnonzero(decoded != truth["decoded"]).tolist()
+    first = place(steps[0] + 1) if steps else ""
+    found = []
+    for step in steps:
         label = labels.get(int(decoded[step]))
-        if label is None or chr(row[step]) not in config.input_alphabet:
-            margins.append(float("inf"))
-        else:
+        margin = float("inf")
+        if label is not None and chr(row[step]) in config.input_alphabet:
             logits: Array = truth["logits"][step]
-            margins.append(float(logits.max() - logits[label]))
-    return margins
+            margin = float(logits.max() - logits[label])
+        found.append(Difference(margin, float(magnitude[step]), first))
+    return found
+
+
+def describe_place(case: Case, index: int, row: list[int], length: int) -> str:
+    """Return where a row of a case has its n-th character, and what is read up to there."""
+    shown = "".join(map(chr, row[max(0, length - SHOWN_CHARACTERS) : length]))
+    cut = "..." if length > SHOWN_CHARACTERS else ""
+    return f"{cut}{shown!r} ({case}, row {index + 1}, character {length})"
 
 
 def table(report: Report) -> str:
