@@ -16,7 +16,7 @@ from typing import Any
 import onnx
 import pytest
 from click.testing import CliRunner
-from hello_export import cli, proof
+from hello_export import cli, isolation, proof
 from hello_export.artifact import digest, write_artifact
 from hello_export.cases import Case
 from hello_export.engines import OnnxRuntime, Outputs, Tract
@@ -174,6 +174,7 @@ def test_a_model_that_is_none_is_named(run: Run, artifact: Path) -> None:
         ["--verify", "a", "--weights", "int8"],
         ["--characters", "5"],
         ["--verify", "a", "--characters", "0"],
+        ["--verify", "a", "--characters", "1" + "0" * 400],
     ],
 )
 def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str]) -> None:
@@ -253,6 +254,36 @@ def test_every_engine_that_fails_is_named(artifact: Path, monkeypatch: pytest.Mo
         assert line == f"{engine.name} did not go through: {message}"
 
 
+@pytest.mark.parametrize("name", ["config", "training"])
+def test_a_manifest_that_lies_is_named(run: Run, artifact: Path, name: str) -> None:
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    manifest[name] = {}
+    (artifact / "manifest.json").write_text(json.dumps(manifest))
+    result = run("hello-export", "--verify", artifact)
+    assert_one_line_error(result, f"manifest.json: its {name} is not that of the checkpoint")
+
+
+@pytest.mark.parametrize("key", ["weights", "training", "guard", "hidden_size"])
+def test_a_model_that_lies_is_named(run: Run, artifact: Path, key: str) -> None:
+    def lie(model: onnx.ModelProto) -> None:
+        next(entry for entry in model.metadata_props if entry.key == key).value = "{}"
+
+    edit_model(artifact, lie)
+    reseal(artifact)
+    result = run("hello-export", "--verify", artifact)
+    assert_one_line_error(result, f"model.onnx: its {key} is not that of the checkpoint")
+
+
+def test_an_engine_that_does_not_answer_is_named(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "ENGINES", (Hanging,))
+    monkeypatch.setattr(isolation, "PATIENCE", 3)
+    result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
+    assert result.exit_code == 1
+    assert result.stderr == ("Error: hanging fails on batch 1, length 1: no answer in 3 seconds\n")
+
+
 class Hanging(OnnxRuntime):
     """An engine that never answers."""
 
@@ -289,8 +320,13 @@ def test_an_interrupt_ends_an_engine_that_hangs(artifact: Path, tmp_path: Path) 
     assert process.returncode == 1
     assert "Traceback" not in errors
     assert "Aborted!" in errors
-    with pytest.raises(ProcessLookupError):  # nothing of its group is left
-        os.killpg(process.pid, 0)
+    for _ in range(100):  # until nothing of its group is left
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process outlived the command")
 
 
 def test_an_engine_that_is_not_installed_is_told(

@@ -150,13 +150,13 @@ def rounding_cost(
     network: Network, rounded: Network, training: Training, file: Path, lines: Sequence[str]
 ) -> RoundingCost:
     """Measure what rounded weights save in a file, and what they cost on lines of text."""
-    lines = first_characters(lines, MOST_CHARACTERS)
     text = "of the held-out lines"
-    if not lines:
+    share, characters = agreement(network, rounded, first_characters(lines, MOST_CHARACTERS))
+    if not characters:
+        text = "drawn from the alphabet, for the run has none held out"
         drawn = RandomText(network.config, seed=0).case(batch=400, time=250)
-        lines = ["".join(map(chr, row)) for row in drawn.rows]
-        text = "drawn from the alphabet, for the run has no held-out lines"
-    share, characters = agreement(network, rounded, lines)
+        drawn_lines = ["".join(map(chr, row)) for row in drawn.rows]
+        share, characters = agreement(network, rounded, drawn_lines)
     return RoundingCost(
         bytes=file.stat().st_size,
         float32_bytes=build_model(network, training).ByteSize(),
@@ -167,9 +167,13 @@ def rounding_cost(
 
 
 def first_characters(lines: Sequence[str], characters: int) -> Sequence[str]:
-    """Return the first of the lines, as many as this many characters begin."""
+    """Return the first of the lines, the last one cut, with this many characters at most."""
     starts = accumulate(map(len, lines), initial=0)
-    return [line for line, start in zip(lines, starts, strict=False) if start < characters]
+    return [
+        line[: characters - start]
+        for line, start in zip(lines, starts, strict=False)
+        if start < characters
+    ]
 
 
 def digest(file: Path) -> str:
@@ -189,13 +193,22 @@ def check_replaceable(folder: Path) -> None:
         raise ArtifactError(f"cannot write {folder}: it is a file, not a folder")
     held = {path.name: path for path in folder.iterdir()}
     others = {name for name, path in held.items() if name not in OURS or path.is_dir()}
-    if held and MANIFEST_NAME not in held:  # a run has a checkpoint too
+    if not is_manifest(folder / MANIFEST_NAME):  # a run has a checkpoint too
         others |= held.keys()
     if others:
         raise ArtifactError(
             f"cannot write {folder}: it holds {min(others)!r} and is no artifact; name another "
             f"folder with --output"
         )
+
+
+def is_manifest(file: Path) -> bool:
+    """Tell whether a file is the manifest of an artifact."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, RecursionError, ValueError):
+        return False
+    return isinstance(content, dict) and {"format_version", "sha256", "parity"} <= content.keys()
 
 
 def put_in_place(unfinished: Path, folder: Path) -> None:

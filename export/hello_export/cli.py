@@ -62,7 +62,7 @@ class OneLineExportErrors(OneLineErrors):
 )
 @click.option(
     "--characters",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10**10),
     help=f"How many --verify compares on, at least.  [default: {CHARACTERS}]",
 )
 @click.version_option(package_name="hello-rnn", prog_name="hello-export")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +21,9 @@ from hello_train.config import ModelConfig
 from hello_export.cases import Case
 from hello_export.engines import Engine, Outputs
 from hello_export.errors import EngineError, ParityError
+
+PATIENCE = 600
+"""Seconds in which an engine must answer."""
 
 
 class Isolated:
@@ -38,7 +42,8 @@ class Isolated:
         self._process = context.Process(
             target=serve, args=(theirs, engine, config, folder), daemon=True
         )
-        self._process.start()
+        with interrupts_blocked():  # which it inherits: Ctrl-C is this process's to answer
+            self._process.start()
         theirs.close()
         self._open = False
 
@@ -73,6 +78,8 @@ class Isolated:
 
     def _receive(self, failure: str) -> Any:
         try:
+            if not self._ours.poll(PATIENCE):
+                raise EngineError(f"{self.name} {failure}: no answer in {PATIENCE} seconds")
             answer = self._ours.recv()
         except (EOFError, ConnectionError):
             self._process.join()
@@ -87,7 +94,6 @@ class Isolated:
 
 def serve(pipe: Connection, engine: type[Engine], config: ModelConfig, folder: Path) -> None:
     """Open an engine, check its declaration, and answer each case until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a crash is reported once, by the parent
     try:
         opened = engine(config, folder)
@@ -101,6 +107,19 @@ def serve(pipe: Connection, engine: type[Engine], config: ModelConfig, folder: P
         pipe.send(error)
     except Exception as error:  # whatever an engine raises: each has classes of its own
         pipe.send(RuntimeError(str(error)))  # theirs may not survive the way
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Give a context in which SIGINT waits, where the system can do that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def describe_exit(code: int) -> str:

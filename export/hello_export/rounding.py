@@ -27,7 +27,7 @@ def round_weights(network: Network, storage: Storage) -> Network:
     """Return a network like this one, with weights that can be stored so without a loss.
 
     Raises:
-        ExportError: a weight is too large for float16.
+        ExportError: a weight is too large for float16, or so small that int8's scale is zero.
     """
     rounded = copy.deepcopy(network)
     for name, tensor in rounded.state_dict().items():
@@ -35,7 +35,9 @@ def round_weights(network: Network, storage: Storage) -> Network:
             continue
         tensor.copy_(tensor.half().float() if storage == "float16" else quantize(tensor))
         if not tensor.isfinite().all():
-            raise ExportError(f"{name} has weights too large for float16; use --weights float32")
+            raise ExportError(
+                f"{name} has weights too large or too small for {storage}; use --weights float32"
+            )
     return rounded
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import onnx
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME, read_model
@@ -13,7 +15,7 @@ from hello_train.checkpoint import FILE_NAME, load_checkpoint
 from hello_export.artifact import CONTENT, MANIFEST_NAME, digest
 from hello_export.cases import Case, grid_cases
 from hello_export.errors import ArtifactError
-from hello_export.onnx_graph import METADATA_KEYS
+from hello_export.onnx_graph import METADATA_KEYS, metadata
 from hello_export.parity import Report
 from hello_export.proof import prove
 from hello_export.rounding import round_weights
@@ -46,9 +48,15 @@ def verify_artifact(
     if file.name != MODEL_NAME:
         raise ArtifactError(f"{file}: an artifact's model is {MODEL_NAME}; name its folder")
     folder = file.parent
-    digests, storage = read_manifest(folder / MANIFEST_NAME)
+    digests, storage, said = read_manifest(folder / MANIFEST_NAME)
     check_unchanged(folder, digests)
-    network, _ = load_checkpoint(folder / FILE_NAME)
+    network, training = load_checkpoint(folder / FILE_NAME)
+    check_said(
+        folder / MANIFEST_NAME,
+        {"config": asdict(network.config), "training": asdict(training)},
+        said,
+    )
+    check_said(file, metadata(network.config, training, storage), metadata_of(file))
     rounded = round_weights(network, storage)
     return prove(rounded, folder, watched(grid_cases(network.config, characters, SEED)))
 
@@ -62,8 +70,7 @@ def check_model_is_ours(file: Path) -> None:
     """
     if not file.is_file():
         raise ArtifactError(f"{file}: no model there; name an artifact folder of hello-export")
-    model = onnx.load_model_from_string(read_model(file))
-    found = {entry.key for entry in model.metadata_props}
+    found = metadata_of(file)
     lacking = [key for key in METADATA_KEYS if key not in found]
     if lacking:
         raise ArtifactError(
@@ -71,8 +78,31 @@ def check_model_is_ours(file: Path) -> None:
         )
 
 
-def read_manifest(file: Path) -> tuple[dict[str, str], Storage]:
-    """Return what a manifest says: the digest of each file, and how the weights are stored.
+def check_said(file: Path, truth: Mapping[str, object], said: Mapping[str, object]) -> None:
+    """Check that a file says of the network what the checkpoint says.
+
+    Raises:
+        ArtifactError: it says something else, by the first name.
+    """
+    for name, value in truth.items():
+        if said.get(name) != value:
+            raise ArtifactError(
+                f"{file}: its {name} is not that of the checkpoint; export it again"
+            )
+
+
+def metadata_of(file: Path) -> dict[str, str]:
+    """Return the metadata of a model file.
+
+    Raises:
+        ModelFileError: it is no ONNX file.
+    """
+    model = onnx.load_model_from_string(read_model(file))
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def read_manifest(file: Path) -> tuple[dict[str, str], Storage, dict[str, Any]]:
+    """Return what a manifest says: the digest of each file, how weights are stored, and the rest.
 
     Raises:
         ArtifactError: it is missing, damaged, or from a newer version.
@@ -96,7 +126,7 @@ def read_manifest(file: Path) -> tuple[dict[str, str], Storage]:
             raise ValueError(f"weights are {storage!r}")
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file}: damaged manifest ({error}); export the run again") from error
-    return digests, storage
+    return digests, storage, manifest
 
 
 def check_unchanged(folder: Path, digests: dict[str, str]) -> None:

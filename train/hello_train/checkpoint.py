@@ -101,8 +101,11 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
     config, training = parse_header(file, metadata.get(METADATA_KEY))
     if config.layers > len(tensors):
         raise CheckpointError(f"{file}: its configuration has more layers than it has tensors")
-    with torch.device("meta"):  # sizes are compared before anything of their size is made
-        expected = Network(config).state_dict()
+    try:
+        with torch.device("meta"):  # sizes are compared before anything of their size is made
+            expected = Network(config).state_dict()
+    except (OverflowError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{file}: damaged header (sizes beyond all bounds)") from error
     check_tensors(file, expected, tensors)
     network = Network(config)
     network.load_state_dict(tensors)

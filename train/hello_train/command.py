@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Any, ClassVar
 
 import click
@@ -20,6 +22,9 @@ class OneLineErrors(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # what a terminal cannot show is no reason to end
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except self.errors as error:
@@ -27,7 +32,8 @@ class OneLineErrors(click.Command):
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+            name = error.filename or "the standard output"
+            raise click.ClickException(f"{name}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name not in self.needs:
                 raise
