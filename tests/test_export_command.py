@@ -216,7 +216,7 @@ def test_a_manifest_of_something_else_is_not_deleted(
 
 
 def test_a_terminal_without_greek_letters_loses_only_those(run: Run, hello_run: Path) -> None:
-    result = run("hello-export", hello_run, PYTHONIOENCODING="ascii")
+    result = run("hello-export", hello_run, PYTHONIOENCODING="latin-1")
     assert result.returncode == 0
     assert "max |? logits|" in result.stdout
 
