@@ -284,6 +284,20 @@ def test_a_line_on_which_a_network_grows_excuses_nothing_on_another(tmp_path: Pa
         check(network, [rewriting(engine, {written: ord("x")})])
 
 
+def test_a_small_difference_with_a_large_share_hides_no_larger_one() -> None:
+    """The first step passes, being below the tolerance; the second must be found all the same."""
+    config = make_network().config
+    truth = {"logits": np.array([[1.0] * 6, [100.0] * 6])}
+    said = {"logits": truth["logits"] + np.array([[9e-6], [5e-4]])}
+    verdict = Verdict("engine", "0", cases=1, characters=2)
+    for tensor, found in parity.differences(config, truth, said, lambda length: f"step {length}"):
+        verdict.note(tensor, found)
+    assert verdict.worst["logits"] == pytest.approx(5e-4)
+    with pytest.raises(ParityError, match=r"in logits by up to 0\.0005 .* for step 2"):
+        verdict.check(dict.fromkeys(parity.NUMBERS, 1e-6))
+    verdict.check(dict.fromkeys(parity.NUMBERS, 6e-6))
+
+
 def test_no_rounding_excuses_more_than_the_largest_tolerance(tmp_path: Path) -> None:
     network = make_network()
     with torch.no_grad():

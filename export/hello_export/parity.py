@@ -331,7 +331,12 @@ def note_case(
 def differences(
     config: ModelConfig, truth: Row, said: Row, place: Callable[[int], str]
 ) -> Iterator[tuple[str, Difference]]:
-    """Yield for each tensor of a row that an engine shows the largest difference, by its share."""
+    """Yield the differences that decide on a row, for each tensor that an engine shows.
+
+    They are the largest one, the one with the largest share, the same of those beyond `TOLERANCE`
+    (a smaller one passes whatever its share, and must not hide them), and the one at the largest
+    magnitude.
+    """
     magnitude = magnitudes(config, truth)
     with np.errstate(invalid="ignore"):  # what is not a number is infinitely wrong, below
         for tensor in said.keys() & set(NUMBERS):
@@ -342,9 +347,11 @@ def differences(
                 yield tensor, Difference(size, max(1.0, large), place(len(magnitude)))
             else:
                 by_step = apart.reshape(len(magnitude), -1).max(1)
-                step = int((by_step / magnitude).argmax())
-                size, large = float(by_step[step]), float(magnitude[step])
-                yield tensor, Difference(size, large, place(step + 1))
+                share = by_step / magnitude
+                beyond = np.where(by_step > TOLERANCE, share, 0)
+                for step in {int(of.argmax()) for of in (by_step, share, beyond, magnitude)}:
+                    size, large = float(by_step[step]), float(magnitude[step])
+                    yield tensor, Difference(size, large, place(step + 1))
 
 
 def magnitudes(config: ModelConfig, truth: Row) -> Array:
