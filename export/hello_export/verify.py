@@ -44,7 +44,7 @@ def verify_artifact(
         ArtifactError: the files are not those that were exported, or not ours.
     """
     file = path if path.is_file() else path / MODEL_NAME
-    check_model_is_ours(file)
+    found = read_metadata(file)
     if file.name != MODEL_NAME:
         raise ArtifactError(f"{file}: an artifact's model is {MODEL_NAME}; name its folder")
     folder = file.parent
@@ -56,13 +56,13 @@ def verify_artifact(
         {"config": asdict(network.config), "training": asdict(training)},
         said,
     )
-    check_said(file, metadata(network.config, training, storage), metadata_of(file))
+    check_said(file, metadata(network.config, training, storage), found)
     rounded = round_weights(network, storage)
     return prove(rounded, folder, watched(grid_cases(network.config, characters, SEED)))
 
 
-def check_model_is_ours(file: Path) -> None:
-    """Check that `hello-export` wrote a model file.
+def read_metadata(file: Path) -> dict[str, str]:
+    """Return the metadata of a model file that `hello-export` wrote.
 
     Raises:
         ArtifactError: its metadata lacks what `hello-export` writes; the text says what.
@@ -70,12 +70,14 @@ def check_model_is_ours(file: Path) -> None:
     """
     if not file.is_file():
         raise ArtifactError(f"{file}: no model there; name an artifact folder of hello-export")
-    found = metadata_of(file)
+    model = onnx.load_model_from_string(read_model(file))
+    found = {entry.key: entry.value for entry in model.metadata_props}
     lacking = [key for key in METADATA_KEYS if key not in found]
     if lacking:
         raise ArtifactError(
             f"{file}: hello-export did not write this file; its metadata lacks {', '.join(lacking)}"
         )
+    return found
 
 
 def check_said(file: Path, truth: Mapping[str, object], said: Mapping[str, object]) -> None:
@@ -89,16 +91,6 @@ def check_said(file: Path, truth: Mapping[str, object], said: Mapping[str, objec
             raise ArtifactError(
                 f"{file}: its {name} is not that of the checkpoint; export it again"
             )
-
-
-def metadata_of(file: Path) -> dict[str, str]:
-    """Return the metadata of a model file.
-
-    Raises:
-        ModelFileError: it is no ONNX file.
-    """
-    model = onnx.load_model_from_string(read_model(file))
-    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def read_manifest(file: Path) -> tuple[dict[str, str], Storage, dict[str, Any]]:
