@@ -48,7 +48,8 @@ def test_each_word_is_a_line(run: Run) -> None:
     [
         ("", ""),
         ("\n", "\n"),
-        ("hello", "ohlol\n"),
+        ("hello", "ohlol"),
+        ("hello\r\nhello", "ohlol\r\nohlol"),
         ("hello\n\nhello\n", "ohlol\n\nohlol\n"),
         ("hello\r\n\r\nhello\r\n", "ohlol\r\n\r\nohlol\r\n"),
     ],

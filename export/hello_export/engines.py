@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -250,7 +249,7 @@ class Runtime(Engine):
         Raises:
             ParityError: it is not that of the network.
         """
-        found = replace(self._decoder.info, weights="", training={})
+        found = self._decoder.info._replace(weights="", training={})
         expected = ModelInfo(
             cell=self._config.cell,
             causal=not self._config.bidirectional,
@@ -262,6 +261,7 @@ class Runtime(Engine):
             guard=self._config.guard,
             nonlinearity=self._config.nonlinearity,
             weights="",
+            training={},
         )
         if found != expected:
             raise ParityError(f"the metadata of the model says {found}, not {expected}")

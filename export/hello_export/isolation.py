@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hello_runtime.providers import first_line
+from hello_runtime.errors import first_line
 from hello_train.config import ModelConfig
 
 from hello_export.cases import Case

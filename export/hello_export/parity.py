@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from hello_runtime.providers import first_line
+from hello_runtime.errors import first_line
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.model import Network
 from hello_train.threads import one_thread

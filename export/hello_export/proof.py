@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from hello_runtime.providers import first_line
+from hello_runtime.errors import first_line
 from hello_train.config import ModelConfig
 from hello_train.model import Network
 

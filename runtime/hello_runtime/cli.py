@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -19,10 +22,12 @@ from hello_runtime.lines import (
     open_output,
     read_arguments,
     read_file,
+    read_pieces,
     read_stream,
 )
 from hello_runtime.model_file import CELLS, Unknown
-from hello_runtime.providers import PROVIDERS
+
+STANDARD_INPUT = "standard input, line"
 
 
 class OneLineErrors(click.Command):
@@ -65,8 +70,20 @@ class OneLineErrors(click.Command):
     metavar="FILE",
     help="Write to FILE, which appears when all of it is there.",
 )
+@click.option(
+    "--stream",
+    is_flag=True,
+    help="Answer each character of the standard input as it arrives; for causal models.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with confidences.")
-@click.option("--provider", type=click.Choice(list(PROVIDERS)), default="cpu", show_default=True)
+@click.option(
+    "--provider",
+    metavar="[cpu|cuda|auto|NAME]",
+    default="cpu",
+    show_default=True,
+    help="What the model must run on; NAME is that of an installed package onnxruntime-ep-NAME, "
+    "and auto the first of cuda, such packages and cpu that runs.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs it may use]")
 @click.option(
     "--unknown",
@@ -81,6 +98,7 @@ def main(
     model: Path | None,
     input_file: Path | None,
     output_file: Path | None,
+    stream: bool,
     as_json: bool,
     provider: str,
     threads: int | None,
@@ -95,17 +113,25 @@ def main(
         raise click.UsageError("--model and --cell exclude each other.")
     if texts and input_file:
         raise click.UsageError("TEXT and --input exclude each other.")
-    if info and (texts or input_file or threads or unknown):
+    if info and (texts or input_file or threads or unknown or stream):
         raise click.UsageError("--info decodes nothing: give it only --model, --cell, --provider.")
     if "-" in texts and len(texts) > 1:
         raise click.UsageError("- (the standard input) stands alone.")
+    if stream and (input_file or as_json or texts not in ((), ("-",))):
+        raise click.UsageError("--stream reads the standard input, without TEXT, --input, --json.")
 
-    blocks: Iterator[Block] = iter(()) if info else read_blocks(texts, input_file)
+    source = None if info or stream else read_blocks(texts, input_file)
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
-    if info:
-        results = iter([describe(decoder, as_json)])
+    if provider == "auto":
+        for error in decoder.passed_over:
+            click.echo(f"passed over: {error}", err=True)
+        click.echo(f"running on {decoder.provider}", err=True)
+    if source is None:
+        results = stream_lines(decoder) if stream else iter([describe(decoder, as_json)])
+    elif input_file and not as_json:
+        results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
-        results = (decode_block(decoder, block, as_json) for block in blocks)
+        results = (decode_block(decoder, block, as_json) for block in source)
     with open_output(output_file) as output:
         for result in results:
             output.write(result.encode())
@@ -120,7 +146,7 @@ def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Blo
         return read_arguments(texts)
     if sys.stdin is None or (not texts and sys.stdin.isatty()):
         raise click.UsageError("nothing to decode: give a TEXT, --input FILE, - or a pipe.")
-    return read_stream(cast(BufferedReader, sys.stdin.buffer), "standard input, line")
+    return read_stream(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT)
 
 
 def decode_block(decoder: Decoder, block: Block, as_json: bool) -> str:
@@ -131,7 +157,75 @@ def decode_block(decoder: Decoder, block: Block, as_json: bool) -> str:
         decoded = decoder.decode_batch(block.texts)
     except UnknownCharacterError as error:
         raise InputError(f"{block.place(error.index)}: {error}") from error
-    return "".join(text + end for text, end in zip(decoded, block.ends, strict=True))
+    return join_lines(decoded, block)
+
+
+def decode_file(
+    decoder: Decoder, blocks: Iterator[Block], path: Path, *, shown: bool
+) -> Iterator[str]:
+    """Yield the output of a file's lines, while the engine works on those that follow."""
+    reading: deque[Block] = deque()
+
+    def texts() -> Iterator[list[str]]:
+        for block in blocks:
+            reading.append(block)
+            yield block.texts
+
+    with progress_bar(path, shown=shown) as advance:
+        try:
+            for decoded in decoder.decode_batches(texts()):
+                block = reading.popleft()
+                yield join_lines(decoded, block)
+                advance(block.size)
+        except UnknownCharacterError as error:
+            raise InputError(f"{reading[-1].place(error.index)}: {error}") from error
+
+
+def join_lines(decoded: list[str], block: Block) -> str:
+    """Return decoded lines with the ends that they had."""
+    return "".join(chain.from_iterable(zip(decoded, block.ends, strict=True)))
+
+
+def stream_lines(decoder: Decoder) -> Iterator[str]:
+    """Yield the output of the standard input as it arrives; each line is a stream of its own.
+
+    A CR waits for what follows, which tells whether it belongs to the line's end.
+    """
+    stream = decoder.stream()
+    if sys.stdin is None:
+        raise click.UsageError("nothing to decode: the standard input is closed.")
+    number = 1
+    held = ""
+    try:
+        for piece in read_pieces(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT):
+            *lines, rest = (held + piece).split("\n")
+            for line in lines:
+                text = line.removesuffix("\r")
+                yield stream.feed(text) + line[len(text) :] + "\n"
+                stream = decoder.stream()
+                number += 1
+            text = rest.removesuffix("\r")
+            held = rest[len(text) :]
+            yield stream.feed(text)
+        yield stream.feed(held)
+    except UnknownCharacterError as error:
+        raise InputError(f"{STANDARD_INPUT} {number}: {error}") from error
+
+
+def shows_progress(output_file: Path | None) -> bool:
+    """Tell whether stderr is a terminal, and not one to which the output goes as well."""
+    to_terminal = output_file is None and sys.stdout is not None and sys.stdout.isatty()
+    return sys.stderr is not None and sys.stderr.isatty() and not to_terminal
+
+
+@contextmanager
+def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
+    """Show how much of a file is decoded; yield a function that is told of further bytes."""
+    if not shown or not path.is_file():
+        yield lambda _: None
+        return
+    with click.progressbar(length=path.stat().st_size, label=path.name, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def to_json(text: str, annotation: Annotation) -> str:

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hello_runtime.errors import (
     EngineError,
     ModelFileError,
     NotCausalError,
+    ProviderError,
     UnknownCharacterError,
+    first_line,
 )
 from hello_runtime.model_file import CELLS, ModelInfo, Unknown, locate, parse_metadata
-from hello_runtime.providers import first_line, open_session
-from hello_runtime.threads import available_cpus
+from hello_runtime.pieces import WHOLE, Piece, batched, whole, windows
+from hello_runtime.providers import open_session
+from hello_runtime.threads import Workers, available_cpus
 
-Codepoints = NDArray[np.int32]
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Codepoints = NDArray[np.int32]
+    Array = NDArray[Any]
+    Row = list[list[Array]]
+    """Of a text, part after part, the outputs that were asked for, each [characters, ...]."""
+    Awaited = list[tuple[Callable[[], list[Row]], int]]
+    """Of a text, piece after piece, what waits for its batch, and its place in that."""
 
 UNKNOWN_OR_NONE = (*get_args(Unknown), None)
 
-BATCH_LINES = 32
-"""Lines in one engine call, at most; larger batches were no faster."""
-BATCH_CHARACTERS = 16384
-"""Characters in one engine call of several lines, at most, padding included."""
 MAX_SIZE = 1 << 20
 """Beyond any size of a state, so that a damaged one is refused and not allocated."""
-CHUNK = 4096
-"""Characters of a line that a causal model reads in one engine call, where it has it alone."""
+REMEMBERED = 1 << 22
+"""Characters of the lines of a file that are remembered, in case one of them comes again."""
 
 
 class Annotation(NamedTuple):
@@ -47,14 +53,18 @@ class Annotation(NamedTuple):
 class Decoder:
     """An open model. One decoder may be used from several threads at once.
 
-    `Decoder.open` opens it; `decode`, `decode_batch`, `annotate_batch` and `stream` use it.
+    `Decoder.open` opens it; `decode`, `decode_batch`, `decode_batches`, `annotate_batch` and
+    `stream` use it.
     """
+
+    provider: str
+    """What the model runs on, by onnxruntime's name, and of a plugin also the kind of device."""
+    passed_over: tuple[ProviderError, ...]
+    """What `auto` tried before, and why it did not serve."""
 
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
-        self._session = open_session(file, provider)
-        self.provider: str = self._session.get_providers()[0]
-        """The device that the model runs on, by onnxruntime's name."""
+        self._session, self.provider, self.passed_over = open_session(file, provider)
         self.info: ModelInfo = parse_metadata(
             file, self._session.get_modelmeta().custom_metadata_map
         )
@@ -63,6 +73,7 @@ class Decoder:
         self._alphabet = frozenset(self.info.input_alphabet)
         if self.info.causal:
             self._zero_state = np.zeros(state_shape(file, self._session), np.float32)
+        self._given = "state" if self.info.causal else "lengths"
 
     @classmethod
     def open(
@@ -78,7 +89,9 @@ class Decoder:
 
         Args:
             path: an artifact folder or a model file; None for a model that the package carries.
-            provider: `cpu` or `cuda`; what is asked for is what runs.
+            provider: `cpu`, `cuda`, or the NAME of an installed package onnxruntime-ep-NAME: what
+                is asked for is what runs. `auto` takes the first of cuda, those packages and cpu
+                that runs.
             threads: engine calls at the same time; None for the CPUs that the process may use.
             cell: `rnn`, `gru` or `lstm`: which of the carried models.
             unknown: `error` or `copy`, in place of the model's own policy.
@@ -102,11 +115,12 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        if text == "":
-            return ""
+        if not 0 < len(text) <= WHOLE:
+            return self.decode_batch([text])[0]
         self._check_alphabet(text)
-        (decoded,) = self._run_line(["decoded"], to_codepoints(text))
-        return to_text(decoded)
+        given = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
+        (decoded,) = self._run(["decoded"], to_codepoints(text)[None], given)
+        return self._to_text(decoded)
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
         """Return each text rewritten, in order; lines of like length share an engine call.
@@ -115,7 +129,20 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        return [to_text(decoded) for (decoded,) in self._run_texts(["decoded"], texts)]
+        return list(map(self._join_text, self._run_texts(["decoded"], texts)))
+
+    def decode_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+        """Yield each batch of texts rewritten, in order, for more texts than fit into memory.
+
+        It reads one batch ahead of the one that it yields, so that no engine call waits for one to
+        be read or written. A text that was in one of the last batches is not run again.
+
+        Raises:
+            UnknownCharacterError: a character is unknown, and the model copies none.
+            EngineError: onnxruntime failed.
+        """
+        for rows in self._run_batches(["decoded"], batches):
+            yield list(map(self._join_text, rows))
 
     def annotate_batch(self, texts: Iterable[str]) -> list[Annotation]:
         """Return each text rewritten, in order, and the confidence of each character.
@@ -125,7 +152,7 @@ class Decoder:
             EngineError: onnxruntime failed.
         """
         rows = self._run_texts(["decoded", "confidence"], texts)
-        return [Annotation(to_text(decoded), confidence) for decoded, confidence in rows]
+        return [Annotation(self._join_text(row), join_confidence(row)) for row in rows]
 
     def stream(self) -> Stream:
         """Return a new stream: feed it pieces of a text, and it answers for just those.
@@ -140,74 +167,100 @@ class Decoder:
             )
         return Stream(self)
 
-    def _check_alphabet(self, text: str, index: int = 0) -> None:
+    def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
+        """Refuse what the model does not know; `before` counts what a stream was fed already."""
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
-            raise UnknownCharacterError(text, position, self.info.input_alphabet, index)
+            alphabet = self.info.input_alphabet
+            raise UnknownCharacterError(text[position], before + position, alphabet, index)
 
-    def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[list[Array]]:
-        """Run texts in batches, each distinct text once; return each one's outputs, [time]."""
+    def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Row]:
         if isinstance(texts, str):  # it is a sequence of strings too, so no type checker would say
             raise TypeError("a batch is a list of texts; for a single text there is decode")
-        texts = list(texts)
-        for index, text in enumerate(texts):
-            self._check_alphabet(text, index)
-        batches = list(batched_by_length(dict.fromkeys(text for text in texts if text)))
-        run = partial(self._run_batch, outputs)
-        if len(batches) > 1 and self._threads > 1:
-            with ThreadPoolExecutor(self._threads) as pool:
-                results = list(pool.map(run, batches))
-        else:
-            results = [run(batch) for batch in batches]
-        rows: dict[str, list[Array]] = {"": [np.zeros(0, np.float32) for _ in outputs]}
-        for batch, result in zip(batches, results, strict=True):
-            rows.update(zip(batch, result, strict=True))
-        return [rows[text] for text in texts]
+        (rows,) = self._run_batches(outputs, [list(texts)])
+        return rows
 
-    def _run_batch(self, outputs: list[str], texts: list[str]) -> list[list[Array]]:
-        """Run lines in one engine call, padded to the longest; return each one's outputs."""
-        if len(texts) == 1:
-            return [self._run_line(outputs, to_codepoints(texts[0]))]
+    def _run_batches(
+        self, outputs: list[str], batches: Iterable[Sequence[str]]
+    ) -> Iterator[list[Row]]:
+        """Yield the rows of each batch of texts, one batch behind what the engine works on."""
+        known: dict[str, Awaited] = {}
+        started: deque[list[Awaited]] = deque()
+        with Workers(self._threads) as workers:
+            for texts in batches:
+                for index, text in enumerate(texts):
+                    self._check_alphabet(text, index)
+                if sum(map(len, known)) > REMEMBERED:
+                    known.clear()
+                self._start(outputs, texts, known, workers)
+                started.append([known[text] for text in texts])
+                if len(started) > 1:
+                    yield list(map(row_of, started.popleft()))
+            for awaited in started:
+                yield list(map(row_of, awaited))
+
+    def _start(
+        self, outputs: list[str], texts: Sequence[str], known: dict[str, Awaited], workers: Workers
+    ) -> None:
+        """Have the engine run the texts that are not known yet, each different one once."""
+        cut = whole if self.info.causal else windows
+        awaited: dict[str, Awaited] = {text: [] for text in texts if text not in known}
+        groups = list(batched(chain.from_iterable(map(cut, awaited))))
+        results = workers.start(partial(self._run_batch, outputs), groups)
+        for group, result in zip(groups, results, strict=True):
+            for index, piece in enumerate(group):
+                awaited[piece.text].append((result, index))
+        known |= awaited
+
+    def _run_batch(self, outputs: list[str], pieces: Sequence[Piece]) -> list[Row]:
+        """Run pieces side by side; return the row of each."""
+        texts = [piece.text[piece.start : piece.stop] for piece in pieces]
+        if self.info.causal:
+            state = np.repeat(self._zero_state, len(texts), axis=1)
+            return self._run_chunks(outputs, texts, state)[0]
         lengths = np.array([len(text) for text in texts], np.int32)
-        codepoints = np.zeros((len(texts), lengths.max()), np.int32)
-        for row, text in zip(codepoints, texts, strict=True):
-            row[: len(text)] = to_codepoints(text)
-        state = np.repeat(self._zero_state, len(texts), axis=1) if self.info.causal else None
-        results = self._run(outputs, codepoints, lengths, state)
-        return [[output[row, :length] for output in results] for row, length in enumerate(lengths)]
-
-    def _run_line(self, outputs: list[str], codepoints: Codepoints) -> list[Array]:
-        """Run one line, [time], and return its outputs, [time, ...]."""
-        if not self.info.causal:
-            lengths = np.array([len(codepoints)], np.int32)
-            return [output[0] for output in self._run(outputs, codepoints[None], lengths, None)]
-        return self._run_chunks(outputs, codepoints, self._zero_state)[0]
+        results = self._run(outputs, padded(texts), lengths)
+        return [
+            [[output[index, piece.wanted] for output in results]]
+            for index, piece in enumerate(pieces)
+        ]
 
     def _run_chunks(
-        self, outputs: list[str], codepoints: Codepoints, state: Array
-    ) -> tuple[list[Array], Array]:
-        """Run a piece of text, [time], from a state; return its outputs and the state after it."""
-        pieces = []
-        for start in range(0, len(codepoints), CHUNK):
-            chunk = codepoints[None, start : start + CHUNK]
-            *results, state = self._run([*outputs, "state_out"], chunk, None, state)
-            pieces.append([output[0] for output in results])
-        return [np.concatenate(parts) for parts in zip(*pieces, strict=True)], state
+        self, outputs: list[str], texts: Sequence[str], state: Array
+    ) -> tuple[list[Row], Array]:
+        """Run texts side by side from a state, [slots, batch, hidden], and carry it on.
 
-    def _run(
-        self,
-        outputs: list[str],
-        codepoints: Codepoints,
-        lengths: NDArray[np.int32] | None,
-        state: Array | None,
-    ) -> list[Array]:
-        """Call the engine once; `lengths` is for bidirectional models, `state` for causal ones."""
-        given = {"state": state} if self.info.causal else {"lengths": lengths}
+        Returns:
+            The row of each text, and the state behind the longest.
+        """
+        rows: list[Row] = [[] for _ in texts]
+        for start in range(0, max(map(len, texts)), WHOLE):
+            chunk = [text[start : start + WHOLE] for text in texts]
+            *results, state = self._run([*outputs, "state_out"], padded(chunk), state)
+            for index, (row, text) in enumerate(zip(rows, chunk, strict=True)):
+                if text:
+                    row.append([output[index, : len(text)] for output in results])
+        return rows, state
+
+    def _run(self, outputs: list[str], codepoints: Codepoints, given: Array) -> list[Array]:
+        """Call the engine once; `given` is a causal model's state, and the lengths of any other."""
+        inputs = {"codepoints": codepoints, self._given: given}
         try:
-            results: list[Array] = self._session.run(outputs, {"codepoints": codepoints, **given})
+            results: list[Array] = self._session.run(outputs, inputs)
         except Exception as error:  # onnxruntime's own classes share no base but this
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
         return results
+
+    def _join_text(self, row: Row) -> str:
+        return "".join(self._to_text(decoded) for decoded, *_ in row)
+
+    def _to_text(self, codepoints: Array) -> str:
+        try:
+            return to_text(codepoints)
+        except UnicodeDecodeError as error:
+            raise EngineError(
+                f"{self.file}: the model wrote what is no code point ({error.reason})"
+            ) from error
 
 
 class Stream:
@@ -219,6 +272,7 @@ class Stream:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._state: Array = decoder._zero_state
+        self._fed = 0
 
     def feed(self, text: str) -> str:
         """Return the next piece of the text rewritten, one character for one.
@@ -230,11 +284,10 @@ class Stream:
         """
         if text == "":
             return ""
-        self._decoder._check_alphabet(text)
-        (decoded,), self._state = self._decoder._run_chunks(
-            ["decoded"], to_codepoints(text), self._state
-        )
-        return to_text(decoded)
+        self._decoder._check_alphabet(text, before=self._fed)
+        (row,), self._state = self._decoder._run_chunks(["decoded"], [text], self._state)
+        self._fed += len(text)
+        return self._decoder._join_text(row)
 
 
 def to_codepoints(text: str) -> Codepoints:
@@ -242,16 +295,34 @@ def to_codepoints(text: str) -> Codepoints:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
 
 
+def padded(texts: Sequence[str]) -> Codepoints:
+    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
+    if len(texts) == 1:
+        return to_codepoints(texts[0])[None]
+    rows = np.zeros((len(texts), max(map(len, texts))), np.int32)
+    for row, text in zip(rows, texts, strict=True):
+        row[: len(text)] = to_codepoints(text)
+    return rows
+
+
 def to_text(codepoints: Array) -> str:
     """Return the text of code points, int32 [characters].
 
     Raises:
-        EngineError: one of them is none.
+        UnicodeDecodeError: one of them is none.
     """
-    try:
-        return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise EngineError(f"the model wrote what is no code point ({error.reason})") from error
+    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def row_of(awaited: Awaited) -> Row:
+    """Wait for the pieces of a text, and return its row."""
+    return [part for result, index in awaited for part in result()[index]]
+
+
+def join_confidence(row: Row) -> NDArray[np.float32]:
+    """Return the confidences of a row, [characters]."""
+    parts = [confidence for _, confidence in row]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def state_shape(file: Path, session: Any) -> tuple[int, int, int]:
@@ -266,16 +337,3 @@ def state_shape(file: Path, session: Any) -> tuple[int, int, int]:
         ):
             return slots, 1, hidden
     raise ModelFileError(f"{file}: its inputs are not those of a causal model; export it again")
-
-
-def batched_by_length(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Yield texts in groups of like length, so that little of a group is padding."""
-    batch: list[str] = []
-    for text in sorted(texts, key=len, reverse=True):
-        longest = len(batch[0]) if batch else len(text)
-        if batch and (len(batch) == BATCH_LINES or longest * (len(batch) + 1) > BATCH_CHARACTERS):
-            yield batch
-            batch = []
-        batch.append(text)
-    if batch:
-        yield batch

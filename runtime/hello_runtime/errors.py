@@ -26,10 +26,10 @@ class NotCausalError(HelloRuntimeError):
 class UnknownCharacterError(HelloRuntimeError):
     """A text has a character outside the model's alphabet, and the model copies none."""
 
-    def __init__(self, text: str, position: int, alphabet: str, index: int = 0) -> None:
-        self.character = text[position]
+    def __init__(self, character: str, position: int, alphabet: str, index: int = 0) -> None:
+        self.character = character
         self.position = position
-        """Of the character in its text, counted from 0."""
+        """Of the character in its text, or in all that a stream was fed, counted from 0."""
         self.index = index
         """Of the text in its batch, counted from 0."""
         shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
@@ -38,3 +38,8 @@ class UnknownCharacterError(HelloRuntimeError):
             f"text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
             f"unknown='copy') leaves such characters as they are"
         )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text, or its class if it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -5,8 +5,8 @@ A line ends at LF and nowhere else; a CR before it belongs to the line's end, no
 
 from __future__ import annotations
 
+import codecs
 import os
-import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +18,8 @@ from hello_runtime.errors import HelloRuntimeError
 
 READ_SIZE = 1 << 20
 """Bytes that are read at a time, at most; of a pipe, what has arrived."""
+
+CONVERT = "convert it first, for instance with iconv -t UTF-8"
 
 
 class InputError(HelloRuntimeError):
@@ -33,34 +35,38 @@ class Block(NamedTuple):
 
     texts: list[str]
     ends: list[str]
-    """How each line ends: LF, or CR LF."""
+    """How each line ends: LF, CR LF, or nothing at the end of a file."""
     source: str
     first: int
     """The number of the first line, counted from 1."""
+    size: int
+    """Bytes, with the ends."""
 
     def place(self, index: int) -> str:
         """Return where a line of the block stands."""
         return f"{self.source} {self.first + index}"
 
 
-def block_of(lines: Sequence[bytes], source: str, first: int = 1) -> Block:
-    """Return raw lines as text.
+def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
+    """Return raw lines, without the LF that ends them, as text.
+
+    A CR before the LF belongs to the end. A last line of a file that has no LF keeps its CR.
 
     Raises:
         InputError: a line is not UTF-8.
     """
     texts, ends = [], []
     for number, line in enumerate(lines, first):
-        text = line.removesuffix(b"\r")
-        ends.append("\n" if text == line else "\r\n")
+        text = line.removesuffix(b"\r") if end else line
+        ends.append(end if text == line else "\r" + end)
         try:
             texts.append(text.decode())
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{source} {number}: byte {error.start + 1} (0x{line[error.start]:02x}) is not "
-                f"UTF-8; convert it first, for instance with iconv -t UTF-8"
+                f"UTF-8; {CONVERT}"
             ) from error
-    return Block(texts, ends, source, first)
+    return Block(texts, ends, source, first, sum(map(len, lines)) + len(lines) * len(end))
 
 
 def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
@@ -81,7 +87,31 @@ def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
             first += len(lines)
             unfinished = [tail[-1]]
     if rest := b"".join(unfinished):
-        yield block_of([rest], source, first)
+        yield block_of([rest], source, first, end="")
+
+
+def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
+    """Yield the text of a stream, as soon as its characters are there.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    content = None
+    while content != b"":
+        content = read_some(stream, source)
+        try:
+            piece = decoder.decode(content, final=content == b"")
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].count(b"\n")
+            raise InputError(
+                f"{source} {line}: the byte 0x{error.object[error.start]:02x} is not UTF-8; "
+                f"{CONVERT}"
+            ) from error
+        line += piece.count("\n")
+        if piece:
+            yield piece
 
 
 def read_some(stream: BufferedReader, source: str) -> bytes:
@@ -130,7 +160,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
                 yield stream
         else:
             target = Path(os.path.realpath(path))
-            unfinished = target.with_name(f".{target.name[:200]}.{secrets.token_hex(8)}")
+            unfinished = target.with_name(f".{target.name[:200]}.{os.urandom(8).hex()}")
             try:
                 with unfinished.open("xb") as stream:
                     yield stream

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from hello_runtime.errors import ModelFileError
 from hello_runtime.onnx_wire import keeps_data_outside
@@ -24,8 +23,7 @@ MODEL_NAME = "model.onnx"
 """The model's name in an artifact folder."""
 
 
-@dataclass(frozen=True)
-class ModelInfo:
+class ModelInfo(NamedTuple):
     """What a model says of itself in its metadata."""
 
     cell: str
@@ -39,11 +37,11 @@ class ModelInfo:
     """What a character outside `input_alphabet` gets."""
     guard: Mapping[str, str] | None
     """For each input character the outputs that it may become; None where all are possible."""
-    nonlinearity: str = "tanh"
-    """Of the rnn; files that are older than the choice do not say it."""
-    weights: str = "float32"
-    """How the file keeps its weights; likewise."""
-    training: Mapping[str, Any] = field(default_factory=dict)
+    nonlinearity: str
+    """Of the rnn; `tanh` where a file is older than the choice."""
+    weights: str
+    """How the file keeps its weights; `float32` where it is older than the choice."""
+    training: Mapping[str, Any]
     """What it was trained on and how well it did."""
 
 

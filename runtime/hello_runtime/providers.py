@@ -2,64 +2,157 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import onnxruntime
 
-from hello_runtime.errors import ModelFileError, ProviderError
+from hello_runtime.errors import ModelFileError, ProviderError, first_line
 from hello_runtime.model_file import read_model
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 FATAL_ONLY = 4
 """onnxruntime's log level: what goes wrong is raised here, not printed there."""
 
 
-def open_session(file: Path, provider: str) -> onnxruntime.InferenceSession:
+class Opened(NamedTuple):
+    """A session, and what it runs on."""
+
+    session: onnxruntime.InferenceSession
+    provider: str
+    """By onnxruntime's name, and of a plugin also the kind of device."""
+    passed_over: tuple[ProviderError, ...] = ()
+    """What `auto` tried before, and why it did not serve."""
+
+
+def open_session(file: Path, provider: str) -> Opened:
     """Open a model on a device.
 
     A call of the session uses one thread: for recurrent networks of this size several callers are
     faster than several threads within a call, and one session serves them all.
+
+    Args:
+        file: the model.
+        provider: `cpu`, `cuda`, `auto`, or the NAME of an installed package onnxruntime-ep-NAME.
 
     Raises:
         ModelFileError: the file is not a model that onnxruntime opens.
         ProviderError: the session would not run on that device.
     """
     content = read_model(file)
-    wanted = PROVIDERS.get(provider)
-    if wanted is None:
-        raise ProviderError(f"provider is {provider!r}; it must be {' or '.join(PROVIDERS)}")
-    if wanted not in onnxruntime.get_available_providers():
-        raise ProviderError(
-            f"this onnxruntime ({onnxruntime.__version__}) has no {wanted}; run: "
-            f"pip uninstall onnxruntime && pip install onnxruntime-gpu; or use --provider cpu"
-        )
-    if provider != "cpu":
-        # A provider whose libraries do not load complains through the process's own logger.
-        onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    if provider == "cpu":
+        return open_cpu(content, file)
+    # A provider whose libraries do not load complains through the process's own logger.
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    if provider == "cuda":
+        return open_cuda(content)
+    # Imported here, because the CPU needs none of it.
+    from hello_runtime.plugins import installed_plugins, open_plugin
+
+    if provider != "auto":
+        return open_plugin(content, provider)
+    passed_over: list[ProviderError] = []
+    if CUDA in onnxruntime.get_available_providers():
+        try:
+            return open_cuda(content)
+        except ProviderError as error:
+            passed_over.append(error)
+    for name in installed_plugins():
+        try:
+            return open_plugin(content, name)._replace(passed_over=tuple(passed_over))
+        except ProviderError as error:
+            passed_over.append(error)
+    return open_cpu(content, file)._replace(passed_over=tuple(passed_over))
+
+
+def open_cpu(content: bytes, file: Path) -> Opened:
+    """Open a model on onnxruntime's own CPU kernels.
+
+    Raises:
+        ModelFileError: the file is not a model that onnxruntime opens.
+    """
     try:
+        session = onnxruntime.InferenceSession(content, quiet_options(), providers=[CPU])
+    except Exception as error:  # onnxruntime's own classes share no base but this
+        raise ModelFileError(f"{file}: onnxruntime cannot open it: {first_line(error)}") from error
+    return Opened(session, CPU)
+
+
+def open_cuda(content: bytes) -> Opened:
+    """Open a model on CUDA.
+
+    Raises:
+        ProviderError: the session would not run on CUDA.
+    """
+    version = onnxruntime.__version__
+    if both_packages_installed():
+        raise ProviderError(
+            "onnxruntime and onnxruntime-gpu are both installed, and each overwrites files of the "
+            "other; run: pip uninstall -y onnxruntime onnxruntime-gpu && pip install "
+            "onnxruntime-gpu; or use --provider cpu"
+        )
+    if CUDA not in onnxruntime.get_available_providers():
+        raise ProviderError(
+            f"this onnxruntime ({version}) has no {CUDA}; run: "
+            f"pip uninstall -y onnxruntime && pip install onnxruntime-gpu; or use --provider cpu"
+        )
+    if hasattr(onnxruntime, "preload_dlls"):  # of CUDA and cuDNN as PyPI has them, since 1.21
+        with redirect_stdout(None):
+            onnxruntime.preload_dlls()
+    advice = (
+        f"onnxruntime {version} needs an NVIDIA GPU with its driver, and CUDA and cuDNN of its "
+        f"versions, as pip install 'onnxruntime-gpu[cuda,cudnn]' brings them; or use --provider cpu"
+    )
+    try:
+        # Without enable_fallback=0 it would go on with the CPU, and say so on a log at most.
         session = onnxruntime.InferenceSession(
-            content, session_options(), providers=[wanted], enable_fallback=0
+            content, quiet_options(), providers=[CUDA], enable_fallback=0
         )
     except Exception as error:  # onnxruntime's own classes share no base but this
-        if provider != "cpu":
-            raise ProviderError(
-                f"the model cannot be opened on {wanted}: {first_line(error)}; see that GPU, "
-                f"CUDA and cuDNN are those that onnxruntime {onnxruntime.__version__} needs, "
-                f"or use --provider cpu"
-            ) from error
-        raise ModelFileError(f"{file}: onnxruntime cannot open it: {first_line(error)}") from error
-    running = session.get_providers()
-    if running[0] != wanted:
         raise ProviderError(
-            f"{wanted} was asked for and onnxruntime fell back to {running[0]}: no NVIDIA GPU, or "
-            f"CUDA or cuDNN is missing or of another version than this onnxruntime "
-            f"({onnxruntime.__version__}) needs; install them, or use --provider cpu"
+            f"the model cannot be opened on {CUDA}: {reason() or first_line(error)}; {advice}"
+        ) from error
+    if session.get_providers()[0] != CUDA:
+        raise ProviderError(
+            f"{CUDA} was asked for and onnxruntime fell back to {session.get_providers()[0]}: "
+            f"{reason() or 'there is no NVIDIA GPU, or its driver is missing or too old'}; {advice}"
         )
-    return session
+    return Opened(session, CUDA)
 
 
-def session_options() -> onnxruntime.SessionOptions:
+def reason() -> str | None:
+    """Return why the library of CUDA's provider cannot be loaded, or None if it can."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    return unloadable(folder / "libonnxruntime_providers_cuda.so") if folder.exists() else None
+
+
+def unloadable(library: Path) -> str | None:
+    """Return why a library cannot be loaded, by the loader's own words, or None if it can."""
+    import ctypes
+
+    with suppress(OSError):  # what providers share must be there first, as it is in onnxruntime
+        shared = library.with_name("libonnxruntime_providers_shared.so")
+        ctypes.CDLL(str(shared), mode=ctypes.RTLD_GLOBAL)
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return first_line(error)
+    return None
+
+
+def both_packages_installed() -> bool:
+    """Tell whether both packages are there that bring the module `onnxruntime`."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return bool(version("onnxruntime") and version("onnxruntime-gpu"))
+    except PackageNotFoundError:
+        return False
+
+
+def quiet_options() -> onnxruntime.SessionOptions:
     """Return options for a session that is called from several threads and idles quietly."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -68,8 +161,3 @@ def session_options() -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = FATAL_ONLY
     return options
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, or its class if it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)

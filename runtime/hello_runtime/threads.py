@@ -1,10 +1,19 @@
-"""How many CPUs this process may really use."""
+"""How many CPUs this process may really use, and the threads that use them."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+    from types import TracebackType
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -38,3 +47,38 @@ def cpu_quota(cgroup: Path) -> float | None:
             return None
         return int(limit) / int(period)
     return None
+
+
+class Workers:
+    """Threads that start when there is more than one thing to do, and end with the context."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._pool: ThreadPoolExecutor | None = None
+
+    def start(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> list[Callable[[], Result]]:
+        """Start a function on each item; return for each what waits for its result."""
+        if len(items) == 1:
+            result = function(items[0])
+            return [lambda: result]
+        if self._pool is None:
+            # Imported here, because a single line needs no threads and should not wait for this.
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self._count)
+        return [self._pool.submit(function, item).result for item in items]
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for what is at work, and drop what has not begun."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
