@@ -7,7 +7,8 @@
 It needs numpy and onnxruntime, and nothing beside the model file itself.
 """
 
-from hello_runtime.decoder import Annotation, Decoder, Stream
+from hello_runtime.batching import Annotation
+from hello_runtime.decoder import Decoder, Stream
 from hello_runtime.errors import (
     EngineError,
     HelloRuntimeError,

@@ -14,7 +14,8 @@ from typing import Any, cast, get_args
 
 import click
 
-from hello_runtime.decoder import Annotation, Decoder
+from hello_runtime.batching import Annotation
+from hello_runtime.decoder import Decoder
 from hello_runtime.errors import HelloRuntimeError, UnknownCharacterError
 from hello_runtime.lines import (
     Block,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from hello_runtime.batching import NO_CONFIDENCE, WHOLE, Annotation, joined, run_ahead
 from hello_runtime.errors import (
     EngineError,
     ModelFileError,
@@ -20,34 +19,19 @@ from hello_runtime.errors import (
     first_line,
 )
 from hello_runtime.model_file import CELLS, ModelInfo, Unknown, locate, parse_metadata
-from hello_runtime.pieces import WHOLE, Piece, batched, whole, windows
 from hello_runtime.providers import open_session
-from hello_runtime.threads import Workers, available_cpus
+from hello_runtime.threads import available_cpus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Codepoints = NDArray[np.int32]
     Array = NDArray[Any]
-    Row = list[list[Array]]
-    """Of a text, part after part, the outputs that were asked for, each [characters, ...]."""
-    Awaited = list[tuple[Callable[[], list[Row]], int]]
-    """Of a text, piece after piece, what waits for its batch, and its place in that."""
 
 UNKNOWN_OR_NONE = (*get_args(Unknown), None)
 
 MAX_SIZE = 1 << 20
 """Beyond any size of a state, so that a damaged one is refused and not allocated."""
-REMEMBERED = 1 << 22
-"""Characters of the lines of a file that are remembered, in case one of them comes again."""
-
-
-class Annotation(NamedTuple):
-    """A decoded text, and how sure the model is of each character."""
-
-    text: str
-    confidence: NDArray[np.float32]
-    """[characters]: the probability of the label chosen; 1 where the character was copied."""
 
 
 class Decoder:
@@ -129,7 +113,7 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        return list(map(self._join_text, self._run_texts(["decoded"], texts)))
+        return [row.text for row in self._run_texts(["decoded"], texts)]
 
     def decode_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[list[str]]:
         """Yield each batch of texts rewritten, in order, for more texts than fit into memory.
@@ -142,7 +126,7 @@ class Decoder:
             EngineError: onnxruntime failed.
         """
         for rows in self._run_batches(["decoded"], batches):
-            yield list(map(self._join_text, rows))
+            yield [row.text for row in rows]
 
     def annotate_batch(self, texts: Iterable[str]) -> list[Annotation]:
         """Return each text rewritten, in order, and the confidence of each character.
@@ -151,8 +135,7 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        rows = self._run_texts(["decoded", "confidence"], texts)
-        return [Annotation(self._join_text(row), join_confidence(row)) for row in rows]
+        return self._run_texts(["decoded", "confidence"], texts)
 
     def stream(self) -> Stream:
         """Return a new stream: feed it pieces of a text, and it answers for just those.
@@ -174,7 +157,13 @@ class Decoder:
             alphabet = self.info.input_alphabet
             raise UnknownCharacterError(text[position], before + position, alphabet, index)
 
-    def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Row]:
+    def _check_batch(self, texts: Sequence[str]) -> Sequence[str]:
+        if self._refuses_unknown:
+            for index, text in enumerate(texts):
+                self._check_alphabet(text, index)
+        return texts
+
+    def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
         if isinstance(texts, str):  # it is a sequence of strings too, so no type checker would say
             raise TypeError("a batch is a list of texts; for a single text there is decode")
         (rows,) = self._run_batches(outputs, [list(texts)])
@@ -182,65 +171,49 @@ class Decoder:
 
     def _run_batches(
         self, outputs: list[str], batches: Iterable[Sequence[str]]
-    ) -> Iterator[list[Row]]:
-        """Yield the rows of each batch of texts, one batch behind what the engine works on."""
-        known: dict[str, Awaited] = {}
-        started: deque[list[Awaited]] = deque()
-        with Workers(self._threads) as workers:
-            for texts in batches:
-                for index, text in enumerate(texts):
-                    self._check_alphabet(text, index)
-                if sum(map(len, known)) > REMEMBERED:
-                    known.clear()
-                self._start(outputs, texts, known, workers)
-                started.append([known[text] for text in texts])
-                if len(started) > 1:
-                    yield list(map(row_of, started.popleft()))
-            for awaited in started:
-                yield list(map(row_of, awaited))
+    ) -> Iterator[list[Annotation]]:
+        run = partial(self._run_rows, outputs)
+        checked = map(self._check_batch, batches)
+        return run_ahead(run, checked, self._threads, windowed=not self.info.causal)
 
-    def _start(
-        self, outputs: list[str], texts: Sequence[str], known: dict[str, Awaited], workers: Workers
-    ) -> None:
-        """Have the engine run the texts that are not known yet, each different one once."""
-        cut = whole if self.info.causal else windows
-        awaited: dict[str, Awaited] = {text: [] for text in texts if text not in known}
-        groups = list(batched(chain.from_iterable(map(cut, awaited))))
-        results = workers.start(partial(self._run_batch, outputs), groups)
-        for group, result in zip(groups, results, strict=True):
-            for index, piece in enumerate(group):
-                awaited[piece.text].append((result, index))
-        known |= awaited
-
-    def _run_batch(self, outputs: list[str], pieces: Sequence[Piece]) -> list[Row]:
-        """Run pieces side by side; return the row of each."""
-        texts = [piece.text[piece.start : piece.stop] for piece in pieces]
+    def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> list[Annotation]:
+        """Run texts side by side."""
         if self.info.causal:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return self._run_chunks(outputs, texts, state)[0]
         lengths = np.array([len(text) for text in texts], np.int32)
-        results = self._run(outputs, padded(texts), lengths)
-        return [
-            [[output[index, piece.wanted] for output in results]]
-            for index, piece in enumerate(pieces)
-        ]
+        return self._split(self._run(outputs, padded(texts, lengths), lengths), lengths)
 
     def _run_chunks(
         self, outputs: list[str], texts: Sequence[str], state: Array
-    ) -> tuple[list[Row], Array]:
+    ) -> tuple[list[Annotation], Array]:
         """Run texts side by side from a state, [slots, batch, hidden], and carry it on.
 
         Returns:
             The row of each text, and the state behind the longest.
         """
-        rows: list[Row] = [[] for _ in texts]
+        chunks = []
         for start in range(0, max(map(len, texts)), WHOLE):
             chunk = [text[start : start + WHOLE] for text in texts]
-            *results, state = self._run([*outputs, "state_out"], padded(chunk), state)
-            for index, (row, text) in enumerate(zip(rows, chunk, strict=True)):
-                if text:
-                    row.append([output[index, : len(text)] for output in results])
-        return rows, state
+            lengths = np.array([len(text) for text in chunk], np.int32)
+            *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
+            chunks.append(self._split(results, lengths))
+        if len(chunks) == 1:
+            return chunks[0], state
+        return list(map(joined, zip(*chunks, strict=True))), state
+
+    def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
+        """Return the rows of an engine call, without their padding."""
+        decoded, *asked = results
+        text = self._to_text(decoded[np.arange(decoded.shape[1]) < lengths[:, None]])
+        ends = np.cumsum(lengths).tolist()
+        rows = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        if not asked:
+            return [Annotation(row, NO_CONFIDENCE) for row in rows]
+        return [
+            Annotation(row, confidence[: len(row)])
+            for row, confidence in zip(rows, asked[0], strict=True)
+        ]
 
     def _run(self, outputs: list[str], codepoints: Codepoints, given: Array) -> list[Array]:
         """Call the engine once; `given` is a causal model's state, and the lengths of any other."""
@@ -250,9 +223,6 @@ class Decoder:
         except Exception as error:  # onnxruntime's own classes share no base but this
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
         return results
-
-    def _join_text(self, row: Row) -> str:
-        return "".join(self._to_text(decoded) for decoded, *_ in row)
 
     def _to_text(self, codepoints: Array) -> str:
         try:
@@ -287,7 +257,7 @@ class Stream:
         self._decoder._check_alphabet(text, before=self._fed)
         (row,), self._state = self._decoder._run_chunks(["decoded"], [text], self._state)
         self._fed += len(text)
-        return self._decoder._join_text(row)
+        return row.text
 
 
 def to_codepoints(text: str) -> Codepoints:
@@ -295,13 +265,13 @@ def to_codepoints(text: str) -> Codepoints:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
 
 
-def padded(texts: Sequence[str]) -> Codepoints:
+def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:
     """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
+    codepoints = to_codepoints("".join(texts))
     if len(texts) == 1:
-        return to_codepoints(texts[0])[None]
-    rows = np.zeros((len(texts), max(map(len, texts))), np.int32)
-    for row, text in zip(rows, texts, strict=True):
-        row[: len(text)] = to_codepoints(text)
+        return codepoints[None]
+    rows = np.zeros((len(texts), lengths.max()), np.int32)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = codepoints
     return rows
 
 
@@ -312,17 +282,6 @@ def to_text(codepoints: Array) -> str:
         UnicodeDecodeError: one of them is none.
     """
     return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
-
-
-def row_of(awaited: Awaited) -> Row:
-    """Wait for the pieces of a text, and return its row."""
-    return [part for result, index in awaited for part in result()[index]]
-
-
-def join_confidence(row: Row) -> NDArray[np.float32]:
-    """Return the confidences of a row, [characters]."""
-    parts = [confidence for _, confidence in row]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def state_shape(file: Path, session: Any) -> tuple[int, int, int]:

@@ -1,0 +1,183 @@
+"""How texts reach the engine: in batches of like length, long lines in windows, none twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+
+from hello_runtime.threads import Workers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH_ROWS = 32
+"""Rows of one engine call, at most."""
+BATCH_CHARACTERS = 3072
+"""Characters of one engine call of several rows, at most, padding included: few enough that what
+the engine makes of them stays in a core's cache."""
+ENOUGH_ROWS = 8
+"""With so many rows a batch is fast enough to rather end than be padded by much."""
+LEAST_FILLED = 0.8
+"""How long a row is that may join such a batch, as a part of the longest."""
+
+WHOLE = 4096
+"""Characters that are read at once. A longer line is read in chunks of so many by a causal model,
+which carries its state from one to the next, and in windows by a bidirectional one."""
+WINDOW = 2048
+"""Characters in a window."""
+OVERLAP = 256
+"""Characters at each end of a window that are read as context only, except at an end of the line.
+
+What is decoded from a window is not what the whole line would give where something decides that is
+further away than this; the README has the measured difference.
+"""
+
+REMEMBERED = 1 << 22
+"""Characters of the lines of a file that are remembered, in case one of them comes again."""
+
+
+class Annotation(NamedTuple):
+    """A decoded text, and how sure the model is of each character."""
+
+    text: str
+    confidence: NDArray[np.float32]
+    """[characters]: the probability of the label chosen; 1 where the character was copied."""
+
+    def part(self, first: int, last: int) -> Annotation:
+        """Return what became of some of the characters."""
+        return Annotation(self.text[first:last], self.confidence[first:last])
+
+
+NO_CONFIDENCE = np.zeros(0, np.float32)
+"""In the place of the confidences that were not asked for."""
+EMPTY = Annotation("", NO_CONFIDENCE)
+
+
+class Window:
+    """A part of a text, `text[start:stop]`, of which the characters `[first:last]` are wanted."""
+
+    def __init__(self, text: str, start: int, stop: int, first: int, last: int) -> None:
+        self.text = text
+        self.start = start
+        self.stop = stop
+        self.first = first
+        self.last = last
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def read(self) -> str:
+        """Return what the engine reads."""
+        return self.text[self.start : self.stop]
+
+
+Piece: TypeAlias = "str | Window"
+"""What is a row of an engine call."""
+
+
+class Started(NamedTuple):
+    """A batch of texts that is at work."""
+
+    texts: Sequence[str]
+    long: dict[str, list[Window]]
+    """Those that are run in windows."""
+    groups: list[list[Piece]]
+    """What is run, call after call."""
+    results: list[Callable[[], list[Annotation]]]
+    """What waits for the rows of each call."""
+
+
+def windows(text: str) -> list[Window]:
+    """Return windows whose wanted parts make up a text."""
+    found = []
+    for start in range(0, len(text) - 2 * OVERLAP, WINDOW - 2 * OVERLAP):
+        stop = min(start + WINDOW, len(text))
+        first = 0 if start == 0 else OVERLAP
+        last = stop - start if stop == len(text) else WINDOW - OVERLAP
+        found.append(Window(text, start, stop, first, last))
+    return found
+
+
+def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Yield pieces in groups of like length, so that little of a group is padding."""
+    batch: list[Piece] = []
+    longest = 0
+    for piece in sorted(pieces, key=len, reverse=True):
+        if batch and (
+            len(batch) == BATCH_ROWS
+            or longest * (len(batch) + 1) > BATCH_CHARACTERS
+            or (len(batch) >= ENOUGH_ROWS and len(piece) < LEAST_FILLED * longest)
+        ):
+            yield batch
+            batch = []
+        if not batch:
+            longest = len(piece)
+        batch.append(piece)
+    if batch:
+        yield batch
+
+
+def run_ahead(
+    run: Callable[[Sequence[str]], list[Annotation]],
+    batches: Iterable[Sequence[str]],
+    threads: int,
+    *,
+    windowed: bool,
+) -> Iterator[list[Annotation]]:
+    """Yield the rows of each batch of texts, while those of the next are at work.
+
+    Args:
+        run: has the engine run some texts at once; it is called from several threads.
+        batches: texts, each of which is run once, unless its last time is long ago.
+        threads: calls of `run` at the same time.
+        windowed: whether a text longer than `WHOLE` is run in windows.
+    """
+    rows: dict[Piece, Annotation] = {"": EMPTY}
+    started: deque[Started] = deque()
+    with Workers(threads) as workers:
+        for texts in batches:
+            fresh = [text for text in dict.fromkeys(texts) if text not in rows]
+            rows.update(dict.fromkeys(fresh, EMPTY))  # until they are finished
+            long = {text: windows(text) for text in fresh if windowed and len(text) > WHOLE}
+            short = (text for text in fresh if text not in long)
+            groups = list(batched(chain[Piece](short, *long.values())))
+            results = workers.start(partial(run_pieces, run), groups)
+            started.append(Started(texts, long, groups, results))
+            if len(started) > 1:
+                yield finish(started.popleft(), rows)
+            if sum(map(len, rows)) > REMEMBERED:
+                rows = {"": EMPTY, **{text: rows[text] for text in texts}}
+        while started:
+            yield finish(started.popleft(), rows)
+
+
+def run_pieces(
+    run: Callable[[Sequence[str]], list[Annotation]], pieces: Sequence[Piece]
+) -> list[Annotation]:
+    """Run pieces in one engine call; return of each what is wanted."""
+    rows = run([piece if isinstance(piece, str) else piece.read() for piece in pieces])
+    return [
+        row if isinstance(piece, str) else row.part(piece.first, piece.last)
+        for piece, row in zip(pieces, rows, strict=True)
+    ]
+
+
+def finish(batch: Started, rows: dict[Piece, Annotation]) -> list[Annotation]:
+    """Wait for a batch, add its rows to those that are known, and return them."""
+    for group, result in zip(batch.groups, batch.results, strict=True):
+        rows.update(zip(group, result(), strict=True))
+    for text, parts in batch.long.items():
+        rows[text] = joined([rows.pop(part) for part in parts])
+    return [rows[text] for text in batch.texts]
+
+
+def joined(rows: Sequence[Annotation]) -> Annotation:
+    """Return the rows of the parts of a text as one."""
+    return Annotation(
+        "".join(row.text for row in rows), np.concatenate([row.confidence for row in rows])
+    )
