@@ -123,9 +123,9 @@ def open_cuda(content: bytes) -> Opened:
 
 
 def reason() -> str | None:
-    """Return why the library of CUDA's provider cannot be loaded, or None if it can."""
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    return unloadable(folder / "libonnxruntime_providers_cuda.so") if folder.exists() else None
+    """Return why the library of CUDA's provider cannot be loaded, or None if that is not why."""
+    library = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    return unloadable(library) if library.exists() else None
 
 
 def unloadable(library: Path) -> str | None:

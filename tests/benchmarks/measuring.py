@@ -1,0 +1,115 @@
+"""What the benchmarks share: medians of interleaved rounds, processes, the machine, the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+
+class Process(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    peak_mb: float
+    """Its largest resident memory, MB of 10^6 bytes."""
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """Return how long an action takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def medians(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median seconds of each action; they take turns, and the first turn is not counted.
+
+    So a machine that others slow down for a while slows down all of them.
+    """
+    times: dict[str, list[float]] = {name: [] for name in actions}
+    for number in range(rounds + 1):
+        for name, action in actions.items():
+            seconds = seconds_of(action)
+            if number:
+                times[name].append(seconds)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def run_process(command: Sequence[str | Path]) -> Process:
+    """Run a command, its output dropped; return its time and memory.
+
+    Raises:
+        RuntimeError: it fails.
+    """
+    words = [str(word) for word in command]
+    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    start = time.perf_counter()
+    _, status, usage = os.wait4(os.posix_spawnp(words[0], words, os.environ, file_actions=quiet), 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise RuntimeError(f"{' '.join(words)} failed")
+    return Process(seconds, usage.ru_maxrss * 1024 / 1e6)
+
+
+def median_processes(
+    commands: Mapping[str, Sequence[str | Path]], rounds: int
+) -> dict[str, Process]:
+    """Return the median time and memory of each command; they take turns as in `medians`."""
+    runs: dict[str, list[Process]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            process = run_process(command)
+            if number:
+                runs[name].append(process)
+    return {
+        name: Process(*map(statistics.median, zip(*values, strict=True)))
+        for name, values in runs.items()
+    }
+
+
+def machine(*packages: str) -> str:
+    """Return the machine, the versions and the date, as the README names them."""
+    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    parts = [
+        f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}",
+        f"Python {platform.python_version()}",
+    ]
+    for package in packages:
+        try:
+            parts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            parts.append(f"no {package}")
+    return ", ".join([*parts, datetime.now(timezone.utc).date().isoformat()])
+
+
+def show(
+    rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str, packages: Sequence[str] = ()
+) -> None:
+    """Print rows as a table for the README, or as JSON with what they were measured on."""
+    where = machine(*packages)
+    if as_json:
+        click.echo(json.dumps({"title": title, "machine": where, "rows": list(rows)}))
+        return
+    click.echo(f"{title}\n({where})\n")
+    click.echo(f"| {' | '.join(rows[0])} |")
+    click.echo("|---" * len(rows[0]) + "|")
+    for row in rows:
+        click.echo(f"| {' | '.join(shown(value) for value in row.values())} |")
+
+
+def shown(value: object) -> str:
+    """Return a number with three digits, and anything else as it is."""
+    if not isinstance(value, float):
+        return "-" if value is None else str(value)
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,51 @@
+"""The network that the runtime's benchmarks run where no trained one is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+from hello_export.onnx_graph import build_model
+from hello_export.torchscript import save_program
+from hello_train.checkpoint import Training, save_checkpoint
+from hello_train.config import Cell, ModelConfig, Nonlinearity
+from hello_train.model import Network
+
+LETTERS = "".join(map(chr, range(ord("!"), ord("w")))) + "żó😀\u0301"
+"""86 printable ASCII characters, two letters, an astral character and a combining mark."""
+TRAINING = Training(data="nothing", example="hello", seed=0, characters=0)
+
+
+def random_network(
+    cell: Cell,
+    nonlinearity: Nonlinearity = "tanh",
+    *,
+    bidirectional: bool,
+    hidden_size: int = 128,
+    layers: int = 1,
+) -> Network:
+    """Return a network with the weights that PyTorch draws for it, 64 values a character."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        cell=cell,
+        input_alphabet=LETTERS,
+        output_alphabet=LETTERS,
+        embedding_dim=64,
+        hidden_size=hidden_size,
+        layers=layers,
+        bidirectional=bidirectional,
+        projection=True,
+        unknown="copy",
+        guard={char: LETTERS if char.isalpha() else char for char in LETTERS},
+        nonlinearity=nonlinearity,
+    )
+    return Network(config).eval()
+
+
+def save(network: Network, folder: Path) -> None:
+    """Write the files of an artifact that a benchmark opens, without the proof."""
+    folder.mkdir(exist_ok=True)
+    onnx.save(build_model(network, TRAINING), folder / "model.onnx")
+    save_program(network, folder / "model.pt")
+    save_checkpoint(folder / "checkpoint.safetensors", network, TRAINING)

@@ -1,0 +1,97 @@
+"""Measures `Decoder.decode("hello")` beside a raw session, TorchScript and eager PyTorch.
+
+    python tests/benchmarks/one_string.py [--rounds 11] [--calls 2000] [--json]
+
+The peers get ready arrays and return arrays; `decode` takes text and returns text. All run in one
+thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import numpy as np
+import onnxruntime
+import torch
+from hello_export.torchscript import load_program, save_program
+from hello_runtime import Decoder
+from hello_runtime.model_file import locate
+from hello_train.checkpoint import load_checkpoint
+from hello_train.config import CELLS, Cell
+from measuring import medians, show
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def actions(cell: Cell) -> dict[str, Callable[[], object]]:
+    """Return what is measured, for the post's network with one cell."""
+    network, _ = load_checkpoint(GOLDEN / f"hello-{cell}.safetensors")
+    slots = 2 if cell == "lstm" else 1
+    codepoints = np.array([[ord(char) for char in "hello"]], np.int32)
+    state = np.zeros((slots, 1, 4), np.float32)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(locate(None, cell)), options)
+    with TemporaryDirectory() as folder:
+        save_program(network, Path(folder) / "model.pt")
+        program = load_program(Path(folder) / "model.pt")
+    ids = torch.tensor([[network.config.input_alphabet.index(char) for char in "hello"]])
+    tensors = torch.from_numpy(codepoints), torch.from_numpy(state)
+    given = {"codepoints": codepoints, "state": state}
+    decoder = Decoder.open(cell=cell, threads=1)
+    if decoder.decode("hello") != "ohlol":
+        raise RuntimeError("hello does not become ohlol")
+
+    @torch.inference_mode()
+    def eager() -> object:
+        return network(ids).argmax(-1)
+
+    @torch.inference_mode()
+    def torchscript() -> object:
+        return program(*tensors)
+
+    return {
+        "session.run": lambda: session.run(["decoded"], given),
+        "decode": lambda: decoder.decode("hello"),
+        "TorchScript": torchscript,
+        "eager PyTorch": eager,
+        "eager PyTorch from text to text": lambda: network.rewrite("hello"),
+    }
+
+
+def repeated(action: Callable[[], object], calls: int) -> Callable[[], None]:
+    """Return an action that does another one many times."""
+
+    def repeat() -> None:
+        for _ in range(calls):
+            action()
+
+    return repeat
+
+
+@click.command()
+@click.option("--rounds", default=11, show_default=True)
+@click.option("--calls", default=2000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(rounds: int, calls: int, as_json: bool) -> None:
+    """Print a row for each cell."""
+    torch.set_num_threads(1)
+    rows = []
+    for cell in CELLS:
+        found = medians(
+            {name: repeated(action, calls) for name, action in actions(cell).items()}, rounds
+        )
+        row = {"model": f"hello-{cell}"}
+        row |= {f"{name}, µs": seconds / calls * 1e6 for name, seconds in found.items()}
+        row["decode to session.run"] = found["decode"] / found["session.run"]
+        row["eager to decode"] = found["eager PyTorch"] / found["decode"]
+        row["text to text"] = found["eager PyTorch from text to text"] / found["decode"]
+        rows.append(row)
+    show(rows, as_json=as_json, title="One call on hello", packages=["onnxruntime", "torch"])
+
+
+if __name__ == "__main__":
+    main()
