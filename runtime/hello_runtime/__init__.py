@@ -8,6 +8,7 @@ It needs numpy and onnxruntime, and nothing beside the model file itself.
 """
 
 from hello_runtime.batching import Annotation
+from hello_runtime.columns import DecodeColumn
 from hello_runtime.decoder import Decoder, Stream
 from hello_runtime.errors import (
     EngineError,
@@ -22,6 +23,7 @@ from hello_runtime.model_file import CELLS, ModelInfo
 __all__ = [
     "CELLS",
     "Annotation",
+    "DecodeColumn",
     "Decoder",
     "EngineError",
     "HelloRuntimeError",

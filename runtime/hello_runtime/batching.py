@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 BATCH_ROWS = 32
 """Rows of one engine call, at most."""
 BATCH_CHARACTERS = 3072
-"""Characters of one engine call of several rows, at most, padding included: few enough that what
-the engine makes of them stays in a core's cache."""
-ENOUGH_ROWS = 8
+"""Characters of one engine call of more than `ENOUGH_ROWS`, at most, padding included: so few that
+what the engine makes of them stays in a core's cache."""
+ENOUGH_ROWS = 4
 """With so many rows a batch is fast enough to rather end than be padded by much."""
 LEAST_FILLED = 0.8
 """How long a row is that may join such a batch, as a part of the longest."""
@@ -30,7 +30,7 @@ WHOLE = 4096
 which carries its state from one to the next, and in windows by a bidirectional one."""
 WINDOW = 2048
 """Characters in a window."""
-OVERLAP = 256
+OVERLAP = 128
 """Characters at each end of a window that are read as context only, except at an end of the line.
 
 What is decoded from a window is not what the whole line would give where something decides that is
@@ -110,7 +110,7 @@ def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     for piece in sorted(pieces, key=len, reverse=True):
         if batch and (
             len(batch) == BATCH_ROWS
-            or longest * (len(batch) + 1) > BATCH_CHARACTERS
+            or (len(batch) >= ENOUGH_ROWS and longest * (len(batch) + 1) > BATCH_CHARACTERS)
             or (len(batch) >= ENOUGH_ROWS and len(piece) < LEAST_FILLED * longest)
         ):
             yield batch

@@ -9,21 +9,18 @@ built from this checkout.
 from __future__ import annotations
 
 import json
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 from hello_export.onnx_graph import build_model
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import CELLS
+from measuring import machine, medians
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -39,14 +36,9 @@ class Figure:
     limit: float
 
 
-def median_seconds(action: Callable[[], object], repeat: int) -> float:
-    """Return the median time of an action."""
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def median_of(action: Callable[[], object], repeat: int) -> float:
+    """Return the median seconds of an action."""
+    return medians({"": action}, repeat)[""]
 
 
 def command(name: str, *arguments: str) -> Callable[[], object]:
@@ -79,17 +71,17 @@ def figures(repeat: int) -> list[Figure]:
     """Measure everything."""
     rows = []
     for cell in CELLS:
-        seconds = median_seconds(command("hello-train", "--cell", cell), repeat)
+        seconds = median_of(command("hello-train", "--cell", cell), repeat)
         rows.append(Figure(f"hello-train --cell {cell}", seconds, "s", 15))
     for cell in CELLS:
-        seconds = median_seconds(command("hello-export", "--cell", cell), repeat)
+        seconds = median_of(command("hello-export", "--cell", cell), repeat)
         rows.append(Figure(f"hello-export --cell {cell}, training included", seconds, "s", 15))
     for name in ("hello-gru", "deep-lstm"):
         network, training = load_checkpoint(GOLDEN / f"{name}.safetensors")
         build_model(network, training)
-        seconds = median_seconds(lambda n=network, t=training: build_model(n, t), repeat)  # type: ignore[misc]
+        seconds = median_of(lambda n=network, t=training: build_model(n, t), repeat)  # type: ignore[misc]
         rows.append(Figure(f"ONNX graph of {name} written and checked", seconds * 1000, "ms", 100))
-    seconds = median_seconds(command("hello-infer", "hello"), repeat)
+    seconds = median_of(command("hello-infer", "hello"), repeat)
     rows.append(Figure("hello-infer hello", seconds, "s", 1))
     rows.append(Figure("wheel with three models", wheel_kilobytes(), "kB", 200))
     return rows
@@ -104,8 +96,7 @@ def main(repeat: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(row) for row in rows]))
         return
-    tools = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnx", "onnxruntime"))
-    click.echo(f"{platform.machine()}, Python {platform.python_version()}, {tools}")
+    click.echo(machine("torch", "onnx", "onnxruntime"))
     click.echo("| figure | measured | to reach |")
     click.echo("|---|---|---|")
     for row in rows:

@@ -161,8 +161,9 @@ def characters_a_second(
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "in.txt", Path(name) / "out.txt"
         source.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        command = ["hello-infer", "--model", artifact, "--input", source, "--output", target]
-        actions["hello-infer --input --output"] = lambda: run_process(command)
+        actions["hello-infer --input --output"] = lambda: run_process(
+            ["hello-infer", "--model", artifact, "--input", source, "--output", target]
+        )
         try:
             import ogonki
         except ImportError:

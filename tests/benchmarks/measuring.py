@@ -7,6 +7,8 @@ import os
 import platform
 import re
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -23,6 +25,18 @@ class Process(NamedTuple):
     seconds: float
     peak_mb: float
     """Its largest resident memory, MB of 10^6 bytes."""
+
+
+LAUNCHER = """
+import os, sys, time
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+start = time.perf_counter()
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(process, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(status != 0)
+"""
+"""Starts a process from a small one, because Linux counts the memory of whoever starts it too."""
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -53,13 +67,12 @@ def run_process(command: Sequence[str | Path]) -> Process:
         RuntimeError: it fails.
     """
     words = [str(word) for word in command]
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    start = time.perf_counter()
-    _, status, usage = os.wait4(os.posix_spawnp(words[0], words, os.environ, file_actions=quiet), 0)
-    seconds = time.perf_counter() - start
-    if status:
+    launch = [sys.executable, "-S", "-c", LAUNCHER, *words]
+    result = subprocess.run(launch, stdout=subprocess.PIPE, check=False, text=True)
+    if result.returncode:
         raise RuntimeError(f"{' '.join(words)} failed")
-    return Process(seconds, usage.ru_maxrss * 1024 / 1e6)
+    seconds, kilobytes = map(float, result.stdout.split())
+    return Process(seconds, kilobytes * 1024 / 1e6)
 
 
 def median_processes(

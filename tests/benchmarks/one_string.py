@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 import numpy as np
@@ -84,7 +85,7 @@ def main(rounds: int, calls: int, as_json: bool) -> None:
         found = medians(
             {name: repeated(action, calls) for name, action in actions(cell).items()}, rounds
         )
-        row = {"model": f"hello-{cell}"}
+        row: dict[str, Any] = {"model": f"hello-{cell}"}
         row |= {f"{name}, µs": seconds / calls * 1e6 for name, seconds in found.items()}
         row["decode to session.run"] = found["decode"] / found["session.run"]
         row["eager to decode"] = found["eager PyTorch"] / found["decode"]

@@ -14,52 +14,21 @@ import tempfile
 from pathlib import Path
 
 import click
-import onnx
-import torch
 from hello_export.cases import grid_cases
 from hello_export.engines import Engine
 from hello_export.errors import ParityError
-from hello_export.onnx_graph import build_model
 from hello_export.parity import Report, Verdict
 from hello_export.proof import ENGINES, prove
-from hello_export.torchscript import TorchScript, save_program
-from hello_train.checkpoint import Training
-from hello_train.config import Cell, ModelConfig, Nonlinearity
+from hello_export.torchscript import TorchScript
 from hello_train.model import RECURRENCES, Network
-
-LETTERS = "".join(map(chr, range(ord("!"), ord("w")))) + "żó😀\u0301"
-"""86 printable ASCII characters, two letters, an astral character and a combining mark."""
-
-
-def random_network(
-    cell: Cell, nonlinearity: Nonlinearity, bidirectional: bool, hidden_size: int
-) -> Network:
-    """Return a network with the weights that PyTorch draws for it."""
-    torch.manual_seed(0)
-    config = ModelConfig(
-        cell=cell,
-        input_alphabet=LETTERS,
-        output_alphabet=LETTERS,
-        embedding_dim=64,
-        hidden_size=hidden_size,
-        layers=2,
-        bidirectional=bidirectional,
-        projection=True,
-        unknown="copy",
-        guard={char: LETTERS if char.isalpha() else char for char in LETTERS},
-        nonlinearity=nonlinearity,
-    )
-    return Network(config).eval()
+from networks import random_network, save
 
 
 def measure(network: Network, characters: int) -> Report:
     """Export a network and compare the files with it."""
-    training = Training(data="nothing", example="hello", seed=0, characters=0)
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        onnx.save(build_model(network, training), folder / "model.onnx")
-        save_program(network, folder / "model.pt")
-        return prove(network, folder, grid_cases(network.config, characters))
+        save(network, Path(name))
+        return prove(network, Path(name), grid_cases(network.config, characters))
 
 
 def table_cell(verdict: Verdict) -> str:
@@ -90,7 +59,9 @@ def main(characters: int, hidden_size: int, as_json: bool) -> None:
     failures = []
     for cell, nonlinearity in RECURRENCES:
         for bidirectional in (False, True):
-            network = random_network(cell, nonlinearity, bidirectional, hidden_size)
+            network = random_network(
+                cell, nonlinearity, bidirectional=bidirectional, hidden_size=hidden_size, layers=2
+            )
             report = measure(network, characters)
             name = f"{cell} {'relu ' if nonlinearity == 'relu' else ''}"
             name += "bidirectional" if bidirectional else "causal"

@@ -36,11 +36,11 @@ def main(rounds: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-        install = ["-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt", ROOT]
-        subprocess.run([folder / "venv/bin/python", *install], check=True)
+        pip: list[str | Path] = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "-c", ROOT / "constraints.txt", ROOT], check=True)
         (model,) = folder.glob("venv/lib/python*/site-packages/hello_runtime/models/gru.onnx")
         (folder / "bare.py").write_text(BARE.format(model=str(model)))
-        commands = {
+        commands: dict[str, list[str | Path]] = {
             "bare script": [folder / "venv/bin/python", folder / "bare.py"],
             "hello-infer hello": [folder / "venv/bin/hello-infer", "hello"],
         }

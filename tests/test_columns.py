@@ -1,0 +1,79 @@
+"""A column of a table: on its own, sent to another process, and on Ray, pandas and polars."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hello_runtime import DecodeColumn, ModelFileError, UnknownCharacterError
+
+
+def column(*values: object) -> dict[str, Any]:
+    return {"id": np.arange(len(values)), "text": np.array(values, object)}
+
+
+def test_a_column_is_added() -> None:
+    batch = column("hello", None, "", "hello")
+    result = DecodeColumn()(batch)
+    assert list(result) == ["id", "text", "decoded"]
+    assert result["decoded"].tolist() == ["ohlol", None, "", "ohlol"]
+    assert result["id"] is batch["id"]
+    assert "decoded" not in batch
+    assert DecodeColumn()(column())["decoded"].tolist() == []
+
+
+def test_strings_of_numpy_are_texts() -> None:
+    batch = {"word": np.array(["hello", "hell"])}
+    result = DecodeColumn(column="word", output="said")(batch)
+    assert result["said"][0] == "ohlol"
+
+
+def test_it_travels_to_another_process() -> None:
+    there = pickle.loads(pickle.dumps(DecodeColumn(output="said", unknown="copy")))
+    assert there(column("hello!"))["said"][0].endswith("!")
+
+
+def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match=r"no column 'word'; there are id, text"):
+        DecodeColumn(column="word")(column("hello"))
+    with pytest.raises(TypeError, match=r"row 1 of column 'text' is 5, neither"):
+        DecodeColumn()(column("hello", 5))
+    with pytest.raises(UnknownCharacterError):
+        DecodeColumn()(column("hexlo"))
+    with pytest.raises(ModelFileError, match="no model there"):
+        DecodeColumn(tmp_path / "missing.onnx")
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
+def test_on_ray() -> None:
+    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        words = ["hello", "hole", "", "loll"] * 250
+        rows = ray.data.from_items([{"id": i, "text": word} for i, word in enumerate(words)])
+        decoded = rows.map_batches(DecodeColumn, concurrency=2, batch_size=100).take_all()
+    finally:
+        ray.shutdown()
+    expected = DecodeColumn()(column(*words))["decoded"].tolist()
+    assert [row["decoded"] for row in sorted(decoded, key=lambda row: row["id"])] == expected
+    assert expected[0] == "ohlol"
+
+
+def test_the_two_lines_for_spark() -> None:
+    """`mapInPandas` gives and takes an iterator of frames; Spark itself needs Java."""
+    pandas = pytest.importorskip("pandas", reason="the extra ray, which brings pandas, is missing")
+    decode = pickle.loads(pickle.dumps(DecodeColumn()))
+
+    def decode_frames(frames: Any) -> Any:
+        for frame in frames:
+            yield frame.assign(**decode({"text": frame["text"].to_numpy()}))
+
+    frames = [pandas.DataFrame(column("hello")), pandas.DataFrame(column("hell", "hello"))]
+    found = list(decode_frames(frames))
+    assert [list(frame) for frame in found] == [["id", "text", "decoded"]] * 2
+    assert found[0]["decoded"].tolist() == ["ohlol"]
+    assert found[1]["decoded"][1] == "ohlol"
