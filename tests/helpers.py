@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
+from hello_export.onnx_graph import build_model
+from hello_runtime import Decoder
 from hello_train.checkpoint import Training, load_checkpoint
 from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
 from hello_train.model import RECURRENCES, Network
@@ -72,6 +76,31 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config).eval()
+
+
+STRANGE = "a\0b\ufeff\r\f\x0b\x85\u2028\u2029e\u0301🦀\U0010ffff\ud800c"
+"""Characters that text tools like to eat, among known ones."""
+
+
+def open_model(
+    folder: Path,
+    cell: Cell = "gru",
+    *,
+    bidirectional: bool = False,
+    layers: int = 1,
+    unknown: Unknown = "copy",
+) -> Decoder:
+    network = make_network(cell, bidirectional=bidirectional, layers=layers, unknown=unknown)
+    onnx.save(build_model(network, TRAINING), folder / "model.onnx")
+    return Decoder.open(folder, threads=2)
+
+
+def random_texts(count: int, longest: int, seed: int = 0) -> list[str]:
+    source = random.Random(seed)
+    return [
+        "".join(source.choices("abż\u0301😀🦀e", k=source.randint(0, longest)))
+        for _ in range(count)
+    ]
 
 
 def assert_one_line_error(

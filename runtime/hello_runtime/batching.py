@@ -28,7 +28,7 @@ LEAST_FILLED = 0.8
 WHOLE = 4096
 """Characters that are read at once. A longer line is read in chunks of so many by a causal model,
 which carries its state from one to the next, and in windows by a bidirectional one."""
-WINDOW = 2048
+WINDOW = 1024
 """Characters in a window."""
 OVERLAP = 128
 """Characters at each end of a window that are read as context only, except at an end of the line.
@@ -79,6 +79,9 @@ class Window:
 Piece: TypeAlias = "str | Window"
 """What is a row of an engine call."""
 
+Run: TypeAlias = Callable[[Sequence[str]], Iterator[list[Annotation]]]
+"""Has the engine run some texts side by side; yields the rows of each part of them."""
+
 
 class Started(NamedTuple):
     """A batch of texts that is at work."""
@@ -123,7 +126,7 @@ def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 
 
 def run_ahead(
-    run: Callable[[Sequence[str]], list[Annotation]],
+    run: Run,
     batches: Iterable[Sequence[str]],
     threads: int,
     *,
@@ -132,7 +135,7 @@ def run_ahead(
     """Yield the rows of each batch of texts, while those of the next are at work.
 
     Args:
-        run: has the engine run some texts at once; it is called from several threads.
+        run: has the engine run some texts side by side; it is called from several threads.
         batches: texts, each of which is run once, unless its last time is long ago.
         threads: calls of `run` at the same time.
         windowed: whether a text longer than `WHOLE` is run in windows.
@@ -146,7 +149,7 @@ def run_ahead(
             long = {text: windows(text) for text in fresh if windowed and len(text) > WHOLE}
             short = (text for text in fresh if text not in long)
             groups = list(batched(chain[Piece](short, *long.values())))
-            results = workers.start(partial(run_pieces, run), groups)
+            results = workers.start(partial(run_pieces, run, workers), groups)
             started.append(Started(texts, long, groups, results))
             if len(started) > 1:
                 yield finish(started.popleft(), rows)
@@ -156,11 +159,14 @@ def run_ahead(
             yield finish(started.popleft(), rows)
 
 
-def run_pieces(
-    run: Callable[[Sequence[str]], list[Annotation]], pieces: Sequence[Piece]
-) -> list[Annotation]:
-    """Run pieces in one engine call; return of each what is wanted."""
-    rows = run([piece if isinstance(piece, str) else piece.read() for piece in pieces])
+def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Annotation]:
+    """Run pieces side by side; return of each what is wanted."""
+    parts = []
+    for rows in run([piece if isinstance(piece, str) else piece.read() for piece in pieces]):
+        parts.append(rows)
+        if workers.leaving:  # nobody waits for the rest, which may be long
+            break
+    rows = parts[0] if len(parts) == 1 else list(map(joined, zip(*parts, strict=True)))
     return [
         row if isinstance(piece, str) else row.part(piece.first, piece.last)
         for piece, row in zip(pieces, rows, strict=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from hello_runtime.batching import NO_CONFIDENCE, WHOLE, Annotation, joined, run_ahead
+from hello_runtime.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead
 from hello_runtime.errors import (
     EngineError,
     ModelFileError,
@@ -176,31 +176,28 @@ class Decoder:
         checked = map(self._check_batch, batches)
         return run_ahead(run, checked, self._threads, windowed=not self.info.causal)
 
-    def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> list[Annotation]:
-        """Run texts side by side."""
+    def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
+        """Run texts side by side; yield the rows of each part of them."""
         if self.info.causal:
             state = np.repeat(self._zero_state, len(texts), axis=1)
-            return self._run_chunks(outputs, texts, state)[0]
+            return (rows for rows, _ in self._run_chunks(outputs, texts, state))
         lengths = np.array([len(text) for text in texts], np.int32)
-        return self._split(self._run(outputs, padded(texts, lengths), lengths), lengths)
+        results = self._run(outputs, padded(texts, lengths), lengths)
+        return iter([self._split(results, lengths)])
 
     def _run_chunks(
         self, outputs: list[str], texts: Sequence[str], state: Array
-    ) -> tuple[list[Annotation], Array]:
+    ) -> Iterator[tuple[list[Annotation], Array]]:
         """Run texts side by side from a state, [slots, batch, hidden], and carry it on.
 
-        Returns:
-            The row of each text, and the state behind the longest.
+        Yields:
+            The rows of each chunk, and the state behind the longest.
         """
-        chunks = []
         for start in range(0, max(map(len, texts)), WHOLE):
             chunk = [text[start : start + WHOLE] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
             *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
-            chunks.append(self._split(results, lengths))
-        if len(chunks) == 1:
-            return chunks[0], state
-        return list(map(joined, zip(*chunks, strict=True))), state
+            yield self._split(results, lengths), state
 
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
         """Return the rows of an engine call, without their padding."""
@@ -252,12 +249,12 @@ class Stream:
                 is as it was before the call.
             EngineError: onnxruntime failed; likewise.
         """
-        if text == "":
-            return ""
         self._decoder._check_alphabet(text, before=self._fed)
-        (row,), self._state = self._decoder._run_chunks(["decoded"], [text], self._state)
+        chunks = list(self._decoder._run_chunks(["decoded"], [text], self._state))
+        if chunks:
+            _, self._state = chunks[-1]
         self._fed += len(text)
-        return row.text
+        return "".join(row.text for (row,), _ in chunks)
 
 
 def to_codepoints(text: str) -> Codepoints:

@@ -82,12 +82,14 @@ def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
         head, *tail = content.split(b"\n")
         unfinished.append(head)
         if tail:
-            lines = [b"".join(unfinished), *tail[:-1]]
-            yield block_of(lines, source, first)
-            first += len(lines)
+            block = block_of([b"".join(unfinished), *tail[:-1]], source, first)
+            first += len(block.texts)
             unfinished = [tail[-1]]
-    if rest := b"".join(unfinished):
-        yield block_of([rest], source, first, end="")
+            yield block
+    rest = [b"".join(unfinished)]
+    unfinished.clear()  # a long line is not kept twice
+    if rest[0]:
+        yield block_of([rest.pop()], source, first, end="")
 
 
 def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:

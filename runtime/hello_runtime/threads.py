@@ -55,6 +55,8 @@ class Workers:
     def __init__(self, count: int) -> None:
         self._count = count
         self._pool: ThreadPoolExecutor | None = None
+        self.leaving = False
+        """Whether the context ends, so that what is still at work may stop."""
 
     def start(
         self, function: Callable[[Item], Result], items: Sequence[Item]
@@ -80,5 +82,6 @@ class Workers:
         traceback: TracebackType | None,
     ) -> None:
         """Wait for what is at work, and drop what has not begun."""
+        self.leaving = True
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
