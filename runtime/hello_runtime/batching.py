@@ -143,20 +143,31 @@ def run_ahead(
     rows: dict[Piece, Annotation] = {"": EMPTY}
     started: deque[Started] = deque()
     with Workers(threads) as workers:
+        start = partial(start_batch, partial(run_pieces, run, workers), workers, windowed)
         for texts in batches:
             fresh = [text for text in dict.fromkeys(texts) if text not in rows]
             rows.update(dict.fromkeys(fresh, EMPTY))  # until they are finished
-            long = {text: windows(text) for text in fresh if windowed and len(text) > WHOLE}
-            short = (text for text in fresh if text not in long)
-            groups = list(batched(chain[Piece](short, *long.values())))
-            results = workers.start(partial(run_pieces, run, workers), groups)
-            started.append(Started(texts, long, groups, results))
+            started.append(start(texts, fresh))
             if len(started) > 1:
                 yield finish(started.popleft(), rows)
             if sum(map(len, rows)) > REMEMBERED:
                 rows = {"": EMPTY, **{text: rows[text] for text in texts}}
         while started:
             yield finish(started.popleft(), rows)
+
+
+def start_batch(
+    run: Callable[[Sequence[Piece]], list[Annotation]],
+    workers: Workers,
+    windowed: bool,
+    texts: Sequence[str],
+    fresh: Sequence[str],
+) -> Started:
+    """Set to work on those texts of a batch that were not run yet."""
+    long = {text: windows(text) for text in fresh if windowed and len(text) > WHOLE}
+    short = (text for text in fresh if text not in long)
+    groups = list(batched(chain[Piece](short, *long.values())))
+    return Started(texts, long, groups, workers.start(run, groups))
 
 
 def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Annotation]:

@@ -128,14 +128,14 @@ def main(
             click.echo(f"passed over: {error}", err=True)
         click.echo(f"running on {decoder.provider}", err=True)
     if source is None:
-        results = stream_lines(decoder) if stream else iter([describe(decoder, as_json)])
+        results = stream_lines(decoder) if stream else iter([describe(decoder, as_json).encode()])
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
         results = (decode_block(decoder, block, as_json) for block in source)
     with open_output(output_file) as output:
         for result in results:
-            output.write(result.encode())
+            output.write(result)
             output.flush()
 
 
@@ -150,11 +150,12 @@ def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Blo
     return read_stream(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT)
 
 
-def decode_block(decoder: Decoder, block: Block, as_json: bool) -> str:
+def decode_block(decoder: Decoder, block: Block, as_json: bool) -> bytes:
     """Return the output of some input lines."""
     try:
         if as_json:
-            return "".join(map(to_json, block.texts, decoder.annotate_batch(block.texts)))
+            rows = decoder.annotate_batch(block.texts)
+            return "".join(map(to_json, block.texts, rows)).encode()
         decoded = decoder.decode_batch(block.texts)
     except UnknownCharacterError as error:
         raise InputError(f"{block.place(error.index)}: {error}") from error
@@ -163,7 +164,7 @@ def decode_block(decoder: Decoder, block: Block, as_json: bool) -> str:
 
 def decode_file(
     decoder: Decoder, blocks: Iterator[Block], path: Path, *, shown: bool
-) -> Iterator[str]:
+) -> Iterator[bytes]:
     """Yield the output of a file's lines, while the engine works on those that follow."""
     reading: deque[Block] = deque()
 
@@ -182,12 +183,13 @@ def decode_file(
             raise InputError(f"{reading[-1].place(error.index)}: {error}") from error
 
 
-def join_lines(decoded: list[str], block: Block) -> str:
-    """Return decoded lines with the ends that they had."""
-    return "".join(chain.from_iterable(zip(decoded, block.ends, strict=True)))
+def join_lines(decoded: list[str], block: Block) -> bytes:
+    """Return decoded lines, in UTF-8, with the ends that they had."""
+    lines = zip(decoded, block.ends, strict=True)
+    return b"".join(part.encode() for part in chain.from_iterable(lines))
 
 
-def stream_lines(decoder: Decoder) -> Iterator[str]:
+def stream_lines(decoder: Decoder) -> Iterator[bytes]:
     """Yield the output of the standard input as it arrives; each line is a stream of its own.
 
     A CR waits for what follows, which tells whether it belongs to the line's end.
@@ -202,13 +204,13 @@ def stream_lines(decoder: Decoder) -> Iterator[str]:
             *lines, rest = (held + piece).split("\n")
             for line in lines:
                 text = line.removesuffix("\r")
-                yield stream.feed(text) + line[len(text) :] + "\n"
+                yield (stream.feed(text) + line[len(text) :] + "\n").encode()
                 stream = decoder.stream()
                 number += 1
             text = rest.removesuffix("\r")
             held = rest[len(text) :]
-            yield stream.feed(text)
-        yield stream.feed(held)
+            yield stream.feed(text).encode()
+        yield stream.feed(held).encode()
     except UnknownCharacterError as error:
         raise InputError(f"{STANDARD_INPUT} {number}: {error}") from error
 
