@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -61,6 +61,8 @@ EMPTY = Annotation("", NO_CONFIDENCE)
 class Window:
     """A part of a text, `text[start:stop]`, of which the characters `[first:last]` are wanted."""
 
+    __slots__ = ("first", "last", "start", "stop", "text")
+
     def __init__(self, text: str, start: int, stop: int, first: int, last: int) -> None:
         self.text = text
         self.start = start
@@ -87,11 +89,9 @@ class Started(NamedTuple):
     """A batch of texts that is at work."""
 
     texts: Sequence[str]
-    long: dict[str, list[Window]]
-    """Those that are run in windows."""
-    groups: list[list[Piece]]
-    """What is run, call after call."""
-    results: list[Callable[[], list[Annotation]]]
+    groups: deque[list[Piece]]
+    """What is run, call after call; of one text the windows come in order."""
+    results: deque[Callable[[], list[Annotation]]]
     """What waits for the rows of each call."""
 
 
@@ -140,7 +140,7 @@ def run_ahead(
         threads: calls of `run` at the same time.
         windowed: whether a text longer than `WHOLE` is run in windows.
     """
-    rows: dict[Piece, Annotation] = {"": EMPTY}
+    rows: dict[str, Annotation] = {"": EMPTY}
     started: deque[Started] = deque()
     with Workers(threads) as workers:
         start = partial(start_batch, partial(run_pieces, run, workers), workers, windowed)
@@ -164,10 +164,11 @@ def start_batch(
     fresh: Sequence[str],
 ) -> Started:
     """Set to work on those texts of a batch that were not run yet."""
-    long = {text: windows(text) for text in fresh if windowed and len(text) > WHOLE}
-    short = (text for text in fresh if text not in long)
-    groups = list(batched(chain[Piece](short, *long.values())))
-    return Started(texts, long, groups, workers.start(run, groups))
+    pieces: Iterable[list[Piece]] = (
+        [*windows(text)] if windowed and len(text) > WHOLE else [text] for text in fresh
+    )
+    groups = list(batched(chain.from_iterable(pieces)))
+    return Started(texts, deque(groups), deque(workers.start(run, groups)))
 
 
 def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Annotation]:
@@ -177,24 +178,48 @@ def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Anno
         parts.append(rows)
         if workers.leaving:  # nobody waits for the rest, which may be long
             break
-    rows = parts[0] if len(parts) == 1 else list(map(joined, zip(*parts, strict=True)))
+    if len(parts) > 1:
+        rows = [Parts(row).joined() for row in zip(*parts, strict=True)]
     return [
         row if isinstance(piece, str) else row.part(piece.first, piece.last)
         for piece, row in zip(pieces, rows, strict=True)
     ]
 
 
-def finish(batch: Started, rows: dict[Piece, Annotation]) -> list[Annotation]:
-    """Wait for a batch, add its rows to those that are known, and return them."""
-    for group, result in zip(batch.groups, batch.results, strict=True):
-        rows.update(zip(group, result(), strict=True))
-    for text, parts in batch.long.items():
-        rows[text] = joined([rows.pop(part) for part in parts])
+def finish(batch: Started, rows: dict[str, Annotation]) -> list[Annotation]:
+    """Wait for a batch, add its rows to those that are known, and return them.
+
+    A window is let go of as soon as its text has it, so that a long line is in memory once.
+    """
+    long: defaultdict[str, Parts] = defaultdict(Parts)
+    while batch.groups:
+        for piece, row in zip(batch.groups.popleft(), batch.results.popleft()(), strict=True):
+            if isinstance(piece, str):
+                rows[piece] = row
+            else:
+                long[piece.text].add(row)
+    rows.update((text, parts.joined()) for text, parts in long.items())
     return [rows[text] for text in batch.texts]
 
 
-def joined(rows: Sequence[Annotation]) -> Annotation:
-    """Return the rows of the parts of a text as one."""
-    return Annotation(
-        "".join(row.text for row in rows), np.concatenate([row.confidence for row in rows])
-    )
+class Parts:
+    """The rows of the parts of a text.
+
+    They are kept in UTF-8: in a `str` one astral character makes four bytes of each.
+    """
+
+    def __init__(self, rows: Iterable[Annotation] = ()) -> None:
+        self._text = bytearray()
+        self._confidences: list[NDArray[np.float32]] = []
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Annotation) -> None:
+        """Take the row of the next part."""
+        self._text += row.text.encode("utf-8", "surrogatepass")
+        self._confidences.append(row.confidence)
+
+    def joined(self) -> Annotation:
+        """Return the row of the text."""
+        text = self._text.decode("utf-8", "surrogatepass")
+        return Annotation(text, np.concatenate(self._confidences))
