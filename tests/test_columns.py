@@ -23,6 +23,8 @@ def test_a_column_is_added() -> None:
     assert result["id"] is batch["id"]
     assert "decoded" not in batch
     assert DecodeColumn()(column())["decoded"].tolist() == []
+    missing = DecodeColumn()(column("hello", float("nan")))["decoded"]
+    assert missing.tolist() == ["ohlol", None]
 
 
 def test_strings_of_numpy_are_texts() -> None:
@@ -70,10 +72,25 @@ def test_the_two_lines_for_spark() -> None:
 
     def decode_frames(frames: Any) -> Any:
         for frame in frames:
-            yield frame.assign(**decode({"text": frame["text"].to_numpy()}))
+            yield frame.assign(**decode(dict(frame)))
 
-    frames = [pandas.DataFrame(column("hello")), pandas.DataFrame(column("hell", "hello"))]
+    frames = [pandas.DataFrame(column("hello")), pandas.DataFrame(column("hell", None, "hello"))]
     found = list(decode_frames(frames))
     assert [list(frame) for frame in found] == [["id", "text", "decoded"]] * 2
     assert found[0]["decoded"].tolist() == ["ohlol"]
-    assert found[1]["decoded"][1] == "ohlol"
+    assert found[1]["decoded"].isna().tolist() == [False, True, False]
+    assert found[1]["decoded"][2] == "ohlol"
+
+
+def test_on_polars() -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    decode = DecodeColumn()
+    frame = polars.DataFrame({"id": [1, 2, 3], "text": ["hello", None, "hello"]})
+    lazily = frame.lazy().map_batches(
+        lambda part: polars.DataFrame(decode(part.to_dict())),
+        schema={**frame.schema, "decoded": polars.String},
+    )
+    for found in (polars.DataFrame(decode(frame.to_dict())), lazily.collect()):
+        assert found.columns == ["id", "text", "decoded"]
+        assert found["decoded"].to_list() == ["ohlol", None, "ohlol"]
+        assert found["text"].to_list() == frame["text"].to_list()

@@ -39,7 +39,8 @@ class DecodeColumn:
 
         Args:
             model: an artifact folder or a model file; None for the carried GRU.
-            column: the name of the column to decode, an array of `str`; None stays None.
+            column: the name of the column to decode, an array of `str`; a missing value, which is
+                None or pandas' NaN, becomes None.
             output: the name of the column that is added.
             provider: as `Decoder.open` takes it.
             threads: as `Decoder.open` takes it; 1 is right where there is an object for each CPU.
@@ -60,7 +61,7 @@ class DecodeColumn:
 
         Raises:
             KeyError: there is no such column.
-            TypeError: a value of it is neither a text nor None.
+            TypeError: a value of it is neither a text nor missing.
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
@@ -68,17 +69,24 @@ class DecodeColumn:
             raise KeyError(f"there is no column {self._column!r}; there are {', '.join(batch)}")
         values = list(batch[self._column])
         for row, value in enumerate(values):
-            if not (value is None or isinstance(value, str)):
+            if not (isinstance(value, str) or is_missing(value)):
                 raise TypeError(
                     f"row {row} of column {self._column!r} is {value!r}, neither a text nor None"
                 )
-        decoded = iter(self._decoder.decode_batch([text for text in values if text is not None]))
-        column = np.array([None if text is None else next(decoded) for text in values], object)
+        decoded = iter(self._decoder.decode_batch(v for v in values if isinstance(v, str)))
+        rows = [next(decoded) if isinstance(value, str) else None for value in values]
+        column = np.empty(len(rows), object)
+        column[:] = rows
         return {**batch, self._output: column}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the arguments, since an open model cannot."""
         return _reopened, (self._model, self._column, self._output, self._options)
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether a value stands for none: NaN alone is not equal to itself."""
+    return value is None or (isinstance(value, float) and value != value)
 
 
 def _reopened(
