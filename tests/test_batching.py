@@ -1,0 +1,188 @@
+"""How texts reach the engine: which share a call, what is read ahead, what is not run again."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hello_runtime import UnknownCharacterError, batching
+from hello_runtime.batching import (
+    NO_CONFIDENCE,
+    OVERLAP,
+    WINDOW,
+    Annotation,
+    batched,
+    run_ahead,
+    windows,
+)
+from hello_runtime.threads import Workers
+from helpers import open_model, random_texts
+
+
+class Engine:
+    """Writes texts in capitals, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+
+    def run(self, texts: Sequence[str]) -> Iterator[list[Annotation]]:
+        self.calls.append(list(texts))
+        yield [Annotation(text.upper(), NO_CONFIDENCE) for text in texts]
+
+    def ran(self) -> list[str]:
+        return sorted(text for call in self.calls for text in call)
+
+
+def run(engine: Engine, batches: Sequence[Sequence[str]], *, windowed: bool = False) -> list[str]:
+    found = run_ahead(engine.run, batches, 2, windowed=windowed)
+    return [row.text for rows in found for row in rows]
+
+
+# Which texts share a call.
+
+
+def test_batches_are_filled_and_small() -> None:
+    source = random.Random(0)
+    texts = ["x" * source.choice([1, 3, 30, 60, 200, 800, 4000]) for _ in range(1000)]
+    groups = list(batched(texts))
+    assert Counter(chain.from_iterable(groups)) == Counter(texts)
+    for group in groups:
+        assert len(group) <= batching.BATCH_ROWS
+        if len(group) > batching.ENOUGH_ROWS:
+            assert len(group) * len(group[0]) <= batching.BATCH_CHARACTERS
+            assert len(group[-1]) >= batching.LEAST_FILLED * len(group[0])
+    padded = sum(len(group) * len(group[0]) for group in groups)
+    assert padded < 1.1 * sum(map(len, texts))
+
+
+def test_few_lines_share_a_call_however_they_differ() -> None:
+    assert list(map(len, batched(["x" * 900, "y", "z" * 30]))) == [3]
+    assert list(batched([])) == []
+
+
+# Windows.
+
+
+@pytest.mark.parametrize("length", [4097, 5000, 5 * WINDOW, 5 * WINDOW + 2 * OVERLAP, 9999])
+def test_windows_make_up_the_text_and_have_context(length: int) -> None:
+    text = "".join(random.Random(0).choices("abcdefgh", k=length))
+    found = windows(text)
+    wanted = [(window.start + window.first, window.start + window.last) for window in found]
+    assert wanted[0][0] == 0
+    assert wanted[-1][1] == length
+    assert all(before[1] == after[0] for before, after in pairwise(wanted))
+    for window in found:
+        assert len(window.read()) == len(window) <= WINDOW
+        assert window.start == 0 or window.first >= OVERLAP
+        assert window.stop == length or len(window) - window.last >= OVERLAP
+
+
+def test_long_lines_are_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "WHOLE", 2000)
+    texts = ["short", *random_texts(3, 9000, seed=1), "\ud800\udc00" * 3000, "", "a" * 2000]
+    engine = Engine()
+    assert run(engine, [texts], windowed=True) == [text.upper() for text in texts]
+    assert max(map(len, engine.ran())) == 2000
+
+
+# What is read ahead.
+
+
+def test_one_batch_is_read_ahead_and_the_order_kept() -> None:
+    engine = Engine()
+    read = []
+
+    def batches() -> Iterator[list[str]]:
+        for number in range(5):
+            read.append(number)
+            yield [f"{number}b", f"{number}aaa"]
+
+    found = run_ahead(engine.run, batches(), 2, windowed=False)
+    assert read == []
+    for number, rows in enumerate(found):
+        assert [row.text for row in rows] == [f"{number}B", f"{number}AAA"]
+        assert read[-1] == min(number + 1, 4)
+
+
+def test_a_text_is_run_once() -> None:
+    engine = Engine()
+    texts = ["b", "a", "", "b"]
+    assert run(engine, [texts, ["c", "a", "b"], texts]) == [*"BA", "", *"BCABBA", "", "B"]
+    assert engine.ran() == ["a", "b", "c"]
+
+
+def test_what_was_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "REMEMBERED", 10)
+    engine = Engine()
+    batches = [["a"], ["b" * 6], ["c" * 7], ["a", "c" * 7]]
+    assert run(engine, batches) == ["A", "B" * 6, "C" * 7, "A", "C" * 7]
+    assert engine.ran().count("a") == 2
+    assert engine.ran().count("c" * 7) == 1
+
+
+def test_an_error_comes_through_and_nothing_more_is_started(tmp_path: Path) -> None:
+    decoder = open_model(tmp_path, unknown="error")
+    found = decoder.decode_batches([["ab"], ["a", "b"], ["ab", "a?"], ["ab"]])
+    assert list(map(len, next(found))) == [2]
+    with pytest.raises(UnknownCharacterError) as caught:
+        list(found)
+    assert caught.value.index == 1
+
+
+def test_leaving_early_stops_a_long_line() -> None:
+    """Who stops waiting, as on Ctrl-C, does not wait for the rest of what is at work."""
+    begun, left = threading.Event(), threading.Event()
+    parts = []
+
+    def endless(texts: Sequence[str]) -> Iterator[list[Annotation]]:
+        while True:
+            parts.append(len(texts))
+            begun.set()
+            left.wait(0.01)
+            yield [Annotation(text, NO_CONFIDENCE) for text in texts]
+
+    def batches() -> Iterator[list[str]]:
+        yield ["x" * 100] * 2 + ["y"] * 2 + [str(number) for number in range(99)]
+        begun.wait()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run_ahead(endless, batches(), 2, windowed=False))
+    count = len(parts)
+    left.wait(0.1)
+    assert len(parts) == count
+
+
+def test_workers_drop_what_has_not_begun() -> None:
+    done: list[int] = []
+    hold = threading.Event()
+
+    def work(number: int) -> None:
+        hold.wait(0.05)
+        done.append(number)
+
+    with Workers(1) as workers:
+        workers.start(work, range(100))
+    assert len(done) < 100
+
+
+def test_one_piece_of_work_needs_no_thread() -> None:
+    with Workers(4) as workers:
+        (result,) = workers.start(lambda _: threading.current_thread(), [None])
+        assert result() is threading.main_thread()
+        others = workers.start(lambda _: threading.current_thread(), [None] * 3)
+        assert all(other() is not threading.main_thread() for other in others)
+
+
+def test_confidences_are_put_together_too(tmp_path: Path) -> None:
+    decoder = open_model(tmp_path, bidirectional=True)
+    (text,) = random_texts(1, 9000, seed=1)
+    (annotation,) = decoder.annotate_batch([text])
+    assert annotation.confidence.shape == (len(text),) == (len(annotation.text),)
+    assert annotation.confidence.dtype == np.float32
