@@ -57,7 +57,8 @@ def test_on_ray() -> None:
         ray.data.DataContext.get_current().enable_progress_bars = False
         words = ["hello", "hole", "", "loll"] * 250
         rows = ray.data.from_items([{"id": i, "text": word} for i, word in enumerate(words)])
-        decoded = rows.map_batches(DecodeColumn, concurrency=2, batch_size=100).take_all()
+        copies = ray.data.ActorPoolStrategy(min_size=1, max_size=2)
+        decoded = rows.map_batches(DecodeColumn, compute=copies, batch_size=100).take_all()
     finally:
         ray.shutdown()
     expected = DecodeColumn()(column(*words))["decoded"].tolist()
