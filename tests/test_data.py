@@ -10,7 +10,6 @@ import pytest
 from hello_train.corruption import CORRUPTIONS, corrupt, lowercase, strip_diacritics
 from hello_train.data import (
     Pair,
-    Split,
     read_pairs,
     read_text,
     split,
@@ -19,7 +18,7 @@ from hello_train.data import (
 )
 from hello_train.errors import ConfigError, DataError
 from hello_train.options import TEXT_OPTIONS, configure
-from hello_train.score import compare, most_frequent_targets, score, table
+from hello_train.score import Context, Mistake, compare, count_baseline, mistakes, score, table
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_scores() -> None:
     train = [Pair("ala ma zolwia i zab", "Ala ma żółwia i ząb"), Pair("zab zab", "żab żab")]
     holdout = [Pair("zab i kot ala", "żab i kot Ala"), Pair("kot", "kot")]
     rows = compare(
-        lambda texts: [text.replace("zab", "żab") for text in texts], Split(train, holdout)
+        lambda texts: [text.replace("zab", "żab") for text in texts], holdout, count_baseline(train)
     )
     # Of the words only those count that have an a, o, l or z: zab, kot, ala, kot.
     assert [rows[name].word_count for name in rows] == [4, 4, 4]
@@ -107,8 +106,18 @@ def test_scores() -> None:
 
 
 def test_most_frequent_targets_leave_the_rest_alone() -> None:
-    rewrite = most_frequent_targets([Pair("ze, je", "żę, ję")])
-    assert rewrite(["je? on; ze-ze"]) == ["ję? on; żę-żę"]
+    baseline = count_baseline([Pair("ze, je", "żę, ję"), Pair("ala", "ala")])
+    assert baseline.words == {"ze": "żę", "je": "ję"}
+    assert baseline.rewrite(["je? on; ze-ze"]) == ["ję? on; żę-żę"]
+
+
+def test_mistakes_are_counted_with_what_stood_around() -> None:
+    pairs = [Pair("zab i zab", "żab i ząb"), Pair("kot", "kot"), Pair("z", "ź")]
+    first, second, *rest = mistakes(list, pairs)
+    assert first == Mistake("z", "ż", "z", 1, (Context("", "ab i ząb"),))
+    assert second == Mistake("a", "ą", "a", 1, (Context("żab i z", "b"),))
+    assert [mistake.target for mistake in rest] == ["ź"]
+    assert mistakes(list, [Pair("ab", "ab")]) == []
 
 
 def test_no_word_that_counts_is_no_share() -> None:

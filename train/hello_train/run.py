@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
+from hello_train.errors import DataError
+from hello_train.files import write_whole
 from hello_train.fit import Watcher, fit, fit_exactly
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
-from hello_train.score import Score, compare
+from hello_train.score import Baseline, Score, compare, count_baseline
 from hello_train.threads import one_thread
 
 HELLO = Pair("hello", "ohlol")
@@ -24,6 +27,9 @@ EXAMPLE_LENGTHS = range(20, 61)
 
 HOLDOUT_NAME = "holdout.tsv"
 """The held-out lines of a run, beside its checkpoint; `data.read_pairs` reads them."""
+BASELINE_NAME = "baseline.json"
+"""What the training lines say without a network, beside its checkpoint."""
+BASELINE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ def run_lines(
     )
     check_writable(folder)
     network = fit(config, lines.train, options, watcher)
-    scores = compare(network.rewrite_lines, lines) if lines.holdout else {}
+    baseline = count_baseline(lines.train)
+    scores = compare(network.rewrite_lines, lines.holdout, baseline) if lines.holdout else {}
     training = Training(
         data=data,
         example=choose_example(lines),
@@ -96,6 +103,7 @@ def run_lines(
     )
     checkpoint = save_checkpoint(folder, network, training)
     save_holdout(folder, lines.holdout)
+    save_baseline(folder, baseline)
     return Run(network, training, checkpoint, scores)
 
 
@@ -105,6 +113,24 @@ def save_holdout(folder: Path, pairs: list[Pair]) -> None:
         write_pairs(folder / HOLDOUT_NAME, pairs)
     else:
         (folder / HOLDOUT_NAME).unlink(missing_ok=True)
+
+
+def save_baseline(folder: Path, baseline: Baseline) -> None:
+    """Write what the training lines say without a network.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    content = {
+        "format_version": BASELINE_VERSION,
+        "changeable": "".join(sorted(baseline.changeable)),
+        "words": dict(sorted(baseline.words.items())),
+    }
+    path = folder / BASELINE_NAME
+    try:
+        write_whole(path, json.dumps(content, ensure_ascii=False, indent=0).encode())
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
 
 
 def read_holdout(folder: Path) -> list[Pair]:

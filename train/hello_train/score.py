@@ -7,9 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hello_train.data import Pair, Split, substitutions
+from hello_train.data import Pair, substitutions
 
 WORD = re.compile(r"\w+")
+SHOWN_MISTAKES = 20
+"""Kinds of mistakes that are told, at most."""
+SHOWN_CONTEXTS = 3
+"""Places of each that are told, at most."""
+CONTEXT = 24
+"""Characters that are told on each side of a mistake."""
 
 Rewrite = Callable[[Sequence[str]], list[str]]
 """From lines to lines, each of the length that it had."""
@@ -31,21 +37,36 @@ class Score:
     line_count: int
 
 
-def most_frequent_targets(pairs: Sequence[Pair]) -> Rewrite:
-    """Return the rewriting that gives every word its most frequent target in these lines.
+@dataclass(frozen=True)
+class Baseline:
+    """What the training lines say without a network; it is saved beside one, to judge it by."""
 
-    What stands between the words, and words that were not seen, stay as they are.
-    """
+    words: dict[str, str]
+    """The most frequent target of each word, of those words that mostly change."""
+    changeable: frozenset[str]
+    """The characters that are not always written as they are read: a word with one counts."""
+
+    def rewrite(self, texts: Sequence[str]) -> list[str]:
+        """Give every word its most frequent target.
+
+        What stands between the words, and words that were not seen, stay as they are.
+        """
+        words = self.words
+        return [
+            WORD.sub(lambda word: words.get(word.group(), word.group()), text) for text in texts
+        ]
+
+
+def count_baseline(pairs: Sequence[Pair]) -> Baseline:
+    """Count the targets of the characters and the words in these lines."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for pair in pairs:
         for word in WORD.finditer(pair.input):
             counts[word.group()][pair.target[word.start() : word.end()]] += 1
     best = {word: targets.most_common(1)[0][0] for word, targets in counts.items()}
-
-    def rewrite(texts: Sequence[str]) -> list[str]:
-        return [WORD.sub(lambda word: best.get(word.group(), word.group()), text) for text in texts]
-
-    return rewrite
+    words = {word: target for word, target in best.items() if word != target}
+    changeable = (char for char, outputs in substitutions(pairs).items() if outputs != char)
+    return Baseline(words, frozenset(changeable))
 
 
 def score(rewrite: Rewrite, pairs: Sequence[Pair], changeable: frozenset[str]) -> Score:
@@ -76,17 +97,57 @@ def changeable_words(text: str, changeable: frozenset[str]) -> Iterator[slice]:
             yield slice(*word.span())
 
 
-def compare(model: Rewrite, lines: Split) -> dict[str, Score]:
-    """Score, on the held-out lines: no change, the most frequent targets, and the model."""
-    changeable = frozenset(
-        char for char, outputs in substitutions(lines.train).items() if outputs != char
-    )
+def compare(model: Rewrite, holdout: Sequence[Pair], baseline: Baseline) -> dict[str, Score]:
+    """Score, on held-out lines: no change, the most frequent targets, and the model."""
     rows: dict[str, Rewrite] = {
         "no change": list,
-        "most frequent target": most_frequent_targets(lines.train),
+        "most frequent target": baseline.rewrite,
         "model": model,
     }
-    return {name: score(rewrite, lines.holdout, changeable) for name, rewrite in rows.items()}
+    return {name: score(rewrite, holdout, baseline.changeable) for name, rewrite in rows.items()}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What stood around a mistake."""
+
+    before: str
+    """Of the target line, up to `CONTEXT` characters."""
+    after: str
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A character that was rewritten to another than its target."""
+
+    input: str
+    target: str
+    output: str
+    count: int
+    """How often it was."""
+    contexts: tuple[Context, ...]
+    """Of the first times."""
+
+
+def mistakes(rewrite: Rewrite, pairs: Sequence[Pair]) -> list[Mistake]:
+    """Return the most frequent mistakes of a rewriting on lines, the most frequent first."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    contexts: defaultdict[tuple[str, str, str], list[Context]] = defaultdict(list)
+    outputs = rewrite([pair.input for pair in pairs])
+    for pair, output in zip(pairs, outputs, strict=True):
+        if output == pair.target:
+            continue
+        for place, characters in enumerate(zip(pair.input, pair.target, output, strict=True)):
+            if characters[1] != characters[2]:
+                counts[characters] += 1
+                if len(contexts[characters]) < SHOWN_CONTEXTS:
+                    before = pair.target[max(0, place - CONTEXT) : place]
+                    after = pair.target[place + 1 : place + 1 + CONTEXT]
+                    contexts[characters].append(Context(before, after))
+    return [
+        Mistake(*characters, count, tuple(contexts[characters]))
+        for characters, count in counts.most_common(SHOWN_MISTAKES)
+    ]
 
 
 def falls_behind(rows: dict[str, Score]) -> bool:
