@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 import unicodedata
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hello_train.corruption import CORRUPTIONS, corrupt, lowercase, strip_diacritics
+from hello_train.alphabets import (
+    changeable,
+    choose_alphabets,
+    count_substitutions,
+    keeps_case,
+)
+from hello_train.corruption import CORRUPTIONS, Corruption, corrupt, find_corruption
 from hello_train.data import (
+    MOST_HELD_OUT,
+    WHOLE,
     Pair,
+    check_holdout,
+    read,
     read_pairs,
-    read_text,
-    split,
-    substitutions,
+    text_source,
     write_pairs,
 )
 from hello_train.errors import ConfigError, DataError
 from hello_train.options import TEXT_OPTIONS, configure
-from hello_train.score import Context, Mistake, compare, count_baseline, mistakes, score, table
+from hello_train.score import (
+    Baseline,
+    Context,
+    Mistake,
+    compare,
+    count_baseline,
+    mistakes,
+    score,
+    table,
+)
+from hello_train.text_files import find_files, read_lines
+
+STRIP = CORRUPTIONS["strip-diacritics"]
+
+
+def baseline_of(pairs: list[Pair]) -> Baseline:
+    return count_baseline(pairs, changeable(count_substitutions(pairs)))
+
+
+def read_text(path: Path, corruption: Corruption = STRIP) -> list[Pair]:
+    return list(read(text_source(corruption), [path], [], 0, seed=0).train)
 
 
 @pytest.mark.parametrize(
@@ -36,22 +67,69 @@ from hello_train.score import Context, Mistake, compare, count_baseline, mistake
     ],
 )
 def test_strip_diacritics(text: str, expected: str) -> None:
-    assert corrupt(text, strip_diacritics) == expected
+    assert corrupt(text, STRIP) == (expected, text)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("Żółw ΣΑΣ", "żółw σασ"), ("İẞǅ", "İßǆ"), ("ABC 1", "abc 1")]
 )
 def test_lowercase(text: str, expected: str) -> None:
-    assert corrupt(text, lowercase) == expected
+    assert corrupt(text, CORRUPTIONS["lowercase"]) == (expected, text)
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize(
+    ("text", "given", "target"),
+    [
+        ("Yes, she said.", "Yes she said", "Ye, she sai."),
+        ("What?! No... 3.14, e.g.: x", "What No 3.14 e.g x", "Wha? N. 3.1, e.. x"),
+        ("(so;) a , b\u2028c!\u2028d…", "(so;) a , b\u2028c\u2028d", "(so;) a , b\u2028!\u2028…"),
+        ("żółw: ć.", "żółw ć", "żół: ."),
+        (".,;", ".,;", ".,;"),
+    ],
+)
+def test_drop_punctuation(text: str, given: str, target: str) -> None:
+    assert corrupt(text, CORRUPTIONS["drop-punctuation"]) == (given, target)
+
+
+def test_dropped_punctuation_comes_back_from_the_labels() -> None:
+    given, target = corrupt("Yes, she said. And why?", CORRUPTIONS["drop-punctuation"])
+    pieces = (a if a == b else a + b for a, b in zip(given, target, strict=True))
+    assert "".join(pieces) == "Yes, she said. And why?"
+
+
+def test_a_corruption_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "worn.py").write_text(
+        "def shout(line): return line.upper()\ndef cut(line): return line[1:]\n"
+        "def fail(line): return line[99]\ndef none(line): return None\nnothing = 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert corrupt("Żab", find_corruption("worn:shout")) == ("ŻAB", "Żab")
+    for name, message in (
+        ("cut", "made 2 characters of 3"),
+        ("fail", "failed with IndexError"),
+        ("none", "returned None, which is no text"),
+    ):
+        with pytest.raises(DataError, match=message):
+            corrupt("żab", find_corruption(f"worn:{name}"))
+    (tmp_path / "text.txt").write_text("ok\n\nßab\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"text.txt, line 3: .* made 4 characters of 3"):
+        read_text(tmp_path / "text.txt", find_corruption("worn:shout"))
+    for name, message in (
+        ("worn:nothing", "not a function"),
+        ("worn:gone", "has no attribute"),
+        ("gone:shout", "No module named"),
+        ("shout", "is none of strip-diacritics, lowercase, drop-punctuation"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            find_corruption(name)
+
+
+@pytest.mark.parametrize("name", ["strip-diacritics", "lowercase"])
 def test_a_corruption_gives_one_character_for_each_of_unicode(name: str) -> None:
     changed = 0
     for code in range(0x110000):
         char = chr(code)
-        worn = CORRUPTIONS[name](char)
+        worn, _ = corrupt(char, CORRUPTIONS[name])
         assert len(worn) == 1, hex(code)
         changed += worn != char
         if worn != char:
@@ -68,31 +146,137 @@ def test_pairs_are_read_once_each_and_empty_lines_passed_over(tmp_path: Path) ->
 def test_a_line_of_text_ends_at_lf_only(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text("ą\u2028b\x0b\x0c\x85c\nę\n", encoding="utf-8", newline="")
-    assert read_text(file, strip_diacritics) == [
+    assert read_text(file) == [
         ("a\u2028b\x0b\x0c\x85c", "ą\u2028b\x0b\x0c\x85c"),
         ("e", "ę"),
     ]
 
 
-def test_no_line_is_learned_and_held_out() -> None:
-    pairs = [Pair(str(i), str(i)) for i in range(100)]
-    lines = split(pairs, 0.1, seed=1)
-    assert (len(lines.train), len(lines.holdout)) == (90, 10)
-    assert not set(lines.train) & set(lines.holdout)
-    assert set(lines.train) | set(lines.holdout) == set(pairs)
-    assert split(pairs, 0.1, seed=1) == lines
-    assert split(pairs, 0.1, seed=2) != lines
-    assert split(pairs[:2], 0.001, seed=0) != split(pairs[:2], 0, seed=0)
-    assert [len(part) for part in split(pairs[:2], 0.99, seed=0)] == [1, 1]
-    with pytest.raises(DataError, match="single line"):
-        split(pairs[:1], 0.1, seed=0)
+def write_lines(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_no_line_is_learned_and_held_out(tmp_path: Path) -> None:
+    lines = [f"ż{i}" for i in range(100)]
+    file = write_lines(tmp_path / "text.txt", [*lines, *lines[:50]])
+    more = write_lines(tmp_path / "more.txt", [*lines[20:], "new", "new"])
+    found = read(text_source(STRIP), [file], [more], 0.1, seed=1)
+    train, holdout = ([pair.target for pair in part] for part in found[:2])
+    assert (len(train), len(holdout)) == (91, 10)
+    assert not set(train) & set(holdout)
+    assert set(train) | set(holdout) == {*lines, "new"}
+    assert sorted(train[:-1], key=lines.index) == train[:-1]
+    again = read(text_source(STRIP), [file], [more], 0.1, seed=1)
+    assert (list(again.train), again.fingerprint) == (list(found.train), found.fingerprint)
+    other = read(text_source(STRIP), [file], [more], 0.1, seed=2)
+    assert list(other.holdout) != list(found.holdout)
+    assert other.fingerprint != found.fingerprint
+
+
+def test_a_holdout_leaves_something_on_both_sides(tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "text.txt", ["ża", "żb", "żc"])
+    for holdout, message in (
+        (0.1, "holding out 0.1 of 3 different lines leaves none to judge by"),
+        (0.9, "holding out 0.9 of 3 different lines leaves none to learn"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read(text_source(STRIP), [file], [], holdout, seed=0)
+    check_holdout(0, 0, 3)
+    check_holdout(0.5, 1, 2)
+    assert MOST_HELD_OUT > 1000
+
+
+def test_files_and_folders_plain_or_packed(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    (folder / "deep/.hidden").mkdir(parents=True)
+    write_lines(folder / "b.txt", ["żb"])
+    (folder / "deep/a.txt").write_bytes(gzip.compress("\ufeffża\r\nża\n".encode()))
+    (folder / "deep/.hidden/c.txt").write_text("no")
+    (folder / ".d.txt").write_text("no")
+    single = write_lines(tmp_path / "single", ["żs"])
+    assert list(find_files([folder, single])) == [folder / "b.txt", folder / "deep/a.txt", single]
+    found = read(text_source(STRIP), [folder, single], [], 0, seed=0)
+    assert [pair.target for pair in found.train] == ["żb", "ża", "żs"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: there are no files in this folder"):
+        list(find_files([tmp_path / "empty"]))
+
+
+def test_a_packed_file_that_is_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "text.gz"
+    text = "".join(map(chr, random.Random(0).choices(range(97, 123), k=9000)))
+    file.write_bytes(gzip.compress(f"{text}\n".encode())[:-200])
+    with pytest.raises(DataError, match=r"text.gz: a damaged gzip file"):
+        list(read_lines(file))
+    file.write_bytes(gzip.compress(b"ab\na\xff"))
+    with pytest.raises(DataError, match=r"text.gz, line 2: byte 2 \(0xff\) is not UTF-8"):
+        list(read_lines(file))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_long_line_comes_in_parts(tmp_path: Path, more: int, end: str) -> None:
+    text = ("żab" * WHOLE)[: WHOLE + WHOLE + more]
+    file = tmp_path / "text.txt"
+    file.write_bytes(f"short\n{text}{end}".encode())
+    found = list(read_lines(file, WHOLE))
+    assert "".join(part for _, part in found[1:]) == text
+    assert [number for number, _ in found] == [1, *[2] * (len(found) - 1)]
+    assert max(len(part) for _, part in found) <= WHOLE
+    pairs = write_lines(tmp_path / "pairs.tsv", [f"{text}\t{text[::-1]}"])
+    assert "".join(pair.target for pair in read_pairs(pairs)) == text[::-1]
+
+
+def test_lines_are_kept_as_they_were(tmp_path: Path) -> None:
+    texts = ["żab", "😀\u0301", "a\u2028b\0", "x" * 300, "ß"]
+    lines = read(text_source(STRIP), [write_lines(tmp_path / "text.txt", texts)], [], 0, 0).train
+    assert [pair.target for pair in lines] == texts
+    assert [pair.target for pair in lines[1:3]] == texts[1:3]
+    assert lines[-1].target == "ß"
+    assert len(lines) == 5
+    with pytest.raises(IndexError):
+        lines[5]
+
+
+def test_characters_are_counted_as_one_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = random.Random(1)
+    pairs = [
+        Pair(
+            "".join(source.choices("abż😀\0", k=n)), "".join(source.choices("abż🦀\U0010ffff", k=n))
+        )
+        for n in source.choices(range(1, 60), k=200)
+    ]
+    expected = Counter(c for pair in pairs for c in zip(pair.input, pair.target, strict=True))
+    assert count_substitutions(pairs) == expected
+    monkeypatch.setattr("hello_train.alphabets.BLOCK", 100)
+    assert count_substitutions(pairs) == expected
+    assert count_substitutions([]) == Counter()
+
+
+def test_rare_characters_are_left_out() -> None:
+    pairs = [Pair("aaab", "ąaab"), Pair("cadb", "xadb")]
+    substitutions = count_substitutions(pairs)
+    assert choose_alphabets(substitutions, 0).guard == {"a": "aą", "b": "b", "c": "x", "d": "d"}
+    kept = choose_alphabets(substitutions, 0.2)
+    assert (kept.inputs, kept.outputs, kept.guard) == ("ab", "ab", {"a": "a", "b": "b"})
+    with pytest.raises(DataError, match="of the 4 different characters of the text 1 would be"):
+        choose_alphabets(substitutions, 0.3)
+    with pytest.raises(DataError, match="of the 1 different characters of the text 1 would be"):
+        choose_alphabets(count_substitutions([Pair("aa", "ab")]), 0)
+
+
+def test_what_case_says() -> None:
+    assert keeps_case(count_substitutions([Pair("Zab1", "Żąb1")]))
+    assert not keeps_case(count_substitutions([Pair("Zab1", "Żąb1"), Pair("a", "A")]))
+    assert not keeps_case(count_substitutions([Pair("a", "1")]))
 
 
 def test_scores() -> None:
     train = [Pair("ala ma zolwia i zab", "Ala ma żółwia i ząb"), Pair("zab zab", "żab żab")]
     holdout = [Pair("zab i kot ala", "żab i kot Ala"), Pair("kot", "kot")]
     rows = compare(
-        lambda texts: [text.replace("zab", "żab") for text in texts], holdout, count_baseline(train)
+        lambda texts: [text.replace("zab", "żab") for text in texts], holdout, baseline_of(train)
     )
     # Of the words only those count that have an a, o, l or z: zab, kot, ala, kot.
     assert [rows[name].word_count for name in rows] == [4, 4, 4]
@@ -106,7 +290,7 @@ def test_scores() -> None:
 
 
 def test_most_frequent_targets_leave_the_rest_alone() -> None:
-    baseline = count_baseline([Pair("ze, je", "żę, ję"), Pair("ala", "ala")])
+    baseline = baseline_of([Pair("ze, je", "żę, ję"), Pair("ala", "ala")])
     assert baseline.words == {"ze": "żę", "je": "ję"}
     assert baseline.rewrite(["je? on; ze-ze"]) == ["ję? on; żę-żę"]
 
@@ -126,12 +310,9 @@ def test_no_word_that_counts_is_no_share() -> None:
     assert "         -" in table({"row": row})
 
 
-def test_substitutions() -> None:
-    assert substitutions([Pair("aab", "ąax"), Pair("b", "b")]) == {"a": "aą", "b": "bx"}
-
-
 def test_sizes_that_need_a_projection_get_one() -> None:
-    config = configure(TEXT_OPTIONS, "ab", "abc", [Pair("ab", "cb")])
+    alphabets = choose_alphabets(count_substitutions([Pair("ab", "cb")]), 0)
+    config = configure(TEXT_OPTIONS, alphabets)
     assert config.projection
     assert config.guard == {"a": "c", "b": "b"}
 
@@ -143,8 +324,9 @@ def test_a_training_ends_in_one_way(end: dict[str, int | None]) -> None:
 
 
 def test_a_guard_must_know_every_input() -> None:
+    alphabets = choose_alphabets(count_substitutions([Pair("ab", "cb")]), 0)
     with pytest.raises(ConfigError, match="the guard must give every input"):
-        configure(TEXT_OPTIONS, "abc", "abc", [Pair("ab", "cb")])
+        configure(TEXT_OPTIONS, alphabets._replace(inputs="abc"))
 
 
 def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:

@@ -10,21 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from hello_train import fit as fit_module
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import CELLS
-from hello_train.data import Pair
-from hello_train.errors import FitError
-from hello_train.fit import IGNORED, Batches, Watcher, fit
-from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
-from hello_train.run import HELLO
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -185,12 +175,13 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
         (b"ab\tcd\tef\n", ["line 1", "2 tabs"]),
         (b"ab\tcd\na\xff\tcd\n", ["line 2", "byte 2 (0xff) is not UTF-8", "iconv"]),
         (b"\t\n", ["the file is empty"]),
-        (b"ab\tcd\n", ["a single line cannot be split", "--holdout 0"]),
+        (b"ab\tcd\n", ["1 different lines leaves none to judge by", "--holdout 0"]),
+        (b"aa\tbc\n" + b"a\tb\n" * 9, ["2 different lines leaves none to judge by"]),
     ],
 )
 def test_bad_pairs(run: Run, tmp_path: Path, content: bytes, parts: list[str]) -> None:
     (tmp_path / "pairs.tsv").write_bytes(content)
-    place = [] if b"single" in parts[0].encode() else ["pairs.tsv"]
+    place = [] if "different lines" in parts[0] else ["pairs.tsv"]
     assert_one_line_error(run("hello-train", "--pairs", "pairs.tsv"), *place, *parts)
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
@@ -202,7 +193,17 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     (tmp_path / "plain.txt").write_text("no mark in it\nnor here\n")
     result = run("hello-train", "--text", "plain.txt", *strip)
     assert_one_line_error(result, "plain.txt", "changes no character")
-    assert_one_line_error(run("hello-train", "--text", ".", *strip), "Is a directory")
+    (tmp_path / "empty").mkdir()
+    result = run("hello-train", "--text", "empty", *strip)
+    assert_one_line_error(result, "empty: there are no files in this folder")
+    (tmp_path / "one.txt").write_text("ż\nżż\n")
+    result = run("hello-train", "--text", "one.txt", *strip, "--holdout", 0)
+    assert_one_line_error(result, "of the 1 different characters of the text 1 would be learned")
+    result = run("hello-train", "--text", "plain.txt", "--corrupt", "nosuch")
+    assert_one_line_error(result, "'nosuch' is none of strip-diacritics", "module:function")
+    (tmp_path / "worn.py").write_text("def cut(line): return line[5:]\n")
+    result = run("hello-train", "--text", "plain.txt", "--corrupt", "worn:cut")
+    assert_one_line_error(result, "plain.txt, line 1", "made 9 characters of 14")
 
 
 def test_an_output_that_cannot_be_written_is_found_before_training(
@@ -213,59 +214,6 @@ def test_an_output_that_cannot_be_written_is_found_before_training(
     assert_one_line_error(result, "cannot write file/run", "is not a folder")
 
 
-def test_a_line_of_one_character_may_be_hidden_whole() -> None:
-    """Where each character of a batch is hidden there is nothing to learn, and no mean of it."""
-    options = replace(TEXT_OPTIONS, minutes=None, epochs=400, hidden_size=2, embedding_dim=2)
-    pairs = [Pair("a", "b"), Pair("ab", "ba")]
-    assert fit(configure(options, "ab", "ab", pairs), pairs, options, Watcher()).rewrite("a") == "b"
-
-
-def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
-    pairs = [Pair(text, text[::-1]) for text in ("abc", "cab", "bca", "aabb", "c" * 600)]
-    config = configure(replace(TEXT_OPTIONS, guarded=False), "abc", "abc", pairs)
-    seen, hidden, total = Counter[str](), 0, 0
-    for _ in range(100):
-        for ids, labels in Batches(config, pairs, batch_size=2, seed=len(seen)):
-            assert ids.shape == labels.shape
-            assert ids.shape[0] <= 2
-            assert ((ids == config.unknown_id) == (labels == IGNORED)).all()
-            hidden += int((labels == IGNORED).sum())
-            total += labels.numel()
-            seen.update("".join("abc?"[id_] for id_ in row) for row in ids.tolist())
-    assert total == 100 * (9 + 4 + 600)
-    assert 0.005 < hidden / total < 0.02
-    assert seen["abc"] > 90
-    assert len(Batches(config, pairs, 2, 0)) == len(list(Batches(config, pairs, 2, 0))) == 5
-
-
-def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates, norms = [], []
-
-    class Recording(torch.optim.Adam):
-        def step(self, closure: Any = None) -> Any:
-            (group,) = self.param_groups
-            rates.append(group["lr"])
-            gradients = [parameter.grad.flatten() for parameter in group["params"]]
-            norms.append(float(torch.cat(gradients).norm()))
-            return super().step(closure)
-
-    monkeypatch.setattr(torch.optim, "Adam", Recording)
-    options = TrainOptions(epochs=50, learning_rate=0.1, decay=True, max_gradient_norm=0.01)
-    fit(configure(options, "ehlo", "ehlo", [HELLO]), [HELLO], options, Watcher())
-    assert rates[0] == 0.1
-    assert rates == sorted(rates, reverse=True)
-    assert rates[-1] < 0.001
-    assert max(norms) <= 0.0100001
-
-
-def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module, "cosine", lambda _: float("nan"))
-    options = TrainOptions(epochs=5, decay=True)
-    config = configure(options, "ehlo", "ehlo", [HELLO])
-    with pytest.raises(FitError, match=r"the loss became nan in step 2 .*a lower --learning-rate"):
-        fit(config, [HELLO], options, Watcher())
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -273,7 +221,11 @@ def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--text", "a"], "belong together"),
         (["--corrupt", "lowercase"], "belong together"),
         (["--epochs", "1", "--minutes", "1"], "exclude each other"),
-        (["--batch-size", "2"], "--batch-size needs --pairs or --text"),
+        (["--batch-characters", "2"], "--batch-characters needs --pairs or --text"),
+        (["--extra", "a"], "--extra needs --pairs or --text"),
+        (["--resume"], "--resume needs --pairs or --text"),
+        (["--patience", "3"], "--patience needs --pairs or --text"),
+        (["--rare", "0.1"], "--rare needs --pairs or --text"),
         (["--holdout", "0.1"], "--holdout needs --pairs or --text"),
         (["--holdout", "1", "--pairs", "a"], "1.0 is not in the range"),
         (["--hidden-size", "0"], "0 is not in the range"),

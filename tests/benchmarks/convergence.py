@@ -17,7 +17,7 @@ from hello_train.config import CELLS, Cell
 from hello_train.fit import Progress, Watcher, fit_exactly
 from hello_train.model import Network
 from hello_train.options import HELLO_OPTIONS, configure
-from hello_train.run import HELLO, HELLO_ALPHABET
+from hello_train.run import HELLO, HELLO_ALPHABETS
 
 
 class Record(Watcher):
@@ -62,7 +62,7 @@ def measure(cell: Cell, seeds: int) -> Row:
     ended_right = 0
     for seed in range(seeds):
         options = replace(HELLO_OPTIONS, cell=cell, seed=seed)
-        config = configure(options, HELLO_ALPHABET, HELLO_ALPHABET, [HELLO])
+        config = configure(options, HELLO_ALPHABETS)
         record = Record()
         network, _ = fit_exactly(config, HELLO, options, record)
         ended_right += network.rewrite(HELLO.input) == HELLO.target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,16 @@ import click
 
 from hello_train.command import OneLineErrors
 from hello_train.config import CELLS, NONLINEARITIES, UNKNOWN_POLICIES
-from hello_train.corruption import CORRUPTIONS
-from hello_train.data import Pair, read_pairs, read_text, split
-from hello_train.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
+from hello_train.corruption import CORRUPTIONS, find_corruption
+from hello_train.data import PAIRS, Split, read, text_source
+from hello_train.options import HELLO_OPTIONS, JUDGEMENTS, TEXT_OPTIONS, TrainOptions, run_folder
 
 if TYPE_CHECKING:
     from hello_train.run import Run
+
+
+LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience")
+"""Options that only make sense for many lines."""
 
 
 class FiniteRange(click.FloatRange):
@@ -47,16 +52,30 @@ def default(name: str) -> str:
 @click.option(
     "--pairs",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Learn from lines of input, TAB, target, of equal length in characters.",
+    multiple=True,
+    metavar="PATH",
+    help="Learn from lines of input, TAB, target, of equal length in characters.  PATH is a file, "
+    "plain or gzip, or a folder of them; give it as often as you like.",
 )
 @click.option(
     "--text",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Learn to restore the lines of FILE from what --corrupt makes of them.",
+    multiple=True,
+    metavar="PATH",
+    help="Learn to restore the lines of PATH from what --corrupt makes of them.",
 )
-@click.option("--corrupt", type=click.Choice(list(CORRUPTIONS)), help="How --text is worn down.")
+@click.option(
+    "--corrupt",
+    metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
+    help="How --text is worn down; FUNCTION takes a line and returns one of the same length.",
+)
+@click.option(
+    "--extra",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="More lines to learn, like those of --text or --pairs, of which none is held out.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -111,9 +130,21 @@ def default(name: str) -> str:
     help=f"[default: {default('learning_rate')}]",
 )
 @click.option(
-    "--batch-size",
+    "--batch-characters",
     type=click.IntRange(min=1),
-    help=f"Lines in a batch.  [default: {TEXT_OPTIONS.batch_size}]",
+    help=f"Characters in a batch.  [default: {TEXT_OPTIONS.batch_characters}]",
+)
+@click.option(
+    "--rare",
+    type=FiniteRange(0, 1, max_open=True),
+    help="Where unknown characters are copied, those with a smaller share of the text are unknown."
+    f"  [default: {TEXT_OPTIONS.rare:g}]",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(min=1),
+    help=f"End early after so many of the {JUDGEMENTS} judgements by the held-out lines without a "
+    f"gain.  [default: {TEXT_OPTIONS.patience}]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32), default=0, show_default=True)
 @click.option(
@@ -121,53 +152,100 @@ def default(name: str) -> str:
     type=FiniteRange(0, 1, max_open=True),
     help=f"Share of the lines to judge by, not to learn.  [default: {TEXT_OPTIONS.holdout}]",
 )
+@click.option(
+    "--resume", is_flag=True, help="Go on with the same training, which was interrupted or killed."
+)
 @click.version_option(package_name="hello-rnn", prog_name="hello-train")
 def main(
-    pairs: Path | None, text: Path | None, corrupt: str | None, output: Path | None, **given: Any
+    pairs: tuple[Path, ...],
+    text: tuple[Path, ...],
+    corrupt: str | None,
+    extra: tuple[Path, ...],
+    output: Path | None,
+    resume: bool,
+    **given: Any,
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
 
     Without --pairs or --text it learns the post's example, hello -> ohlol, and starts again from
     the next seed until it is right.
     """
+    paths = pairs or text
     check_usage(pairs, text, corrupt, given)
-    file = pairs or text
-    options = choose_options(TEXT_OPTIONS if file else HELLO_OPTIONS, given)
-    name = file.stem if file else "hello"
-    folder = output or run_folder(name, options.cell)
-    read, data = read_lines_of(pairs, text, corrupt)
-    lines = split(read, options.holdout, options.seed)
+    check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
+    options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
+    folder = output or run_folder(name_of(paths[0]) if paths else "hello", options.cell)
+    if not paths:
+        train_hello(options, folder)
+        return
+    source = text_source(find_corruption(corrupt)) if corrupt else PAIRS
+    lines = read(source, paths, extra, options.holdout, options.seed)
+    data = ", ".join([*(path.name for path in (*paths, *extra)), corrupt or "pairs"])
+    train_lines(lines, data, options, folder, resume=resume)
 
-    # Only now, so that help, usage and a bad file are answered without waiting for torch.
+
+# Only in these two is torch imported, so that help, usage and a bad file do not wait for it.
+
+
+def train_hello(options: TrainOptions, folder: Path) -> None:
+    """Train the post's example, and tell of it."""
     from hello_train.progress import ProgressDisplay
-    from hello_train.run import HELLO, choose_example, run_hello, run_lines
+    from hello_train.run import HELLO, run_hello
 
-    if file:
-        click.echo(f"{len(lines.train)} lines to learn, {len(lines.holdout)} held out", err=True)
-        display = ProgressDisplay(choose_example(lines))
-        run = run_lines(lines, data, options, folder, display)
-    else:
-        run = run_hello(options, folder, ProgressDisplay(HELLO.input))
-    report(run, options)
+    report(run_hello(options, folder, ProgressDisplay(HELLO.input)), options)
+
+
+def train_lines(
+    lines: Split, data: str, options: TrainOptions, folder: Path, *, resume: bool
+) -> None:
+    """Train on lines, and tell of it in the process that leads."""
+    from hello_train.fit import Watcher
+    from hello_train.parallel import team
+    from hello_train.progress import ProgressDisplay
+    from hello_train.run import run_lines
+    from hello_train.unfinished import FILE_NAME
+
+    with team() as joined:
+        watcher = ProgressDisplay() if joined.leads else Watcher()
+        try:
+            run = run_lines(lines, data, options, folder, watcher, resume=resume, team=joined)
+        except KeyboardInterrupt:
+            if joined.leads and (folder / FILE_NAME).exists():
+                click.echo("\nthe same command with --resume goes on from here", err=True)
+            raise
+    if run:
+        report(run, options)
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a run that learns a file or folder: `text` for `text.txt.gz`."""
+    return path.resolve().name.partition(".")[0] or "text"
 
 
 def check_usage(
-    pairs: Path | None, text: Path | None, corrupt: str | None, given: dict[str, Any]
+    pairs: tuple[Path, ...], text: tuple[Path, ...], corrupt: str | None, given: dict[str, Any]
 ) -> None:
     """Refuse options that contradict each other or would be ignored."""
     if pairs and text:
         raise click.UsageError("--pairs and --text exclude each other.")
     if bool(text) != bool(corrupt):
-        raise click.UsageError("--text and --corrupt belong together: --text FILE --corrupt HOW.")
+        raise click.UsageError("--text and --corrupt belong together: --text PATH --corrupt HOW.")
     if given["epochs"] is not None and given["minutes"] is not None:
         raise click.UsageError("--epochs and --minutes exclude each other.")
     if given["nonlinearity"] and given["cell"] != "rnn":
         raise click.UsageError("--nonlinearity is for --cell rnn; the gates of the others are set.")
-    for name in ("batch_size", "holdout"):
-        if given[name] is not None and not (pairs or text):
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} needs --pairs or --text: hello is a single line."
-            )
+
+
+def check_needs_lines(has_lines: bool, given: dict[str, Any], *, extra: bool, resume: bool) -> None:
+    """Refuse what only makes sense for many lines where there is just hello."""
+    names = [name for name in LINE_OPTIONS if given[name] is not None]
+    names += ["extra"] * extra + ["resume"] * resume
+    if names and not has_lines:
+        raise click.UsageError(
+            f"--{names[0].replace('_', '-')} needs --pairs or --text: hello is a single line."
+        )
+    if "WORLD_SIZE" in os.environ and not has_lines:
+        raise click.UsageError("torchrun needs --pairs or --text: hello is a single line.")
 
 
 def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOptions:
@@ -176,17 +254,6 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
     if changes.keys() & {"epochs", "minutes"}:
         changes = {"epochs": None, "minutes": None} | changes
     return replace(defaults, **changes)
-
-
-def read_lines_of(
-    pairs: Path | None, text: Path | None, corrupt: str | None
-) -> tuple[list[Pair], str]:
-    """Return the lines to learn, none for hello, and where they come from in words."""
-    if pairs:
-        return read_pairs(pairs), f"pairs of {pairs.name}"
-    if text and corrupt:
-        return read_text(text, CORRUPTIONS[corrupt]), f"{text.name}, {corrupt}"
-    return [], ""
 
 
 def report(run: Run, options: TrainOptions) -> None:

@@ -1,15 +1,42 @@
-"""How a target text is worn down to the input that the network shall restore.
+"""How a line of text is worn down to the input from which the network shall restore it.
 
-A corruption maps one character to one character, so that both texts stay aligned.
+A corruption is a function from a target line to its input, of the same number of characters: the
+network writes one character for each that it reads. One that cannot leave the line itself as the
+target returns both, input and target. `--corrupt module:function` names a function of your own.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
+import sys
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
 
-Corruption = Callable[[str], str]
-"""From a target character to its input character."""
+from hello_train.errors import ConfigError, DataError
+
+Corruption: TypeAlias = "Callable[[str], str | tuple[str, str]]"
+"""From a line of text to its input, or to its input and its target."""
+
+
+class Characters(dict[int, str]):
+    """A table for `str.translate` that asks a function once for each character that it meets."""
+
+    def __init__(self, change: Callable[[str], str]) -> None:
+        super().__init__()
+        self._change = change
+
+    def __missing__(self, codepoint: int) -> str:
+        changed = self[codepoint] = self._change(chr(codepoint))
+        return changed
+
+
+def each(change: Callable[[str], str]) -> Callable[[str], str]:
+    """Return the corruption that changes each character by itself."""
+    table = Characters(change)
+    return lambda line: line.translate(table)
 
 
 def strip_diacritics(char: str) -> str:
@@ -51,13 +78,70 @@ def lowercase(char: str) -> str:
     return lowered if len(lowered) == 1 else char
 
 
+def drop_punctuation(line: str) -> tuple[str, str]:
+    """Drop the punctuation behind words, and write it as the label of the character before it.
+
+    `Yes, she said.` has the input `Yes she said` and the target `Ye, she sai.`: a character that
+    is written as it was read has nothing behind it, and any other is the mark that stood there. Of
+    several marks in a row the first one counts. Marks inside a word, as in `3.14`, stay.
+    """
+    return MARKS.sub(r"\1", line), MARKS.sub(r"\2", line)
+
+
+MARKS = re.compile(r"(\w)([.,;:!?…])[.,;:!?…]*(?=\s|$)")
+"""The last character of a word, and the marks between it and the next space."""
+
+
 CORRUPTIONS: dict[str, Corruption] = {
-    "strip-diacritics": strip_diacritics,
-    "lowercase": lowercase,
+    "strip-diacritics": each(strip_diacritics),
+    "lowercase": each(lowercase),
+    "drop-punctuation": drop_punctuation,
 }
 
 
-def corrupt(text: str, corruption: Corruption) -> str:
-    """Return the input text of a target text, of the same length."""
-    table = {ord(char): corruption(char) for char in set(text)}
-    return text.translate(table)
+def find_corruption(name: str) -> Corruption:
+    """Return one of `CORRUPTIONS`, or the function `module:function`, from here or installed.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    if name in CORRUPTIONS:
+        return CORRUPTIONS[name]
+    module, _, function = name.partition(":")
+    if not (module and function):
+        raise ConfigError(
+            f"the corruption {name!r} is none of {', '.join(CORRUPTIONS)}; for a function of your "
+            f"own write module:function"
+        )
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except Exception as error:  # the module is not ours
+        raise ConfigError(f"the corruption {name!r} cannot be imported: {error}") from error
+    if not callable(found):
+        raise ConfigError(f"the corruption {name!r} is {found!r}, not a function")
+    corruption: Corruption = found
+    return corruption
+
+
+def corrupt(line: str, corruption: Corruption) -> tuple[str, str]:
+    """Return the input and the target of a line, of the same length.
+
+    Raises:
+        DataError: the corruption fails, or gives something else.
+    """
+    try:
+        made = corruption(line)
+    except Exception as error:  # it may be the user's own
+        raise DataError(f"the corruption failed with {error!r}") from error
+    given, target = made if isinstance(made, tuple) and len(made) == 2 else (made, line)
+    if not (isinstance(given, str) and isinstance(target, str)):
+        raise DataError(f"the corruption returned {made!r}, which is no text")
+    if len(given) != len(target):
+        raise DataError(
+            f"the corruption made {len(given)} characters of {len(target)}; it must give one for "
+            f"each, {given!r} for {target!r}"
+        )
+    return given, target

@@ -1,15 +1,28 @@
-"""Aligned lines: read from files, split into training and held-out, and what they allow."""
+"""Aligned lines: read from files, each once, and split into those to learn and those held out."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hello_train.corruption import Corruption, corrupt
 from hello_train.errors import DataError
 from hello_train.files import write_whole
+from hello_train.text_files import find_files, read_lines
+
+WHOLE = 4096
+"""Characters of a line, at most; the parts of a longer one are lines of their own."""
+MOST_HELD_OUT = 20_000
+"""Lines that are held out, at most: to judge by more only takes longer."""
+DIGEST_BYTES = 8
+"""By which equal lines are known: among 10 million lines two different ones would be taken for
+equal once in four hundred thousand times."""
 
 
 class Pair(NamedTuple):
@@ -19,63 +32,221 @@ class Pair(NamedTuple):
     target: str
 
 
-class Split(NamedTuple):
-    """Lines to learn from and lines kept aside to judge by; no line is in both."""
+class Source(NamedTuple):
+    """How the lines of files are understood."""
 
-    train: list[Pair]
-    holdout: list[Pair]
+    pair: Callable[[str], Pair]
+    """Makes a pair of a line; raises DataError where it cannot."""
+    parts: Callable[[str], Iterable[str]]
+    """Makes lines of at most `WHOLE` characters of one."""
+    most: int
+    """Characters that are read of a line at once; -1 for the whole line."""
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield each line that is not empty with its number, counted from 1.
+def text_source(corruption: Corruption) -> Source:
+    """Return how lines of text are understood: as targets, whose inputs a corruption makes."""
+    return Source(lambda line: Pair(*corrupt(line, corruption)), lambda line: (line,), WHOLE)
 
-    A line ends at LF; a CR before it and a byte order mark at the start of the file are not text.
+
+def parse_pair(line: str) -> Pair:
+    """Return the pair of a line `input TAB target`.
 
     Raises:
-        DataError: the file is missing, unreadable, empty or not UTF-8.
+        DataError: it has no tab or more than one, or its two sides differ in length.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    if not content.strip():
-        raise DataError(f"{path}: the file is empty; it must hold at least one line of text")
-    for number, raw in enumerate(content.split(b"\n"), start=1):
-        try:
-            line = raw.removesuffix(b"\r").decode()
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}, line {number}: byte {error.start + 1} (0x{raw[error.start]:02x}) is not "
-                f"UTF-8; convert the file, for instance with iconv -t UTF-8"
-            ) from error
-        if line:
-            yield number, line
+    sides = line.split("\t")
+    if len(sides) != 2:
+        raise DataError(f"{len(sides) - 1} tabs; write input, one tab, target")
+    pair = Pair(*sides)
+    if len(pair.input) != len(pair.target):
+        raise DataError(
+            f"the input has {len(pair.input)} characters and the target {len(pair.target)}; they "
+            f"must be aligned one for one"
+        )
+    return pair
+
+
+def pair_parts(line: str) -> Iterator[str]:
+    """Yield the parts of a line `input TAB target`."""
+    pair = parse_pair(line)
+    for start in range(0, len(pair.input), WHOLE):
+        part = slice(start, start + WHOLE)
+        yield f"{pair.input[part]}\t{pair.target[part]}"
+
+
+PAIRS = Source(parse_pair, pair_parts, -1)
+"""Lines `input TAB target`."""
+
+
+class Lines(Sequence[Pair]):
+    """Lines in one buffer of UTF-8, each made a pair when it is asked for.
+
+    So a gigabyte of text takes about a gigabyte, whatever the alphabet.
+    """
+
+    def __init__(
+        self,
+        text: bytearray,
+        ends: NDArray[np.uint64],
+        lengths: NDArray[np.uint16],
+        pair: Callable[[str], Pair],
+        rows: NDArray[np.uint32],
+    ) -> None:
+        """Look at some of the lines of a buffer.
+
+        Args:
+            text: lines, one behind the other.
+            ends: where each ends, [lines].
+            lengths: their characters, [lines].
+            pair: makes a pair of a line.
+            rows: which of them these are, [rows].
+        """
+        self._text = text
+        self._ends = ends
+        self._lengths = lengths
+        self._pair = pair
+        self._rows = rows
+
+    @property
+    def lengths(self) -> NDArray[np.uint16]:
+        """The characters of each line, [rows]."""
+        return self._lengths[self._rows]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> Lines: ...
+    def __getitem__(self, index: int | slice) -> Pair | Lines:
+        if isinstance(index, slice):
+            return Lines(self._text, self._ends, self._lengths, self._pair, self._rows[index])
+        row = int(self._rows[index])
+        start = int(self._ends[row - 1]) if row else 0
+        return self._pair(self._text[start : int(self._ends[row])].decode())
+
+
+class Split(NamedTuple):
+    """Lines to learn from and lines held out to judge by; no line is in both."""
+
+    train: Sequence[Pair]
+    holdout: Sequence[Pair]
+    fingerprint: str = ""
+    """Of all the lines, in order, and of which are held out; in hexadecimal."""
+
+
+class Reader:
+    """Collects the lines of files."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._text = bytearray()
+        self._ends = array("Q")
+        self._lengths = array("H")
+        self._digests = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def read(self, path: Path) -> None:
+        """Read the lines of a file; each must make a pair.
+
+        Raises:
+            DataError: one does not, or the file cannot be read.
+        """
+        for number, line in read_lines(path, self._source.most):
+            try:
+                for part in self._source.parts(line):
+                    self._add(part, self._source.pair(part))
+            except DataError as error:
+                raise DataError(f"{path}, line {number}: {error}") from error
+
+    def _add(self, line: str, pair: Pair) -> None:
+        if not pair.input:
+            return
+        encoded = line.encode()
+        self._text += encoded
+        self._ends.append(len(self._text))
+        self._lengths.append(len(pair.input))
+        self._digests += blake2b(encoded, digest_size=DIGEST_BYTES).digest()
+
+    def different(self) -> NDArray[np.uint32]:
+        """Return the numbers of the lines, in order, without those that came before."""
+        _, first = np.unique(np.frombuffer(self._digests, np.uint64), return_index=True)
+        return np.sort(first.astype(np.uint32))
+
+    def lines(self, rows: NDArray[np.uint32]) -> Lines:
+        """Return some of the lines."""
+        ends = np.frombuffer(self._ends, np.uint64)
+        lengths = np.frombuffer(self._lengths, np.uint16)
+        return Lines(self._text, ends, lengths, self._source.pair, rows)
+
+    def fingerprint(self, rows: NDArray[np.uint32]) -> str:
+        """Return a digest of all the lines, and of some that are set apart."""
+        digest = blake2b(self._digests, digest_size=DIGEST_BYTES)
+        digest.update(rows.tobytes())
+        return digest.hexdigest()
+
+
+def read(
+    source: Source, paths: Iterable[Path], extra: Iterable[Path], holdout: float, seed: int
+) -> Split:
+    """Read the lines of files, each once, and keep a share of them aside.
+
+    Args:
+        source: how they are understood.
+        paths: files and folders.
+        extra: more of them, of which nothing is held out; a line that is in `paths` too is not
+            taken from here.
+        holdout: the share to keep aside, 0 to less than 1; `MOST_HELD_OUT` lines at the most.
+        seed: of the choice.
+
+    Raises:
+        DataError: a file cannot be used, or the split leaves nothing to learn or to judge by.
+    """
+    reader = Reader(source)
+    for path in find_files(paths):
+        reader.read(path)
+    shared = len(reader)
+    for path in find_files(extra):
+        reader.read(path)
+    rows = reader.different()
+    own = np.random.default_rng(seed).permutation(rows[rows < shared])
+    kept = min(round(holdout * len(own)), MOST_HELD_OUT)
+    check_holdout(holdout, kept, len(own))
+    held_out = np.sort(own[:kept])
+    train = np.concatenate([np.sort(own[kept:]), rows[rows >= shared]])
+    return Split(reader.lines(train), reader.lines(held_out), reader.fingerprint(held_out))
+
+
+def check_holdout(holdout: float, kept: int, lines: int) -> None:
+    """Check that a split leaves lines on both sides.
+
+    Raises:
+        DataError: it does not.
+    """
+    if kept == lines:
+        raise DataError(
+            f"holding out {holdout:g} of {lines} different lines leaves none to learn; give more "
+            f"lines or a smaller --holdout"
+        )
+    if holdout and not kept:
+        raise DataError(
+            f"holding out {holdout:g} of {lines} different lines leaves none to judge by; give "
+            f"more lines, a larger --holdout, or --holdout 0"
+        )
 
 
 def read_pairs(path: Path) -> list[Pair]:
     """Read a file of lines `input TAB target`, each pair once.
 
     Raises:
-        DataError: a line has no tab or more than one, or its two sides differ in length; or the
-            file cannot be read.
+        DataError: a line is not such a pair, or the file cannot be read.
     """
-    pairs: dict[Pair, None] = {}
-    for number, line in read_lines(path):
-        sides = line.split("\t")
-        if len(sides) != 2:
-            raise DataError(
-                f"{path}, line {number}: {len(sides) - 1} tabs; write input, one tab, target"
-            )
-        pair = Pair(*sides)
-        if len(pair.input) != len(pair.target):
-            raise DataError(
-                f"{path}, line {number}: the input has {len(pair.input)} characters and the "
-                f"target {len(pair.target)}; they must be aligned one for one"
-            )
-        if pair.input:
-            pairs[pair] = None
-    return list(pairs)
+    reader = Reader(PAIRS)
+    reader.read(path)
+    return list(reader.lines(reader.different()))
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
@@ -100,51 +271,3 @@ def is_writable(pair: Pair) -> bool:
         and not pair.target.endswith("\r")
         and not pair.input.isspace()
     )
-
-
-def read_text(path: Path, corruption: Corruption) -> list[Pair]:
-    """Read target lines from a file and make their inputs, each line once.
-
-    Raises:
-        DataError: the file cannot be read, or the corruption changes none of its characters.
-    """
-    targets = dict.fromkeys(line for _, line in read_lines(path))
-    pairs = [Pair(corrupt(target, corruption), target) for target in targets]
-    if all(pair.input == pair.target for pair in pairs):
-        raise DataError(
-            f"{path}: the corruption changes no character of it, so there is nothing to learn; "
-            f"is it the right text, and in composed form (NFC)?"
-        )
-    return pairs
-
-
-def split(pairs: Sequence[Pair], holdout: float, seed: int) -> Split:
-    """Shuffle the lines and keep a share of them aside.
-
-    Args:
-        pairs: the lines, each once.
-        holdout: the share to keep aside, 0 to less than 1; at least one line if it is not 0.
-        seed: of the shuffle.
-
-    Raises:
-        DataError: a single line is to be split.
-    """
-    shuffled = list(pairs)
-    random.Random(seed).shuffle(shuffled)
-    if holdout == 0:
-        return Split(shuffled, [])
-    if len(pairs) == 1:
-        raise DataError("a single line cannot be split; give more lines or use --holdout 0")
-    kept = min(max(1, round(holdout * len(pairs))), len(pairs) - 1)
-    return Split(shuffled[kept:], shuffled[:kept])
-
-
-def substitutions(pairs: Iterable[Pair]) -> dict[str, str]:
-    """Return for each input character, in order, the target characters seen in its place."""
-    seen = {
-        substitution for pair in pairs for substitution in zip(pair.input, pair.target, strict=True)
-    }
-    outputs: dict[str, str] = {}
-    for input_char, target_char in sorted(seen):
-        outputs[input_char] = outputs.get(input_char, "") + target_char
-    return outputs

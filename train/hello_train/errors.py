@@ -19,3 +19,7 @@ class FitError(TrainError):
 
 class CheckpointError(TrainError):
     """A checkpoint is missing, damaged, from another version, or cannot be written."""
+
+
+class ResumeError(TrainError):
+    """There is no unfinished training to go on with, or it is damaged or another one."""

@@ -1,31 +1,32 @@
-"""The training loop: the post's, for five characters or for millions."""
+"""The training loop: the post's, for five characters or for a gigabyte."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hello_train.batches import IGNORED, Batch, Batches
 from hello_train.config import ModelConfig
 from hello_train.data import Pair
 from hello_train.errors import FitError
-from hello_train.model import Network, encode
-from hello_train.options import TrainOptions
+from hello_train.history import Evaluation, History
+from hello_train.model import Network
+from hello_train.options import JUDGEMENTS, TrainOptions
+from hello_train.parallel import ALONE, Team
 
-WINDOW = 256
-"""Longer lines are learned in pieces of this many characters."""
 STARTS = 20
 """Seeds that `fit_exactly` tries before it gives up."""
-UNKNOWN_RATE = 0.01
-"""Share of the characters hidden behind the unknown id, so that its embedding is learned."""
-IGNORED = -100
-"""The label of a character that does not count."""
+SAVE_SECONDS = 30.0
+"""An unfinished training is saved so often, and whenever it is judged."""
+
+Judge = Callable[[Network], dict[str, tuple[int, int]]]
+"""Tells for each character of the held-out targets how many a network gets right, and of how many;
+no character where nothing is held out."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,19 @@ class Progress:
     """Share of the training that lies behind, 0 to 1."""
     loss: float
     """Mean cross-entropy of a character in the batch, in nats."""
+    characters: int = 0
+    """Learned until now, by all processes."""
+    seconds: float = 0.0
+    """Until now."""
+    accuracy: float | None = None
+    """Share of the held-out characters that were right when it was last judged, 0 to 1."""
 
 
 class Watcher:
     """Is told what happens while training; this one keeps it to itself."""
+
+    def begin(self, learned: int, held_out: int, device: str) -> None:
+        """Take note that a training begins, or goes on, on so many lines."""
 
     def step(self, progress: Progress, network: Network) -> None:
         """Take note that a batch was learned."""
@@ -50,42 +60,220 @@ class Watcher:
         """Take note that a start did not learn, and that the next one begins."""
 
 
+@dataclass
+class Place:
+    """Where a training is; with the weights and Adam's averages, all that it needs to go on."""
+
+    epoch: int = 1
+    batch: int = 0
+    """The next batch of the epoch, counted from 0."""
+    step: int = 0
+    """Steps that were made."""
+    characters: int = 0
+    """That were learned."""
+    seconds: float = 0.0
+    """That were spent."""
+    losses: float = 0.0
+    """Sum of the steps' losses since it was last judged."""
+    judged_step: int = 0
+    """The step at which it was last judged."""
+    judgements: int = 0
+    without_gain: int = 0
+    """Judgements since the best one."""
+
+
+@dataclass
+class State:
+    """A training while it goes on."""
+
+    network: Network
+    optimizer: torch.optim.Adam
+    place: Place = field(default_factory=Place)
+    history: History = field(default_factory=History)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The weights of the best judgement; none before the first."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """What the last judgement said."""
+        evaluations = self.history.evaluations
+        return evaluations[-1].accuracy if evaluations else None
+
+
+class Keeper:
+    """Keeps the state of a training where it is safe; this one has no such place."""
+
+    def save(self, state: State) -> None:
+        """Keep the state."""
+
+
 def fit(
     config: ModelConfig, pairs: Sequence[Pair], options: TrainOptions, watcher: Watcher
 ) -> Network:
-    """Train a new network on these lines with Adam (Kingma and Ba 2015, arXiv:1412.6980).
+    """Train a new network on these lines, to the end, judged by nothing.
 
     Raises:
         FitError: the loss is no longer a number.
     """
-    network = new_network(config, options.seed)
-    optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    batches = Batches(config, pairs, options.batch_size, options.seed)
-    clock = Clock(options, len(batches))
-    network.train()
-    done = 0.0
-    while done < 1.0:
-        for ids, labels in batches:
-            if options.decay:
-                optimizer.param_groups[0]["lr"] = options.learning_rate * cosine(done)
-            loss = mean_loss(network(ids), labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if options.max_gradient_norm is not None:
-                nn.utils.clip_grad_norm_(network.parameters(), options.max_gradient_norm)
-            optimizer.step()
-            clock.steps += 1
-            done = clock.done
-            progress = Progress(clock.epoch, done, loss.item())
-            if not math.isfinite(progress.loss):
-                raise FitError(
-                    f"the loss became {progress.loss} in step {clock.steps} (epoch "
-                    f"{clock.epoch}); use a lower --learning-rate than {options.learning_rate:g}"
+    state = new_state(config, options, ALONE)
+    Fitting(state, pairs, options, watcher).run()
+    return state.network.cpu().eval()
+
+
+class Fitting:
+    """Trains a network with Adam (Kingma and Ba 2015, arXiv:1412.6980)."""
+
+    def __init__(
+        self,
+        state: State,
+        pairs: Sequence[Pair],
+        options: TrainOptions,
+        watcher: Watcher,
+        judge: Judge = lambda network: {},
+        keeper: Keeper | None = None,
+        team: Team = ALONE,
+    ) -> None:
+        """Prepare a training.
+
+        Args:
+            state: a new one, or one to go on with.
+            pairs: the lines to learn.
+            options: how.
+            watcher: is told of each step.
+            judge: says how good the network is, now and then.
+            keeper: is given the state, now and then.
+            team: the processes that train together, each with the same arguments.
+        """
+        self._state = state
+        self._options = options
+        self._watcher = watcher
+        self._judge = judge
+        self._keeper = keeper or Keeper()
+        self._team = team
+        self._batches = Batches(state.network.config, pairs, options)
+        self._model = team.join(state.network)
+        self._started = time.monotonic() - state.place.seconds
+        self._saved = time.monotonic()
+        self._done = 0.0
+
+    def run(self) -> None:
+        """Train to the end, and leave the best weights in the network, if it was judged.
+
+        Raises:
+            FitError: the loss is no longer a number.
+        """
+        place = self._state.place
+        while not self._ends:
+            order = self._batches.order(place.epoch)
+            self._done = self._share_done(len(order))
+            while place.batch < len(order) and not self._ends:
+                number = (place.batch + self._team.rank) % len(order)
+                batch = self._batches.load(order[number], place.epoch, number)
+                place.batch += self._team.size
+                self._learn(batch, len(order))
+            place.epoch, place.batch = place.epoch + 1, 0
+        if self._state.best:
+            self._state.network.load_state_dict(self._state.best)
+
+    @property
+    def _ends(self) -> bool:
+        patience = self._options.patience
+        return self._done == 1.0 or (
+            patience is not None and self._state.place.without_gain >= patience
+        )
+
+    def _learn(self, batch: Batch, batches: int) -> None:
+        """Make a step; tell of it, judge it and save it where it is time to."""
+        state, place = self._state, self._state.place
+        loss = self._step(batch)
+        place.step += 1
+        place.losses += loss
+        place.characters += batch.ids.numel() * self._team.size
+        place.seconds = time.monotonic() - self._started
+        self._done = self._share_done(batches)
+        if self._done * JUDGEMENTS >= place.judgements + 1:
+            self._evaluate()
+        elif time.monotonic() - self._saved > SAVE_SECONDS:
+            self._save()
+        self._watcher.step(
+            Progress(
+                place.epoch, self._done, loss, place.characters, place.seconds, state.accuracy
+            ),
+            state.network,
+        )
+
+    def _step(self, batch: Batch) -> float:
+        """Learn a batch; return its mean loss.
+
+        Raises:
+            FitError: it is not a number.
+        """
+        options, optimizer = self._options, self._state.optimizer
+        rate = options.learning_rate * (cosine(self._done) if options.decay else 1)
+        optimizer.param_groups[0]["lr"] = rate
+        self._state.network.train()
+        device = self._team.device
+        loss = mean_loss(self._model(batch.ids.to(device)), batch.labels.to(device))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if options.max_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(self._state.network.parameters(), options.max_gradient_norm)
+        optimizer.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise FitError(
+                f"the loss became {value} in step {self._state.place.step + 1} (epoch "
+                f"{self._state.place.epoch}) at a learning rate of {rate:g}; use a lower "
+                f"--learning-rate than {options.learning_rate:g}"
+            )
+        return value
+
+    def _share_done(self, batches: int) -> float:
+        """Return the share of the training that lies behind, by its batches or by the clock."""
+        options, place = self._options, self._state.place
+        if options.epochs is not None:
+            epochs = place.epoch - 1 + min(place.batch / batches, 1)
+            return min(1.0, epochs / options.epochs)
+        assert options.minutes is not None
+        return min(1.0, self._team.agree(place.seconds / (60 * options.minutes)))
+
+    def _evaluate(self) -> None:
+        """Judge the network, keep the best weights, and save all."""
+        state, place = self._state, self._state.place
+        # One step of a short training may pass several judgements.
+        place.judgements = int(self._done * JUDGEMENTS)
+        by_character = self._judge(state.network.eval()) if self._team.leads else {}
+        if by_character:
+            right, count = map(sum, zip(*by_character.values(), strict=True))
+            accuracy = right / count
+            best = max((row.accuracy for row in state.history.evaluations), default=-1.0)
+            loss = place.losses / (place.step - place.judged_step)
+            state.history.evaluations.append(
+                Evaluation(
+                    place.step, place.epoch, place.seconds, loss, right / count, by_character
                 )
-            watcher.step(progress, network)
-            if done == 1.0:
-                break
-    return network.eval()
+            )
+            place.without_gain = 0 if accuracy > best else place.without_gain + 1
+            if accuracy > best:
+                state.best = {name: t.clone() for name, t in state.network.state_dict().items()}
+        place.without_gain = int(self._team.agree(place.without_gain))
+        place.losses, place.judged_step = 0.0, place.step
+        self._save()
+
+    def _save(self) -> None:
+        if self._team.leads:
+            self._keeper.save(self._state)
+        self._saved = time.monotonic()
+
+
+def new_state(config: ModelConfig, options: TrainOptions, team: Team) -> State:
+    """Return a training that has not begun.
+
+    Raises:
+        FitError: the network does not fit into memory.
+    """
+    network = new_network(config, options.seed).to(team.device)
+    return State(network, torch.optim.Adam(network.parameters(), lr=options.learning_rate))
 
 
 def new_network(config: ModelConfig, seed: int) -> Network:
@@ -118,6 +306,11 @@ def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != IGNORED).sum().clamp(min=1)
 
 
+def cosine(done: float) -> float:
+    """Return the share of the full learning rate, from 1 at the start to 0 at the end."""
+    return (1 + math.cos(math.pi * done)) / 2
+
+
 def fit_exactly(
     config: ModelConfig, pair: Pair, options: TrainOptions, watcher: Watcher
 ) -> tuple[Network, int]:
@@ -142,80 +335,3 @@ def fit_exactly(
         f"{STARTS} starts did not learn {pair.input!r} -> {pair.target!r}; "
         f"use more --epochs or --minutes, or another --learning-rate"
     )
-
-
-class Clock:
-    """Tells how much of the training is done, by steps or by the time of day."""
-
-    def __init__(self, options: TrainOptions, steps_per_epoch: int) -> None:
-        self._options = options
-        self._steps_per_epoch = steps_per_epoch
-        self._start = time.monotonic()
-        self.steps = 0
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of the last step, counted from 1."""
-        return 1 + max(0, self.steps - 1) // self._steps_per_epoch
-
-    @property
-    def done(self) -> float:
-        """Share of the training that lies behind, 0 to 1."""
-        if self._options.epochs is not None:
-            return min(1.0, self.steps / (self._options.epochs * self._steps_per_epoch))
-        assert self._options.minutes is not None
-        return min(1.0, (time.monotonic() - self._start) / (60 * self._options.minutes))
-
-
-def cosine(done: float) -> float:
-    """Return the share of the full learning rate, from 1 at the start to 0 at the end."""
-    return (1 + math.cos(math.pi * done)) / 2
-
-
-class Batches:
-    """The lines as batches, in a new order each time they are iterated.
-
-    A batch holds lines of one length, so that nothing in it is padding and a line of up to
-    `WINDOW` characters is learned just as it will be read.
-    """
-
-    def __init__(
-        self, config: ModelConfig, pairs: Sequence[Pair], batch_size: int, seed: int
-    ) -> None:
-        self._batch_size = batch_size
-        self._unknown_id = config.unknown_id if config.unknown == "copy" else None
-        self._random = np.random.default_rng(seed)
-        by_length: defaultdict[int, list[Pair]] = defaultdict(list)
-        for pair in pairs:
-            for start in range(0, len(pair.input), WINDOW):
-                piece = slice(start, start + WINDOW)
-                by_length[len(pair.input[piece])].append(
-                    Pair(pair.input[piece], pair.target[piece])
-                )
-        self._groups = [
-            (
-                np.stack([encode(pair.input, config.input_alphabet) for pair in group]),
-                np.stack([encode(pair.target, config.output_alphabet) for pair in group]),
-            )
-            for group in by_length.values()
-        ]
-
-    def __len__(self) -> int:
-        return sum(-(-len(ids) // self._batch_size) for ids, _ in self._groups)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ids and labels, both int64 [batch, time]."""
-        chosen = []
-        for group, (ids, _) in enumerate(self._groups):
-            order = self._random.permutation(len(ids))
-            chosen += [
-                (group, order[start : start + self._batch_size])
-                for start in range(0, len(ids), self._batch_size)
-            ]
-        self._random.shuffle(chosen)
-        for group, rows in chosen:
-            ids, labels = (array[rows] for array in self._groups[group])
-            if self._unknown_id is not None:
-                hidden = self._random.random(ids.shape) < UNKNOWN_RATE
-                ids[hidden], labels[hidden] = self._unknown_id, IGNORED
-            yield torch.from_numpy(ids), torch.from_numpy(labels)

@@ -95,7 +95,8 @@ class Network(nn.Module):
             for start in range(0, len(group), BATCH_LINES):
                 batch = group[start : start + BATCH_LINES]
                 ids = np.stack([encode(text, self.config.input_alphabet) for text in batch])
-                labels = self(torch.from_numpy(ids)).argmax(-1).numpy()
+                read = torch.from_numpy(ids).to(self.embedding.weight.device)
+                labels = self(read).argmax(-1).cpu().numpy()
                 written.update(zip(batch, map(self._write, batch, ids, labels), strict=True))
         return [written[text] for text in texts]
 

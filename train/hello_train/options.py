@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hello_train.alphabets import Alphabets
 from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
-from hello_train.data import Pair, substitutions
 from hello_train.errors import ConfigError
+
+JUDGEMENTS = 20
+"""How often a training is judged on its way."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,15 @@ class TrainOptions:
     arXiv:1608.03983)."""
     max_gradient_norm: float | None = None
     """Longer gradients are cut to this norm (Pascanu et al. 2013, arXiv:1211.5063)."""
-    batch_size: int = 1
-    """Lines in a batch, at most."""
+    batch_characters: int = 256
+    """Characters in a batch, at most."""
+    case_rate: float = 0.0
+    """Share of the lines that are learned in upper case, and of those in lower case, where every
+    character is written in the case in which it is read."""
+    rare: float = 0.0
+    """A character with a smaller share of the text is unknown; 0 where unknown ones are refused."""
+    patience: int | None = None
+    """A training ends early after so many judgements without a gain."""
     seed: int = 0
     """Of the split, the weights and the order of the batches."""
     holdout: float = 0.0
@@ -63,7 +73,10 @@ TEXT_OPTIONS = TrainOptions(
     learning_rate=4e-3,
     decay=True,
     max_gradient_norm=1.0,
-    batch_size=32,
+    batch_characters=4096,
+    case_rate=0.02,
+    rare=1e-6,
+    patience=10,
     holdout=0.1,
 )
 """What does well on lines of real text, in minutes on two cores."""
@@ -74,10 +87,8 @@ def run_folder(name: str, cell: Cell) -> Path:
     return Path("runs") / f"{name}-{cell}"
 
 
-def configure(
-    options: TrainOptions, input_alphabet: str, output_alphabet: str, pairs: list[Pair]
-) -> ModelConfig:
-    """Return the configuration of a network for these alphabets and training lines.
+def configure(options: TrainOptions, alphabets: Alphabets) -> ModelConfig:
+    """Return the configuration of a network with these alphabets.
 
     Raises:
         ConfigError: the options do not make a network.
@@ -85,14 +96,14 @@ def configure(
     features = options.hidden_size * (2 if options.bidirectional else 1)
     return ModelConfig(
         cell=options.cell,
-        input_alphabet=input_alphabet,
-        output_alphabet=output_alphabet,
+        input_alphabet=alphabets.inputs,
+        output_alphabet=alphabets.outputs,
         embedding_dim=options.embedding_dim,
         hidden_size=options.hidden_size,
         layers=options.layers,
         bidirectional=options.bidirectional,
-        projection=bool(options.projection) or features != len(output_alphabet),
+        projection=bool(options.projection) or features != len(alphabets.outputs),
         unknown=options.unknown,
-        guard=substitutions(pairs) if options.guarded else None,
+        guard=alphabets.guard if options.guarded else None,
         nonlinearity=options.nonlinearity,
     )

@@ -23,26 +23,39 @@ LOG_LINES = 10
 
 
 class ProgressDisplay(Watcher):
-    """Prints epoch, loss and what the network says now to the example."""
+    """Prints epoch, loss, and what the network says now to the example, or how well it does."""
 
-    def __init__(self, example: str) -> None:
+    def __init__(self, example: str | None = None) -> None:
         self._example = example
         self._terminal = sys.stderr.isatty()
         self._bar: Any = None
         self._shown_at = 0.0
         self._shown_done = 0.0
 
+    def begin(self, learned: int, held_out: int, device: str) -> None:
+        """Say what is learned."""
+        click.echo(f"{learned} lines to learn, {held_out} held out, on {device}", err=True)
+
     def step(self, progress: Progress, network: Network) -> None:
         """Show the progress, if it is time to."""
         if not self._is_due(progress.done):
             return
-        said = network.rewrite(self._example)
-        status = f"epoch {progress.epoch}  loss {progress.loss:.4f}  {said!r}"
+        status = f"epoch {progress.epoch}  loss {progress.loss:.4f}  "
+        status += self._well_done(progress) if self._example is None else self._said(network)
         if self._terminal:
             self._draw(progress.done, status)
         else:
             click.echo(status, err=True)
         self._shown_at, self._shown_done = time.monotonic(), progress.done
+
+    def _said(self, network: Network) -> str:
+        network.eval()
+        return repr(network.rewrite(self._example or ""))
+
+    def _well_done(self, progress: Progress) -> str:
+        """Return how much of the held-out text was right at last, and how fast it goes."""
+        right = "" if progress.accuracy is None else f"{progress.accuracy:.2%} right  "
+        return f"{right}{progress.characters / progress.seconds:.0f} characters/s"
 
     def restart(self, lost_seed: int, next_seed: int) -> None:
         """Say that a start was lost."""

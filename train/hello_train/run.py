@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
+from hello_train.alphabets import (
+    changeable,
+    choose_alphabets,
+    count_substitutions,
+    keeps_case,
+)
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
 from hello_train.errors import DataError
 from hello_train.files import write_whole
-from hello_train.fit import Watcher, fit, fit_exactly
+from hello_train.fit import Fitting, Judge, State, Watcher, fit_exactly, new_state
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
-from hello_train.score import Baseline, Score, compare, count_baseline
+from hello_train.parallel import ALONE, Team
+from hello_train.score import Baseline, Score, compare, count_baseline, right_by_character
 from hello_train.threads import one_thread
+from hello_train.unfinished import Unfinished
 
 HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
-HELLO_ALPHABET = "".join(sorted(set(HELLO.input)))
+HELLO_ALPHABETS = choose_alphabets(count_substitutions([HELLO]), 0)._replace(outputs="ehlo")
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
 EXAMPLE_LENGTHS = range(20, 61)
 """Characters in a line that makes a good example."""
@@ -30,6 +40,8 @@ HOLDOUT_NAME = "holdout.tsv"
 BASELINE_NAME = "baseline.json"
 """What the training lines say without a network, beside its checkpoint."""
 BASELINE_VERSION = 1
+JUDGED = 100_000
+"""Held-out characters that a training is judged by on its way, at most; the end has all of them."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     Raises:
         TrainError: the options make no network, no start learned it, or it cannot be saved.
     """
-    config = configure(options, HELLO_ALPHABET, HELLO_ALPHABET, [HELLO])
+    config = configure(options, HELLO_ALPHABETS)
     check_writable(folder)
     with one_thread():
         network, seed = fit_exactly(config, HELLO, options, watcher)
@@ -66,12 +78,20 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     )
     checkpoint = save_checkpoint(folder, network, training)
     save_holdout(folder, [])
+    (folder / BASELINE_NAME).unlink(missing_ok=True)
     return Run(network, training, checkpoint, {})
 
 
 def run_lines(
-    lines: Split, data: str, options: TrainOptions, folder: Path, watcher: Watcher
-) -> Run:
+    lines: Split,
+    data: str,
+    options: TrainOptions,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    resume: bool = False,
+    team: Team = ALONE,
+) -> Run | None:
     """Train on aligned lines, judge by the held-out ones, and save the checkpoint in the folder.
 
     Args:
@@ -80,23 +100,61 @@ def run_lines(
         options: the network and the training.
         folder: the folder of the run.
         watcher: is told of the progress.
+        resume: whether to go on with a training that was not finished.
+        team: the processes that train together.
+
+    Returns:
+        The run; None in a process that does not lead.
 
     Raises:
         TrainError: the lines or options make no training, it failed, or it cannot be saved.
     """
-    config = configure(
-        options,
-        "".join(sorted({char for pair in lines.train for char in pair.input})),
-        "".join(sorted({char for pair in lines.train for char in pair.target})),
-        lines.train,
-    )
+    substitutions = count_substitutions(lines.train)
+    alphabets = choose_alphabets(substitutions, options.rare if options.unknown == "copy" else 0)
+    if not keeps_case(substitutions):
+        options = replace(options, case_rate=0.0)
     check_writable(folder)
-    network = fit(config, lines.train, options, watcher)
-    baseline = count_baseline(lines.train)
-    scores = compare(network.rewrite_lines, lines.holdout, baseline) if lines.holdout else {}
+    state = new_state(configure(options, alphabets), options, team)
+    unfinished = Unfinished(
+        folder, {**asdict(options), "lines": lines.fingerprint, "processes": team.size}
+    )
+    if resume:
+        unfinished.restore(state)
+    watcher.begin(len(lines.train), len(lines.holdout), team.device.type)
+    judge = judge_by(lines.holdout)
+    Fitting(state, lines.train, options, watcher, judge, unfinished, team).run()
+    if not team.leads:
+        return None
+    run = finish_run(state, lines, data, options, folder, changeable(substitutions))
+    unfinished.remove()
+    return run
+
+
+def judge_by(holdout: Sequence[Pair]) -> Judge:
+    """Return a judge that has networks rewrite the first of these lines."""
+    sizes = accumulate(len(pair.input) for pair in holdout)
+    pairs = [pair for pair, size in zip(holdout, sizes, strict=True) if size <= JUDGED]
+    pairs = pairs or list(holdout[:1])
+    inputs = [pair.input for pair in pairs]
+    return lambda network: right_by_character(network.rewrite_lines(inputs), pairs)
+
+
+def finish_run(
+    state: State,
+    lines: Split,
+    data: str,
+    options: TrainOptions,
+    folder: Path,
+    changeable: frozenset[str],
+) -> Run:
+    """Score a trained network, and save all that its run leaves."""
+    network = state.network.cpu().eval()
+    baseline = count_baseline(lines.train, changeable)
+    outputs = network.rewrite_lines([pair.input for pair in lines.holdout])
+    scores = compare(lambda _: outputs, lines.holdout, baseline) if lines.holdout else {}
     training = Training(
         data=data,
-        example=choose_example(lines),
+        example=choose_example(lines, network.config.input_alphabet),
         seed=options.seed,
         characters=sum(len(pair.input) for pair in lines.train),
         scores={name: asdict(row) for name, row in scores.items()},
@@ -107,7 +165,7 @@ def run_lines(
     return Run(network, training, checkpoint, scores)
 
 
-def save_holdout(folder: Path, pairs: list[Pair]) -> None:
+def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
     """Write the held-out lines of a run, or remove those of an earlier one."""
     if any(map(is_writable, pairs)):
         write_pairs(folder / HOLDOUT_NAME, pairs)
@@ -143,12 +201,12 @@ def read_holdout(folder: Path) -> list[Pair]:
     return read_pairs(file) if file.is_file() else []
 
 
-def choose_example(lines: Split) -> str:
+def choose_example(lines: Split, alphabet: str) -> str:
     """Return the input of a line of handy length that has something to rewrite.
 
-    One whose characters were all learned, so that every model can be asked for it.
+    One whose characters are all in the alphabet, so that every model can be asked for it.
     """
-    known = {char for pair in lines.train for char in pair.input}
+    known = set(alphabet)
     pairs = [pair for pair in lines.holdout if known.issuperset(pair.input)] or lines.train
     for pair in pairs:
         if pair.input != pair.target and len(pair.input) in EXAMPLE_LENGTHS:

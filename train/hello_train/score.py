@@ -7,9 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hello_train.data import Pair, substitutions
+from hello_train.data import Pair
 
 WORD = re.compile(r"\w+")
+COUNTED = 20_000_000
+"""Characters whose words are counted, at most: what a user would try first, in memory that they
+have."""
 SHOWN_MISTAKES = 20
 """Kinds of mistakes that are told, at most."""
 SHOWN_CONTEXTS = 3
@@ -57,16 +60,24 @@ class Baseline:
         ]
 
 
-def count_baseline(pairs: Sequence[Pair]) -> Baseline:
-    """Count the targets of the characters and the words in these lines."""
+def count_baseline(pairs: Sequence[Pair], changeable: frozenset[str]) -> Baseline:
+    """Count the targets of the words in these lines, the first `COUNTED` characters of them.
+
+    Args:
+        pairs: the training lines.
+        changeable: their characters that are not always written as they are read.
+    """
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    left = COUNTED
     for pair in pairs:
         for word in WORD.finditer(pair.input):
             counts[word.group()][pair.target[word.start() : word.end()]] += 1
+        left -= len(pair.input)
+        if left <= 0:
+            break
     best = {word: targets.most_common(1)[0][0] for word, targets in counts.items()}
     words = {word: target for word, target in best.items() if word != target}
-    changeable = (char for char, outputs in substitutions(pairs).items() if outputs != char)
-    return Baseline(words, frozenset(changeable))
+    return Baseline(words, changeable)
 
 
 def score(rewrite: Rewrite, pairs: Sequence[Pair], changeable: frozenset[str]) -> Score:
@@ -148,6 +159,16 @@ def mistakes(rewrite: Rewrite, pairs: Sequence[Pair]) -> list[Mistake]:
         Mistake(*characters, count, tuple(contexts[characters]))
         for characters, count in counts.most_common(SHOWN_MISTAKES)
     ]
+
+
+def right_by_character(outputs: Sequence[str], pairs: Sequence[Pair]) -> dict[str, tuple[int, int]]:
+    """Return for each character of the targets how many came out right, and of how many."""
+    right: Counter[str] = Counter()
+    count: Counter[str] = Counter()
+    for output, pair in zip(outputs, pairs, strict=True):
+        count.update(pair.target)
+        right.update(a for a, b in zip(output, pair.target, strict=True) if a == b)
+    return {char: (right[char], count[char]) for char in sorted(count)}
 
 
 def falls_behind(rows: dict[str, Score]) -> bool:

@@ -1,0 +1,291 @@
+"""The training loop: what it learns in which order, when it ends, and that it can be stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hello_train import fit as fit_module
+from hello_train.alphabets import Alphabets, choose_alphabets, count_substitutions
+from hello_train.batches import IGNORED, Batches
+from hello_train.checkpoint import load_checkpoint
+from hello_train.data import Pair
+from hello_train.errors import FitError
+from hello_train.fit import Fitting, Progress, State, Watcher, fit, new_state
+from hello_train.model import Network
+from hello_train.options import JUDGEMENTS, TrainOptions, configure
+from hello_train.parallel import ALONE
+from hello_train.run import HELLO, HELLO_ALPHABETS
+from helpers import Run, assert_one_line_error
+
+POLISH = Path(__file__).parent / "data" / "zolw.txt"
+TRAIN = Path(sys.executable).with_name("hello-train")
+TINY = TrainOptions(epochs=10, hidden_size=8, unknown="copy", guarded=True, batch_characters=64)
+HELLO_CONFIG = configure(TrainOptions(epochs=1), HELLO_ALPHABETS)
+
+
+def alphabets_of(*pairs: Pair) -> Alphabets:
+    return choose_alphabets(count_substitutions(pairs), 0)
+
+
+# Batches.
+
+
+def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
+    pairs = [Pair(text, text[::-1]) for text in ("abc", "cab", "bca", "aabb", "c" * 600)]
+    options = replace(TINY, guarded=False, batch_characters=6)
+    batches = Batches(configure(options, alphabets_of(*pairs)), pairs, options)
+    seen, hidden, total = Counter[str](), 0, 0
+    for epoch in range(100):
+        order = batches.order(epoch)
+        assert len(order) == 6
+        for place, windows in enumerate(order):
+            ids, labels = batches.load(windows, epoch, place)
+            assert ids.shape == labels.shape
+            assert ids.shape[0] <= 2
+            assert ((ids == 3) == (labels == IGNORED)).all()
+            hidden += int((labels == IGNORED).sum())
+            total += labels.numel()
+            seen.update("".join("abc?"[id_] for id_ in row) for row in ids.tolist())
+    assert total == 100 * (9 + 4 + 600)
+    assert 0.005 < hidden / total < 0.02
+    assert seen["abc"] > 90
+    assert sum(seen[text] for text in seen if len(text) == 600 - 2 * 256) > 0
+
+
+def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
+    pairs = [Pair(f"ab{i:03}", f"ab{i:03}") for i in range(200)]
+    config = configure(TINY, alphabets_of(*pairs))
+    one, two = (Batches(config, pairs, TINY) for _ in range(2))
+    first, second = one.order(1), one.order(2)
+    assert not all(map(np.array_equal, first, second))
+    assert all(map(np.array_equal, second, two.order(2)))
+    assert sorted(np.concatenate(first).tolist()) == list(range(200))
+    batch, again = one.load(second[3], 2, 3), two.load(second[3], 2, 3)
+    assert torch.equal(batch.ids, again.ids)
+    assert torch.equal(batch.labels, again.labels)
+
+
+def test_windows_are_sought_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hello_train.batches.POOL", 7)
+    pairs = [Pair("ab"[: 1 + i % 2], "ab"[: 1 + i % 2]) for i in range(40)]
+    batches = Batches(configure(TINY, alphabets_of(*pairs)), pairs, TINY)
+    order = batches.order(1)
+    assert len(order) > 40 / 7
+    assert sorted(np.concatenate(order).tolist()) == list(range(40))
+
+
+def test_some_lines_are_learned_in_another_case() -> None:
+    pairs = [Pair("zab", "żąb"), Pair("ZAB", "ŻAB"), Pair("z1", "z1")]
+    options = replace(TINY, case_rate=0.2, unknown="error", batch_characters=300)
+    config = configure(options, alphabets_of(*pairs))
+    many = Batches(config, [pairs[0]] * 100, options)
+    ids, labels = many.load(np.arange(100, dtype=np.uint32), 1, 0)
+    texts = Counter(
+        (
+            "".join(config.input_alphabet[i] for i in row),
+            "".join(config.output_alphabet[i] for i in label),
+        )
+        for row, label in zip(ids.tolist(), labels.tolist(), strict=True)
+    )
+    # Ą was never seen in the place of A, so the guard forbids it, and a stays.
+    assert texts.keys() == {("zab", "żąb"), ("ZaB", "ŻąB")}
+    assert 10 < texts["ZaB", "ŻąB"] < 35
+    never = Batches(config, [pairs[0]] * 100, replace(options, case_rate=0))
+    assert not torch.equal(never.load(np.arange(100, dtype=np.uint32), 1, 0).ids, ids)
+
+
+def test_what_is_no_label_or_forbidden_does_not_count() -> None:
+    learned = alphabets_of(Pair("ab", "ąb"))
+    options = replace(TINY, unknown="error")
+    pair = Pair("abax", "ąxbb")
+    batches = Batches(configure(options, learned), [pair], options)
+    _, labels = batches.load(np.array([0], np.uint32), 1, 0)
+    assert labels.tolist() == [[learned.outputs.index("ą"), IGNORED, IGNORED, IGNORED]]
+
+
+# The loop.
+
+
+def test_a_line_of_one_character_may_be_hidden_whole() -> None:
+    """Where each character of a batch is hidden there is nothing to learn, and no mean of it."""
+    pairs = [Pair("a", "b"), Pair("ab", "ba")]
+    options = replace(TINY, epochs=400, hidden_size=2, embedding_dim=2, learning_rate=4e-3)
+    config = configure(options, alphabets_of(*pairs))
+    assert fit(config, pairs, options, Watcher()).rewrite("a") == "b"
+
+
+def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates, norms = [], []
+
+    class Recording(torch.optim.Adam):
+        def step(self, closure: Any = None) -> Any:
+            (group,) = self.param_groups
+            rates.append(group["lr"])
+            gradients = [parameter.grad.flatten() for parameter in group["params"]]
+            norms.append(float(torch.cat(gradients).norm()))
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "Adam", Recording)
+    options = TrainOptions(epochs=50, learning_rate=0.1, decay=True, max_gradient_norm=0.01)
+    fit(HELLO_CONFIG, [HELLO], options, Watcher())
+    assert rates[0] == 0.1
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.001
+    assert max(norms) <= 0.0100001
+
+
+def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "cosine", lambda _: float("nan"))
+    options = TrainOptions(epochs=5, decay=True)
+    with pytest.raises(FitError, match=r"became nan in step 2 .* rate of nan; .* lower --learning"):
+        fit(HELLO_CONFIG, [HELLO], options, Watcher())
+
+
+class Shares:
+    """A judge that gives the shares it was told to, and the last one for ever."""
+
+    def __init__(self, *shares: int) -> None:
+        self.shares = list(shares)
+        self.networks: list[dict[str, Any]] = []
+
+    def __call__(self, network: Network) -> dict[str, tuple[int, int]]:
+        self.networks.append({name: t.clone() for name, t in network.state_dict().items()})
+        right = self.shares.pop(0) if len(self.shares) > 1 else self.shares[0]
+        return {"a": (right, 50), "b": (0, 50)}
+
+
+def run_judged(judge: Shares, options: TrainOptions) -> State:
+    state = new_state(HELLO_CONFIG, options, ALONE)
+    Fitting(state, [HELLO], options, Watcher(), judge).run()
+    return state
+
+
+def test_the_best_weights_are_kept() -> None:
+    judge = Shares(10, 30, 20)
+    state = run_judged(judge, TrainOptions(epochs=100))
+    assert len(state.history.evaluations) == JUDGEMENTS
+    assert [row.accuracy for row in state.history.evaluations[:4]] == [0.1, 0.3, 0.2, 0.2]
+    assert [row.step for row in state.history.evaluations[:2]] == [5, 10]
+    for name, value in state.network.state_dict().items():
+        assert torch.equal(value, judge.networks[1][name])
+        assert not torch.equal(value, judge.networks[-1][name])
+
+
+def test_a_training_without_gain_ends_early() -> None:
+    state = run_judged(Shares(10, 30, 20), TrainOptions(epochs=100, patience=4))
+    assert len(state.history.evaluations) == 2 + 4
+    assert state.place.step == 30
+    state = run_judged(Shares(10, 20, 30, 40, 50), TrainOptions(epochs=20, patience=16))
+    assert state.place.step == 20
+
+
+def test_progress_counts_characters_and_tells_the_last_judgement() -> None:
+    seen: list[Progress] = []
+
+    class Listener(Watcher):
+        def step(self, progress: Progress, network: Network) -> None:
+            seen.append(progress)
+
+    options = TrainOptions(epochs=40)
+    state = new_state(HELLO_CONFIG, options, ALONE)
+    Fitting(state, [HELLO], options, Listener(), Shares(10)).run()
+    assert [row.characters for row in seen] == list(range(5, 205, 5))
+    assert [row.accuracy for row in seen[:3]] == [None, 0.1, 0.1]
+    assert seen[-1].done == 1.0
+    assert seen[-1].seconds > 0
+
+
+# Stopped and resumed.
+
+LEARN = ("--text", POLISH, "--corrupt", "strip-diacritics", "--hidden-size", "16", "--cell", "lstm")
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, run: Run) -> None:
+    learn = (*LEARN, "--epochs", "200", "--holdout", "0.2")
+    whole = run("hello-train", *learn, "--output", "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert run("hello-train", *learn, "--output", "whole", "--resume").returncode == 1
+    command = [str(part) for part in (TRAIN, *learn, "--output", "killed")]
+    unfinished = tmp_path / "killed/unfinished.safetensors"
+    kills = 0
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        while not unfinished.exists() and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills == 1
+    assert not (tmp_path / "killed/checkpoint.safetensors").exists()
+    other = run("hello-train", *learn, "--output", "killed", "--resume", "--seed", 1)
+    assert_one_line_error(other, "another training, whose lines was", "--resume")
+    other = run("hello-train", *learn, "--output", "killed", "--resume", "--hidden-size", 17)
+    assert_one_line_error(other, "whose hidden_size was 16 and not 17")
+    resumed = run("hello-train", *learn, "--output", "killed", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stdout.replace("killed", "whole") == whole.stdout
+    one, two = (tmp_path / name / "checkpoint.safetensors" for name in ("whole", "killed"))
+    assert one.read_bytes() == two.read_bytes()
+    assert not unfinished.exists()
+
+
+def test_a_damaged_or_missing_unfinished_training(tmp_path: Path, run: Run) -> None:
+    learn = (*LEARN, "--epochs", "1", "--output", "run", "--resume")
+    assert_one_line_error(run("hello-train", *learn), "there is no unfinished training")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/unfinished.safetensors").write_bytes(b"\x08" + b"\0" * 40)
+    assert_one_line_error(run("hello-train", *learn), "unfinished.safetensors: damaged")
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [str(part) for part in (TRAIN, *LEARN, "--epochs", "2000", "--output", "run")]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "run/unfinished.safetensors").exists():
+            time.sleep(0.01)
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 1
+    assert b"the same command with --resume goes on from here\n" in errors
+    assert errors.strip().endswith(b"Aborted!")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["unfinished.safetensors"]
+
+
+# Several processes.
+
+
+def test_two_processes_learn_as_well_as_one(tmp_path: Path, run: Run) -> None:
+    learn = (*LEARN, "--learning-rate", "0.01", "--batch-characters", "256", "--holdout", "0.2")
+    alone = run("hello-train", *learn, "--epochs", 120, "--output", "alone")
+    assert alone.returncode == 0, alone.stderr
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", "2", "-m", "hello_train", *learn]
+    result = subprocess.run(
+        [str(part) for part in (*command, "--epochs", 120, "--output", "together")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("exact lines") == 1
+    one, two = (
+        load_checkpoint(tmp_path / name)[1].scores["model"]["characters"] or 0
+        for name in ("alone", "together")
+    )
+    print(one, two)
+
+
+def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
+    result = run("hello-train", WORLD_SIZE="2")
+    assert (result.returncode, "torchrun needs --pairs or --text" in result.stderr) == (2, True)
