@@ -19,3 +19,7 @@ class FitError(TrainError):
 
 class CheckpointError(TrainError):
     """A checkpoint is missing, damaged, from another version, or cannot be written."""
+
+
+class ReportError(TrainError):
+    """The report of a run cannot be written."""
