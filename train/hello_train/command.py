@@ -18,7 +18,7 @@ class OneLineErrors(click.Command):
     """The errors that are raised on purpose."""
     extra = "train"
     """The extra of the distribution that brings the packages in `needs`."""
-    needs: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
+    needs: ClassVar[tuple[str, ...]] = ("torch", "safetensors", "matplotlib")
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

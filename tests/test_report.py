@@ -1,0 +1,377 @@
+"""The report of a run: one file that needs no other, and shows what it was given."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import pytest
+from hello_train.checkpoint import Training
+from hello_train.config import CELLS, Cell
+from hello_train.data import Pair
+from hello_train.errors import ReportError
+from hello_train.gates import gates
+from hello_train.history import Evaluation, History, Saying
+from hello_train.report import (
+    SHOWN_SAYINGS,
+    HelloRun,
+    TextRun,
+    compare_page,
+    hello_page,
+    text_page,
+    write_report,
+)
+from hello_train.score import Context, Mistake, Score
+from hello_train.slowest import OFTEN, SHOWN, slowest
+from helpers import make_network, read_golden
+
+NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+"""Names that look like addresses and are none."""
+VOID = {"meta"}
+SCORES = {
+    "no change": Score(0.9651, 0.7898, 0.4838, 353384, 47664, 4593),
+    "most frequent target": Score(0.9976, 0.9847, 0.8846, 353384, 47664, 4593),
+    "model": Score(0.9990, None, 0.9438, 353384, 47664, 4593),
+}
+SCRIPT = "<script>alert('&')</script>"
+MISTAKES = [
+    Mistake("o", "ó", "ö", 4123, (Context("z men", "u"), Context("", "wczesny"))),
+    Mistake(" ", "\u00a0", "\t", 17, (Context("rozdział", SCRIPT),)),
+    Mistake("e", "\u0301", "\ud800", 3, (Context("x\u202ey", "\u0302z\0"),)),
+]
+
+
+class Page(HTMLParser):
+    """A page as a browser would read it, with what it must not have."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words = ""
+        self.feed(content)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words += data
+
+    def values(self, name: str) -> list[str]:
+        return [value for key, value in self.attributes if key == name]
+
+
+def foreign(content: str) -> set[str]:
+    """Return what in a page would be fetched, or run."""
+    page = Page(content)
+    addresses = set(re.findall(r"(?:\w+:)?//[^\s\"'<>)]+", content)) - NAMESPACES
+    targets = {*page.values("href"), *page.values("xlink:href"), *page.values("src")}
+    targets |= set(re.findall(r"url\(([^)]*)\)", content))
+    handlers = {name for name, _ in page.attributes if name.startswith("on")}
+    tags = {"script", "link", "img", "iframe", "image", "object", "embed"} & set(page.tags)
+    imports = set(re.findall("@import", content))
+    return (
+        addresses
+        | tags
+        | handlers
+        | imports
+        | {target for target in targets if not target.startswith("#")}
+    )
+
+
+def evaluation(
+    step: int, right: dict[str, tuple[int, int]] | None = None, accuracy: float = 0.99
+) -> Evaluation:
+    return Evaluation(step, step, 1.0 * step, 1 / step, accuracy, right or {"a": (50, 100)})
+
+
+def text_run(evaluations: int = 3) -> TextRun:
+    return TextRun(
+        make_network("lstm", bidirectional=True, guarded=True),
+        Training(data=f"pl.txt {SCRIPT}", example="abż", seed=11, characters=3180456),
+        History(evaluations=[evaluation(100 * n) for n in range(1, evaluations + 1)]),
+        SCORES,
+        MISTAKES,
+    )
+
+
+def hello_run(cell: Cell) -> HelloRun:
+    golden = read_golden(f"hello-{cell}")
+    history = History(
+        losses=[1 / epoch for epoch in range(1, 1001)],
+        sayings=[
+            Saying(1, 40, "lllll"),
+            Saying(41, 41, "ohlol"),
+            Saying(42, 1207, "ohlll"),
+            Saying(1208, 1300, "ohlol"),
+        ],
+    )
+    return HelloRun(golden.network, golden.training, history, Pair("hello", "ohlol"))
+
+
+PAGES = ("text", "compare", *CELLS)
+
+
+@cache
+def made(name: str) -> str:
+    """Return a page, drawn once for all tests that read it."""
+    if name == "text":
+        return text_page(text_run())
+    runs: dict[str, HelloRun] = {cell: hello_run(cell) for cell in CELLS}
+    return compare_page(list(runs.values())) if name == "compare" else hello_page(runs[name])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_needs_nothing_but_itself(name: str) -> None:
+    content = made(name)
+    assert foreign(content) == set()
+    page = Page(content)
+    assert {"svg", "table", "h1", "title"} <= set(page.tags)
+    assert "default-src 'none'; style-src 'unsafe-inline'" in page.values("content")
+    ids = page.values("id")
+    assert len(ids) == len(set(ids)) > 0
+    assert {target[1:] for target in page.values("xlink:href")} <= set(ids)
+    labels = page.values("aria-label")
+    assert len(labels) == len(set(labels)) == page.tags.count("svg")
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "<script></script>",
+        '<img src="a.png"/>',
+        '<p style="background: url(a.png)"></p>',
+        "<style>@import 'a.css'</style>",
+        '<a href="https://example.org">x</a>',
+        "<p>https://example.org</p>",
+        '<link rel="stylesheet"/>',
+        '<b onclick="x()"></b>',
+    ],
+)
+def test_this_check_can_fail(planted: str) -> None:
+    assert foreign(made("gru").replace("</main>", planted + "</main>"))
+
+
+def test_a_page_that_is_no_tree_is_found() -> None:
+    with pytest.raises(AssertionError):
+        Page(made("gru").replace("</table>", "", 1))
+
+
+def test_equal_runs_make_equal_pages() -> None:
+    assert text_page(text_run()) == made("text")
+    assert compare_page([hello_run(cell) for cell in CELLS]) == made("compare")
+    other = hello_run("gru")
+    other.history.losses[500] = 1.5
+    assert hello_page(other) != made("gru")
+
+
+def test_drawing_changes_no_setting_of_matplotlib() -> None:
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"font.size": 30, "axes.linewidth": 5}):
+        assert text_page(text_run()) == made("text")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_every_score_and_fact_is_told() -> None:
+    words = Page(made("text")).words
+    for number in ("96.51%", "78.98%", "48.38%", "99.76%", "98.47%", "88.46%", "99.90%", "94.38%"):
+        assert number in words
+    for count in ("353,384", "47,664", "4,593", "3,180,456"):
+        assert count in words
+    assert "most frequent target99.76%98.47%88.46%" in words
+    assert "model99.90%\u201394.38%" in words  # no word to judge by
+    assert "1 layer of LSTM, 5 hidden units in each of two directions" in words
+    weights = sum(parameter.numel() for parameter in text_run().network.parameters())
+    assert f"weights{weights:,}" in words
+    assert "seed11" in words
+    assert text_run().network.rewrite("abż") in words
+
+
+def test_every_mistake_is_told_with_its_context() -> None:
+    words = Page(made("text")).words
+    assert "oóö4,123z menóuówczesny" in words
+    assert "17rozdziałU+00A0" + SCRIPT in words
+    assert "U+0020SPACEU+00A0NO-BREAK SPACEU+000917" in words
+    assert (
+        "\u25cc\u0301COMBINING ACUTE ACCENTU+D8003xU+202Ey\u25cc\u0301\u25cc\u0302zU+0000" in words
+    )
+    assert made("text").count("<mark>") == sum(len(mistake.contexts) for mistake in MISTAKES)
+
+
+def test_texts_are_escaped() -> None:
+    assert SCRIPT not in made("text")
+    assert made("text").count("&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;") == 4
+    assert SCRIPT in Page(made("text")).words
+
+
+@pytest.mark.parametrize("evaluations", [0, 1, 2])
+def test_a_short_history(evaluations: int) -> None:
+    content = text_page(text_run(evaluations))
+    assert foreign(content) == set()
+    assert ("It was not judged while it learned." in content) == (evaluations == 0)
+    pictures = 2 + 1 if evaluations else 0  # two curves, and that of the one slow character
+    assert content.count("<svg ") == pictures
+
+
+def test_without_held_out_lines() -> None:
+    content = text_page(replace(text_run(0), scores={}, mistakes=[]))
+    assert "No line was held out" in content
+    assert "What it gets wrong" not in content
+    assert "Nothing, on the held-out lines." in text_page(replace(text_run(), mistakes=[]))
+
+
+def test_an_accuracy_of_all_and_of_none_can_be_drawn() -> None:
+    run = text_run()
+    ends = [evaluation(1, accuracy=0.0), evaluation(2, accuracy=1.0)]
+    content = text_page(replace(run, history=History(evaluations=ends)))
+    assert "Held-out characters right, from 0.00% to 100.00%" in content
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_page_of_hello(cell: Cell) -> None:
+    run, words = hello_run(cell), Page(made(cell)).words
+    assert "41 epochsuntil it first said ohlol. It kept to it from epoch 1,208 on." in words
+    for row in ("1\u201340lllll2 of 5", "41ohlol5 of 5", "42\u20131,207ohlll4 of 5"):
+        assert row in words
+    assert "<b>o</b><b>h</b><b>l</b>l<b>l</b>" in made(cell)
+    found = gates(run.network, "hello")
+    assert made(cell).count("<svg ") == 1 + len(found)
+    for name, values in found.items():
+        label = f'aria-label="{run.name}, {name} over hello"'
+        picture = made(cell).split(label)[1].split("</svg>")[0]
+        shown = re.findall(r">(\u2212?\d\.\d\d)<", picture)
+        assert shown == [f"{value:.2f}".replace("-", "\u2212") for value in values.T.flat]
+    assert made(cell).count("stroke-width: 2.5") == len("hello")  # what is said is framed
+    for column in ("h → o", "e → h", "l → l", "l → o", "o → l"):
+        assert column in words
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["lllll"], "It never said ohlol."),
+        (["ohlol"], "1 epochsuntil it first said ohlol. It kept to it."),
+        (
+            ["lllll", "ohlol", "ohlll"],
+            "2 epochsuntil it first said ohlol. At the end it said ohlll.",
+        ),
+    ],
+)
+def test_when_it_was_right(texts: list[str], told: str) -> None:
+    sayings = [Saying(epoch, epoch, text) for epoch, text in enumerate(texts, start=1)]
+    history = History(losses=[1.0] * len(texts), sayings=sayings)
+    assert told in Page(hello_page(replace(hello_run("rnn"), history=history))).words
+
+
+def test_without_a_history_there_are_the_gates() -> None:
+    content = hello_page(replace(hello_run("rnn"), history=History()))
+    assert "Its losses were not kept." in content
+    assert content.count("<svg ") == 1
+
+
+def test_of_many_sayings_the_first_and_last_are_told() -> None:
+    run = hello_run("rnn")
+    texts = ("lllll", "ohlol")
+    sayings = [Saying(epoch, epoch, texts[epoch % 2]) for epoch in range(1, 101)]
+    words = Page(hello_page(replace(run, history=History([], [1.0] * 100, sayings)))).words
+    assert f"\u2026{100 - SHOWN_SAYINGS} more" in words
+    assert words.count("2 of 5") + words.count("5 of 5") == SHOWN_SAYINGS
+
+
+def test_other_shapes_have_a_page_too() -> None:
+    pair = Pair("abba", "abba")
+    training = Training(data="abba", example="abba", seed=0, characters=4)
+    deep = make_network("gru", layers=2, bidirectional=True, hidden_size=20)
+    content = hello_page(HelloRun(deep, training, History(), pair))
+    assert "Of several layers or directions this is the first." in content
+    assert "Of more units than 16 these are the first." in content
+    assert "The hidden units are the logits" not in content
+
+
+def test_the_function_of_an_rnn_is_told() -> None:
+    relu = replace(hello_run("rnn"), network=make_network("rnn", "relu"), pair=Pair("abba", "abba"))
+    assert "h = relu(W x" in hello_page(replace(relu, history=History()))
+    assert "h = tanh(W x" in made("rnn")
+
+
+def test_a_comparison_has_a_column_for_each_in_every_section() -> None:
+    sections = made("compare").split("<section>")[1:]
+    assert len(sections) == 5
+    for section in sections:
+        assert re.findall("<h3>(.*?)</h3>", section) == ["RNN", "GRU", "LSTM"]
+    assert made("compare").count("<svg ") == 3 + 1 + 4 + 6
+
+
+def test_the_slowest_are_those_that_were_learned_last() -> None:
+    many = 10 * OFTEN
+    courses = {
+        "early": [1.0, 1.0, 1.0, 1.0],
+        "second": [0.5, 0.95, 1.0, 1.0],
+        "forgot": [1.0, 1.0, 0.9, 1.0],
+        "never": [0.5, 0.9, 0.9, 0.94],
+        "worse": [0.1, 0.1, 0.1, 0.1],
+    }
+    evaluations = [
+        evaluation(
+            100 * (index + 1),
+            {
+                **{char: (round(many * course[index]), many) for char, course in courses.items()},
+                "rare": (0, OFTEN - 1),
+            },
+        )
+        for index in range(4)
+    ]
+    found = slowest(evaluations)
+    learned = [(one.char, one.learned.step if one.learned else None) for one in found]
+    assert learned == [("worse", None), ("never", None), ("forgot", 400), ("second", 200)]
+    assert found[1].shares == (0.5, 0.9, 0.9, 0.94)
+    assert slowest([]) == []
+    crowd = [evaluation(1, {chr(code): (0, many) for code in range(65, 91)})]
+    assert [one.char for one in slowest(crowd)] == [chr(65 + n) for n in range(SHOWN)]
+
+
+def test_a_report_is_written_whole(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "report.html"
+    write_report(path, made("text"))
+    assert path.read_text(encoding="utf-8") == made("text")
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+    with pytest.raises(ReportError, match=r"cannot write .*report\.html/report\.html: "):
+        write_report(path / "report.html", "")
+
+
+IMPORT = """
+import sys
+from hello_train import checkpoint, cli, fit, gates, history, run, score, slowest
+{more}
+print("matplotlib" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "loaded"), [("", "False"), ("from hello_train import report", "True")]
+)
+def test_only_a_report_loads_matplotlib(more: str, loaded: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", IMPORT.format(more=more)]
+    assert (
+        subprocess.run(command, capture_output=True, check=True, text=True).stdout == f"{loaded}\n"
+    )
