@@ -1,10 +1,11 @@
-"""The recipes: what the converters keep of each format."""
+"""The recipes: what the converters keep of each format, and that `diacritics.sh` goes on."""
 
 from __future__ import annotations
 
 import gettext
 import gzip
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -199,3 +200,186 @@ def test_what_is_missing_is_named(
     assert (result.returncode, result.stdout) == (1, "")
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+APT = r"""#!/usr/bin/env bash
+# apt-get -qq download PACKAGE: there are packages of Polish, and they are empty.
+echo "$3" >> "$LOG"
+case $3 in
+*-tlh) echo "W: not that" >&2; echo "E: Unable to locate package $3" >&2; exit 100 ;;
+*) touch "${3}_1%3a2_all.deb" ;;
+esac
+"""
+DPKG = r"""#!/usr/bin/env bash
+# dpkg-deb -x FILE FOLDER: unpacks the folder of that package's name.
+name=$(basename "$2")
+cp -r "$PACKAGES/${name%%_*}/." "$3"
+"""
+COMMAND = r"""#!/usr/bin/env bash
+# Stands for hello-train, hello-export, hello-infer: logs how it was called, and leaves its files.
+echo "${0##*/} $*" >> "$LOG"
+case $0 in
+*train) touch "${@: -1}"/{checkpoint.safetensors,holdout.tsv} ;;
+*export) mkdir "$1/artifact" ;;
+*) cat "${@: -1}" ;;
+esac
+"""
+TOOLS = {
+    "apt-get": APT,
+    "dpkg-deb": DPKG,
+    "hello-train": COMMAND,
+    "hello-export": COMMAND,
+    "hello-infer": COMMAND,
+}
+MESSAGES_OF = ("audacity-data", "darktable", "digikam-data", "evolution-common", "freeciv-data",
+               "gimp-data", "gnucash-common", "gramps", "vlc-l10n")  # fmt: skip
+
+
+class Shop:
+    """A folder with packages, the tools that get them, and those that would train."""
+
+    def __init__(self, folder: Path, modules: Path) -> None:
+        self.folder, self.modules = folder, modules
+        self.packages, self.log = folder / "packages", folder / "log"
+        (folder / "bin").mkdir()
+        for tool, text in TOOLS.items():
+            (folder / "bin" / tool).write_text(text, encoding="utf-8")
+            (folder / "bin" / tool).chmod(0o755)
+        self.write("libreoffice-help-pl", "help/pl/page.html", "<p>Pomoc o żółwiu</p>")
+        page = (DATA / "zolw.1").read_text(encoding="utf-8")
+        self.write("manpages-pl", "share/man/pl/man1/zolw.1", page)
+        self.write("gnome-user-docs", "share/help/pl/zolw.page", MALLARD)
+        for package in MESSAGES_OF:
+            self.write(package, "copyright", "")
+        mo = self.packages / "libreoffice-l10n-pl/usr/locale/pl/LC_MESSAGES/zolw.mo"
+        learned = {"It stays here": "Żółw przed przykładem oraz po nim"}
+        write_mo(mo, MESSAGES | learned, "<")
+
+    def write(self, package: str, path: str, text: str) -> None:
+        file = self.packages / package / "usr" / path
+        file.parent.mkdir(parents=True)
+        file.write_text(text, encoding="utf-8")
+
+    def run(
+        self, *arguments: str, wide: str = "", path: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the recipe, with these tools before those of PATH."""
+        self.log.write_text("")
+        rest = f"{Path(sys.executable).parent}:{os.environ['PATH']}" if path is None else path
+        return subprocess.run(
+            ["bash", RECIPES / "diacritics.sh", *arguments],
+            cwd=self.folder,
+            env={
+                **os.environ, "PATH": f"{self.folder / 'bin'}:{rest}",
+                "PYTHONPATH": str(self.modules), "PACKAGES": str(self.packages),
+                "LOG": str(self.log), "WIDE": wide,
+            },
+            capture_output=True, text=True, encoding="utf-8", check=False,
+        )  # fmt: skip
+
+    def called(self) -> list[str]:
+        return self.log.read_text(encoding="utf-8").splitlines()
+
+    def lines(self, path: str) -> list[str]:
+        return (self.folder / path).read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, wordfreq: Path) -> Shop:
+    return Shop(tmp_path, wordfreq)
+
+
+def test_one_command_goes_from_packages_to_scores(shop: Shop) -> None:
+    result = shop.run("pl")
+    assert result.returncode == 0, result.stderr
+    run, text = "runs/diacritics-pl", "runs/diacritics-pl/text"
+    infer = f"hello-infer --model {run}/artifact --score"
+    assert shop.called() == [
+        "libreoffice-help-pl",
+        "manpages-pl",
+        f"hello-train --cell lstm --text {text}/help.txt --extra={text}/words.txt"
+        f" --corrupt strip-diacritics --minutes 30 --output {run}",
+        f"hello-export {run} --weights int8",
+        f"{infer} {run}/holdout.tsv",
+        f"{infer} {text}/manpages.tsv",
+    ]
+    assert shop.lines(f"{text}/help.txt") == ["Pomoc o żółwiu"]
+    assert shop.lines(f"{text}/manpages.txt") == MAN_LINES
+    assert f"{text}/manpages.tsv:\nzolw - pokazuje zolwia na ekranie\tżółw - " in result.stdout
+    assert sorted(path.name for path in (shop.folder / text).iterdir()) == [
+        "help.txt", "manpages.tsv", "manpages.txt", "words.txt"
+    ]  # fmt: skip
+    assert not (shop.folder / run / "unpacked").exists()
+
+    again = shop.run("pl")
+    assert (again.returncode, again.stdout) == (0, result.stdout)
+    assert shop.called() == [f"{infer} {run}/holdout.tsv", f"{infer} {text}/manpages.tsv"]
+
+
+def test_the_wide_text_is_learned_and_not_scored(shop: Shop) -> None:
+    result = shop.run("pl", "0.5", "there", wide="1")
+    assert result.returncode == 0, result.stderr
+    train = next(line for line in shop.called() if line.startswith("hello-train"))
+    assert "--extra=there/text/words.txt --extra=there/text/general.txt" in train
+    assert train.endswith("--minutes 0.5 --output there")
+    learned = "Żółw przed przykładem oraz po nim"
+    assert shop.lines("there/text/general.txt") == [*MALLARD_LINES, *MESSAGE_LINES, learned]
+    assert shop.lines("there/text/manpages.txt") == [line for line in MAN_LINES if line != learned]
+
+
+def test_an_interrupted_step_is_done_again(shop: Shop) -> None:
+    (shop.packages / "manpages-pl/usr/share/man/pl/man1/zolw.1").unlink()
+    result = shop.run("pl")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].endswith(
+        "no manual pages, such as ls.1.gz, in this folder"
+    )
+    assert not (shop.folder / "runs/diacritics-pl/text/manpages.txt").exists()
+    page = (DATA / "zolw.1").read_text(encoding="utf-8")
+    (shop.packages / "manpages-pl/usr/share/man/pl/man1/zolw.1").write_text(page, encoding="utf-8")
+    (shop.folder / "runs/diacritics-pl/unfinished.safetensors").touch()
+    assert shop.run("pl").returncode == 0
+    package, train, *_ = shop.called()
+    assert package == "manpages-pl"
+    assert train.endswith("--minutes 30 --resume --output runs/diacritics-pl")
+
+
+def test_a_package_that_is_missing_is_named(shop: Shop) -> None:
+    result = shop.run("tlh")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[1:] == [
+        "Error: cannot download the package libreoffice-help-tlh; if it exists for this language, "
+        "apt-get update helps; apt-get says: E: Unable to locate package libreoffice-help-tlh"
+    ]
+    assert list((shop.folder / "runs/diacritics-tlh/text").glob("*.txt")) == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "fix"),
+    [
+        ("apt-get", "run this on Debian or Ubuntu"),
+        ("dpkg-deb", "run this on Debian or Ubuntu"),
+        ("hello-train", "run: pip install 'hello-rnn[export]'"),
+        ("wordfreq", "run: pip install wordfreq"),
+    ],
+)
+def test_a_tool_that_is_missing_is_named(shop: Shop, tool: str, fix: str) -> None:
+    (shop.modules / "wordfreq.py").write_text("raise ImportError" if tool == "wordfreq" else "")
+    # Nothing is there but these tools, and what the script starts on its way to them.
+    for name in ("bash", "dirname"):
+        (shop.folder / "bin" / name).symlink_to(shutil.which(name) or name)
+    (shop.folder / "bin" / "python").symlink_to(sys.executable)
+    (shop.folder / "bin" / tool).unlink(missing_ok=True)
+    result = shop.run("pl", path="")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"Error: {tool} is missing; {fix}")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["Polish"], ["--help"]])
+def test_the_usage_is_told(shop: Shop, arguments: list[str]) -> None:
+    result = shop.run(*arguments)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "Error: usage: diacritics.sh LANG [MINUTES [FOLDER]], LANG as pl or hu\n"
+    )
