@@ -27,7 +27,8 @@ def test_hello(run: Run, tmp_path: Path, cell: str) -> None:
     result = run("hello-train", "--cell", cell)
     assert result.returncode == 0
     assert result.stdout == (
-        f"hello -> ohlol\nsaved runs/hello-{cell}/checkpoint.safetensors; now:\n"
+        f"hello -> ohlol\n"
+        f"saved runs/hello-{cell}/checkpoint.safetensors, and report.html beside it; now:\n"
         f"hello-export runs/hello-{cell}\n"
     )
     assert "epoch 100  loss " in result.stderr
@@ -37,6 +38,19 @@ def test_hello(run: Run, tmp_path: Path, cell: str) -> None:
     assert network.config.cell == cell
     assert network.rewrite("hello") == "ohlol"
     assert training.data == "hello -> ohlol"
+
+
+def test_the_cells_are_compared(run: Run, tmp_path: Path) -> None:
+    result = run("hello-train", "--compare", "--epochs", 600)
+    assert result.returncode == 0, result.stderr
+    *rows, last = result.stdout.splitlines()
+    assert [row.split(" in ")[0] for row in rows] == [f"{c}: first said 'ohlol'" for c in CELLS]
+    assert last == "saved runs/hello-compare; now open runs/hello-compare/report.html"
+    page = (tmp_path / "runs/hello-compare/report.html").read_text(encoding="utf-8")
+    for cell in CELLS:
+        assert cell.upper() in page
+        assert load_checkpoint(tmp_path / "runs/hello-compare" / cell)[0].config.cell == cell
+        assert (tmp_path / "runs/hello-compare" / cell / "report.html").exists()
 
 
 def test_the_rnn_learns_it_with_relu_too(run: Run, tmp_path: Path) -> None:
@@ -119,6 +133,7 @@ def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
     assert network.config.guard
     assert network.config.guard["z"] == "zźż"
     assert set(training.scores) == {"no change", "most frequent target", "model"}
+    assert "most frequent target" in (tmp_path / "runs/zolw-gru/report.html").read_text("utf-8")
     # A broken loop leaves the network where it started, at about the "no change" row.
     shares = {name: row["characters"] or 0 for name, row in training.scores.items()}
     assert shares["model"] > shares["no change"]
@@ -239,6 +254,8 @@ def test_an_output_that_cannot_be_written_is_found_before_training(
         (["--nonlinearity", "relu"], "--nonlinearity is for --cell rnn"),
         (["--cell", "lstm", "--nonlinearity", "tanh"], "--nonlinearity is for --cell rnn"),
         (["hello"], "unexpected extra argument"),
+        (["--compare", "--cell", "gru"], "--compare learns hello with every cell"),
+        (["--compare", "--text", "a", "--corrupt", "lowercase"], "--compare learns hello"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str], message: str) -> None:

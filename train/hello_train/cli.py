@@ -45,7 +45,8 @@ def default(name: str) -> str:
 
 
 @click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--cell", type=click.Choice(CELLS), default="gru", show_default=True)
+@click.option("--cell", type=click.Choice(CELLS), help="[default: gru]")
+@click.option("--compare", is_flag=True, help="Learn hello with each cell, and show them together.")
 @click.option(
     "--nonlinearity", type=click.Choice(NONLINEARITIES), help="Of --cell rnn.  [default: tanh]"
 )
@@ -163,6 +164,7 @@ def main(
     extra: tuple[Path, ...],
     output: Path | None,
     resume: bool,
+    compare: bool,
     **given: Any,
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
@@ -173,8 +175,15 @@ def main(
     paths = pairs or text
     check_usage(pairs, text, corrupt, given)
     check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
+    if compare and (paths or given["cell"]):
+        raise click.UsageError(
+            "--compare learns hello with every cell: no --text, no --cell."
+        )
     options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
     folder = output or run_folder(name_of(paths[0]) if paths else "hello", options.cell)
+    if compare:
+        compare_hello(options, output or Path("runs/hello-compare"))
+        return
     if not paths:
         train_hello(options, folder)
         return
@@ -184,7 +193,7 @@ def main(
     train_lines(lines, data, options, folder, resume=resume)
 
 
-# Only in these two is torch imported, so that help, usage and a bad file do not wait for it.
+# Only in these three is torch imported, so that help, usage and a bad file do not wait for it.
 
 
 def train_hello(options: TrainOptions, folder: Path) -> None:
@@ -193,6 +202,17 @@ def train_hello(options: TrainOptions, folder: Path) -> None:
     from hello_train.run import HELLO, run_hello
 
     report(run_hello(options, folder, ProgressDisplay(HELLO.input)), options)
+
+
+def compare_hello(options: TrainOptions, folder: Path) -> None:
+    """Train the post's example with each cell, and tell of all of them."""
+    from hello_train.progress import ProgressDisplay
+    from hello_train.run import HELLO, REPORT_NAME, compare_cells
+
+    for run in compare_cells(options, folder, ProgressDisplay(HELLO.input)):
+        epoch = next(s.first for s in run.history.sayings if s.text == HELLO.target)
+        click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
+    click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")
 
 
 def train_lines(
@@ -258,6 +278,7 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
 
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
+    from hello_train.run import REPORT_NAME
     from hello_train.score import falls_behind, table
 
     if options.projection is False and run.config.projection:
@@ -274,5 +295,5 @@ def report(run: Run, options: TrainOptions) -> None:
             )
     example = run.training.example
     click.echo(f"{example} -> {run.network.rewrite(example)}")
-    click.echo(f"saved {run.checkpoint}; now:")
+    click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")
     click.echo(shlex.join(["hello-export", str(run.checkpoint.parent)]))

@@ -23,5 +23,7 @@ class CheckpointError(TrainError):
 
 class ResumeError(TrainError):
     """There is no unfinished training to go on with, or it is damaged or another one."""
+
+
 class ReportError(TrainError):
     """The report of a run cannot be written."""

@@ -15,15 +15,16 @@ from hello_train.alphabets import (
     keeps_case,
 )
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
-from hello_train.config import ModelConfig
+from hello_train.config import CELLS, ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
 from hello_train.errors import DataError
 from hello_train.files import write_whole
-from hello_train.fit import Fitting, Judge, State, Watcher, fit_exactly, new_state
+from hello_train.fit import Fitting, Judge, Progress, State, Watcher, fit_exactly, new_state
+from hello_train.history import History, Saying
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
 from hello_train.parallel import ALONE, Team
-from hello_train.score import Baseline, Score, compare, count_baseline, right_by_character
+from hello_train.score import Baseline, Score, compare, count_baseline, mistakes, right_by_character
 from hello_train.threads import one_thread
 from hello_train.unfinished import Unfinished
 
@@ -40,6 +41,8 @@ HOLDOUT_NAME = "holdout.tsv"
 BASELINE_NAME = "baseline.json"
 """What the training lines say without a network, beside its checkpoint."""
 BASELINE_VERSION = 1
+REPORT_NAME = "report.html"
+"""What happened in a run, as a page for people."""
 JUDGED = 100_000
 """Held-out characters that a training is judged by on its way, at most; the end has all of them."""
 
@@ -51,6 +54,7 @@ class Run:
     network: Network
     training: Training
     checkpoint: Path
+    history: History
     scores: dict[str, Score]
     """Rows of `score.compare` by name; empty where no line was held out."""
 
@@ -68,8 +72,9 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     """
     config = configure(options, HELLO_ALPHABETS)
     check_writable(folder)
+    recorder = Recorder(HELLO.input, watcher)
     with one_thread():
-        network, seed = fit_exactly(config, HELLO, options, watcher)
+        network, seed = fit_exactly(config, HELLO, options, recorder)
     training = Training(
         data=HELLO_DATA,
         example=HELLO.input,
@@ -79,7 +84,49 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     checkpoint = save_checkpoint(folder, network, training)
     save_holdout(folder, [])
     (folder / BASELINE_NAME).unlink(missing_ok=True)
-    return Run(network, training, checkpoint, {})
+    run = Run(network, training, checkpoint, recorder.history, {})
+    from hello_train.report import HelloRun, hello_page, write_report
+
+    write_report(folder / REPORT_NAME, hello_page(HelloRun(network, training, run.history, HELLO)))
+    return run
+
+
+def compare_cells(options: TrainOptions, folder: Path, watcher: Watcher) -> list[Run]:
+    """Train `hello` -> `ohlol` with each cell, in a folder each, and show them side by side.
+
+    Raises:
+        TrainError: as `run_hello`.
+    """
+    runs = [run_hello(replace(options, cell=cell), folder / cell, watcher) for cell in CELLS]
+    from hello_train.report import HelloRun, compare_page, write_report
+
+    told = [HelloRun(run.network, run.training, run.history, HELLO) for run in runs]
+    write_report(folder / REPORT_NAME, compare_page(told))
+    return runs
+
+
+class Recorder(Watcher):
+    """Writes down what a start of the post's network does in each epoch, and tells it on."""
+
+    def __init__(self, example: str, watcher: Watcher) -> None:
+        self.history = History()
+        self._example = example
+        self._watcher = watcher
+
+    def step(self, progress: Progress, network: Network) -> None:
+        """Take note of the loss, and of what is said."""
+        self.history.losses.append(progress.loss)
+        said, sayings = network.rewrite(self._example), self.history.sayings
+        if sayings and sayings[-1].text == said:
+            sayings[-1] = replace(sayings[-1], last=progress.epoch)
+        else:
+            sayings.append(Saying(progress.epoch, progress.epoch, said))
+        self._watcher.step(progress, network)
+
+    def restart(self, lost_seed: int, next_seed: int) -> None:
+        """Forget the start that was lost."""
+        self.history = History()
+        self._watcher.restart(lost_seed, next_seed)
 
 
 def run_lines(
@@ -148,6 +195,8 @@ def finish_run(
     changeable: frozenset[str],
 ) -> Run:
     """Score a trained network, and save all that its run leaves."""
+    from hello_train.report import TextRun, text_page, write_report
+
     network = state.network.cpu().eval()
     baseline = count_baseline(lines.train, changeable)
     outputs = network.rewrite_lines([pair.input for pair in lines.holdout])
@@ -162,7 +211,11 @@ def finish_run(
     checkpoint = save_checkpoint(folder, network, training)
     save_holdout(folder, lines.holdout)
     save_baseline(folder, baseline)
-    return Run(network, training, checkpoint, scores)
+    told = TextRun(
+        network, training, state.history, scores, mistakes(lambda _: outputs, lines.holdout)
+    )
+    write_report(folder / REPORT_NAME, text_page(told))
+    return Run(network, training, checkpoint, state.history, scores)
 
 
 def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
