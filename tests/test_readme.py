@@ -67,7 +67,7 @@ def test_the_commands(tmp_path: Path) -> None:
         if output:
             assert result.stdout == output, command
             shown += 1
-    assert (ran, shown) == (10, 2)
+    assert (ran, shown) == (11, 2)
     read = (tmp_path / "help-pl.txt").read_text(encoding="utf-8").splitlines()
     assert read == [*lines, "jedno drugie & trzecie"]
     assert {command for command, _ in commands()} >= ELSEWHERE.keys()

@@ -2,7 +2,8 @@
 
 `model.onnx` and `model.pt` are what was exported, `checkpoint.safetensors` the network that they
 must agree with, so that anyone can hold them against it again, and `manifest.json` says how the
-files were made, what their digests are and what the comparison found.
+files were made, what their digests are and what the comparison found. `baseline.json` is that of
+the run, for `hello-infer --score`; a run that has none, such as hello, exports none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +23,7 @@ from typing import Any
 
 import onnx
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.score import BASELINE_NAME, read_baseline
 from hello_train.checkpoint import FILE_NAME, Training, save_checkpoint
 from hello_train.model import Network
 
@@ -35,8 +38,8 @@ from hello_export.torchscript import PROGRAM_NAME, save_program
 
 MANIFEST_NAME = "manifest.json"
 CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
-"""The files that the manifest has the digests of."""
-OURS = frozenset({*CONTENT, MANIFEST_NAME})
+"""The files that the manifest has the digests of, and of `BASELINE_NAME` where it is there."""
+OURS = frozenset({*CONTENT, BASELINE_NAME, MANIFEST_NAME})
 MOST_CHARACTERS = 1_000_000
 """Of held-out text that smaller weights are judged by; the first ones."""
 TOOLS = ("hello-rnn", "torch", "onnx", "onnxruntime", "numpy")
@@ -80,6 +83,7 @@ def write_artifact(
     folder: Path,
     storage: Storage = "float32",
     lines: Sequence[str] = (),
+    baseline: Path | None = None,
 ) -> Export:
     """Export a network, prove the files by parity, and put the folder into its place.
 
@@ -89,19 +93,25 @@ def write_artifact(
         folder: where to.
         storage: how `model.onnx` keeps the weights.
         lines: held-out text to judge smaller weights by; without any it is drawn at random.
+        baseline: the run's file of most frequent targets, to carry along.
 
     Raises:
+        BaselineError: the baseline is damaged.
         ParityError: a file does not say what PyTorch says; nothing was written.
         ArtifactError: the folder cannot be written, or holds something else.
         ExportError: the weights cannot be rounded so.
     """
     folder = Path(os.path.realpath(folder))
     check_replaceable(folder)
+    if baseline:
+        read_baseline(baseline)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
             unfinished = Path(beside) / folder.name
             unfinished.mkdir()
+            if baseline:
+                shutil.copyfile(baseline, unfinished / BASELINE_NAME)
             export = write_files(network, training, unfinished, storage, lines)
             put_in_place(unfinished, folder)
     except OSError as error:
@@ -134,9 +144,10 @@ def manifest(
     network: Network, training: Training, folder: Path, storage: Storage, export: Export
 ) -> dict[str, Any]:
     """Return what an artifact says of itself, beside the files in its folder."""
+    carried = [BASELINE_NAME] if (folder / BASELINE_NAME).exists() else []
     return {
         "format_version": FORMAT_VERSION,
-        "sha256": {name: digest(folder / name) for name in CONTENT},
+        "sha256": {name: digest(folder / name) for name in (*CONTENT, *carried)},
         "config": asdict(network.config),
         "training": asdict(training),
         "weights": storage,

@@ -77,7 +77,8 @@ def main(
     """Export a run of hello-train to TorchScript and ONNX, once both say what PyTorch says.
 
     RUN is the folder of a run, or its checkpoint file. The artifact is a folder of model.onnx,
-    model.pt, the checkpoint and manifest.json; model.onnx alone is enough to decode.
+    model.pt, the checkpoint, manifest.json and, of a run on a file, baseline.json; model.onnx alone
+    is enough to decode.
     """
     if run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
@@ -95,7 +96,7 @@ def export(run: Path, output: Path | None, storage: Storage) -> None:
     """Export a run, and print the proof and what to do next."""
     # Only now, so that help and usage are answered without waiting for torch.
     from hello_train.checkpoint import load_checkpoint
-    from hello_train.run import read_holdout
+    from hello_train.run import BASELINE_NAME, read_holdout
 
     from hello_export.artifact import write_artifact
     from hello_export.parity import table
@@ -105,7 +106,10 @@ def export(run: Path, output: Path | None, storage: Storage) -> None:
     folder = output or home / "artifact"
     # Only smaller weights are judged by text.
     lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
-    made = write_artifact(network, training, folder, storage, lines)
+    baseline = home / BASELINE_NAME
+    made = write_artifact(
+        network, training, folder, storage, lines, baseline if baseline.exists() else None
+    )
     click.echo(table(made.report))
     if made.cost:
         click.echo(f"{storage}: {made.cost}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME, read_model
+from hello_runtime.score import BASELINE_NAME
 from hello_train.checkpoint import FILE_NAME, load_checkpoint
 
 from hello_export.artifact import CONTENT, MANIFEST_NAME, digest
@@ -112,7 +113,8 @@ def read_manifest(file: Path) -> tuple[dict[str, str], Storage, dict[str, Any]]:
                 f"{file}: written in format {version}, and this hello-rnn reads up to format "
                 f"{FORMAT_VERSION}; run: pip install --upgrade hello-rnn"
             )
-        digests = {name: str(manifest["sha256"][name]) for name in CONTENT}
+        carried = [BASELINE_NAME] if BASELINE_NAME in manifest["sha256"] else []
+        digests = {name: str(manifest["sha256"][name]) for name in (*CONTENT, *carried)}
         storage: Storage = manifest["weights"]
         if storage not in STORAGES:
             raise ValueError(f"weights are {storage!r}")

@@ -76,6 +76,14 @@ class OneLineErrors(click.Command):
     is_flag=True,
     help="Answer each character of the standard input as it arrives; for causal models.",
 )
+@click.option(
+    "--score",
+    "pairs",
+    type=click.Path(path_type=Path),
+    metavar="PAIRS",
+    help="Tell how well the model does on the lines of PAIRS, which are input, TAB, target, of "
+    "equal length in characters; plain or gzip.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with confidences.")
 @click.option(
     "--provider",
@@ -100,6 +108,7 @@ def main(
     input_file: Path | None,
     output_file: Path | None,
     stream: bool,
+    pairs: Path | None,
     as_json: bool,
     provider: str,
     threads: int | None,
@@ -120,14 +129,18 @@ def main(
         raise click.UsageError("- (the standard input) stands alone.")
     if stream and (input_file or as_json or texts not in ((), ("-",))):
         raise click.UsageError("--stream reads the standard input, without TEXT, --input, --json.")
+    if pairs and (texts or input_file or output_file or stream or info):
+        raise click.UsageError("--score excludes TEXT, --input, --output, --stream and --info.")
 
-    source = None if info or stream else read_blocks(texts, input_file)
+    source = None if info or stream or pairs else read_blocks(texts, input_file)
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
     if provider == "auto":
         for error in decoder.passed_over:
             click.echo(f"passed over: {error}", err=True)
         click.echo(f"running on {decoder.provider}", err=True)
-    if source is None:
+    if pairs:
+        results = iter([score(decoder, pairs, as_json).encode()])
+    elif source is None:
         results = stream_lines(decoder) if stream else iter([describe(decoder, as_json).encode()])
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
@@ -239,6 +252,24 @@ def to_json(text: str, annotation: Annotation) -> str:
         "confidence": annotation.confidence.astype(float).round(4).tolist(),
     }
     return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
+    """Return how well a model does on a file of pairs, for people or as JSON."""
+    # Imported here, because decoding needs none of it.
+    from hello_runtime.score import BASELINE_NAME, compare, read_baseline, table
+
+    file = decoder.file.with_name(BASELINE_NAME)
+    baseline = read_baseline(file) if file.exists() else None
+    rows = compare(decoder, pairs, baseline)
+    if baseline is None:
+        every = decoder.info.guard is None
+        counted = "every word counts" if every else "words count that the model's guard lets change"
+        click.echo(f"no most frequent targets, for there is no {file}; {counted}", err=True)
+    if as_json:
+        named = {name: row and row._asdict() for name, row in rows.items()}
+        return json.dumps(named) + "\n"
+    return table(rows) + "\n"
 
 
 def describe(decoder: Decoder, as_json: bool) -> str:

@@ -11,6 +11,10 @@ class ModelFileError(HelloRuntimeError):
     """A model file is missing, damaged, not one of ours, or from a newer format version."""
 
 
+class BaselineError(HelloRuntimeError):
+    """A file of most frequent targets is unreadable, damaged, or from a newer format version."""
+
+
 class ProviderError(HelloRuntimeError):
     """The device asked for is not the device that the model would run on."""
 

@@ -124,8 +124,9 @@ def read_some(stream: BufferedReader, source: str) -> bytes:
     """
     try:
         return stream.read1(READ_SIZE)
-    except OSError as error:
-        raise InputError(f"cannot read {source.partition(',')[0]}: {error.strerror}") from error
+    except OSError as error:  # those of gzip have no strerror
+        reason = error.strerror or error
+        raise InputError(f"cannot read {source.partition(',')[0]}: {reason}") from error
 
 
 def read_file(path: Path) -> Iterator[Block]:

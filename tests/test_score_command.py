@@ -1,0 +1,445 @@
+"""`hello-infer --score`, run as a user would, held against what `hello-train` says of itself."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from hello_export.artifact import digest
+from hello_export.onnx_graph import build_model
+from hello_runtime import Decoder, score
+from hello_train import run as train_run
+from hello_train import score as train_score
+from hello_train.checkpoint import load_checkpoint
+from hello_train.data import Pair, read_pairs, write_pairs
+from helpers import TRAINING, Run, assert_one_line_error, make_network
+
+POLISH = Path(__file__).parent / "data" / "zolw.txt"
+
+LEARNED = [
+    Pair("ab b_1 a", "żb b_1 ż"),
+    Pair("ab ab 1a", "żb ab 1ż"),
+    Pair("b\u0301a 😀a", "b\u0301ż ba"),
+]
+"""What the baseline of the comparison is made of."""
+AWKWARD = [
+    Pair("ab", "żb"),
+    Pair("... -- 😀", "... -- b"),
+    Pair("b_1 1a a1 _a _", "b_1 1ż a1 _ż _"),
+    Pair("a\u0301b e\u0301", "ż\u0301b é\u0301"),
+    Pair("😀a\U0010ffff🦀ab", "ba\U0010ffff🦀żb"),
+    Pair("ſKⅣ²٣ß漢ab", "ſKⅣ²٣ß漢żb"),
+    Pair(
+        "_\ufeffab\u2028ab\x85ab\x0bab\x1cab\rab\0ab", "_\ufeffżb\u2028ab\x85żb\x0bżb\x1cżb\rżb\0żb"
+    ),
+    Pair(" ab", " żb"),
+    Pair("bbb", "bbb"),
+    Pair("a" * 5000, "ż" * 5000),
+]
+"""Lines on which two ways to count could differ: without a word, beyond the plane, unknown."""
+
+
+def random_pairs(count: int) -> list[Pair]:
+    """Return different lines whose targets are their inputs, a character in five drawn anew."""
+    source = random.Random(0)
+    chars = "abż\u0301😀🦀e_1 .-\u00a0"
+
+    def target(text: str) -> str:
+        return "".join(source.choice(chars) if source.random() < 0.2 else char for char in text)
+
+    texts = ["a" + "".join(source.choices(chars, k=source.randint(0, 60))) for _ in range(count)]
+    return [Pair(text, target(text)) for text in dict.fromkeys(texts)]
+
+
+def both_compare(
+    folder: Path, pairs: list[Pair], *, bidirectional: bool = False
+) -> tuple[dict[str, train_score.Score], dict[str, score.Score | None]]:
+    """Return the rows of `hello_train` and those of `hello_runtime`, on the same lines.
+
+    Each line is there twice, the second time half as the model writes it.
+    """
+    network = make_network(bidirectional=bidirectional, guarded=True)
+    onnx.save(build_model(network, TRAINING), folder / "model.onnx")
+    baseline = train_score.count_baseline(LEARNED)
+    train_run.save_baseline(folder, baseline)
+    decoder = Decoder.open(folder, threads=2)
+    found = score.read_baseline(folder / score.BASELINE_NAME)
+    assert (found.words, found.changeable) == (baseline.words, baseline.changeable)
+    outputs = decoder.decode_batch([pair.input for pair in pairs])
+    halves = [
+        Pair(pair.input, output[: len(output) // 2] + pair.target[len(output) // 2 :])
+        for pair, output in zip(pairs, outputs, strict=True)
+    ]
+    pairs = [*pairs, *halves]
+    write_pairs(folder / "pairs.tsv", pairs)
+    return (
+        train_score.compare(decoder.decode_batch, pairs, baseline),
+        score.compare(decoder, folder / "pairs.tsv", found),
+    )
+
+
+LINES = [*AWKWARD, *random_pairs(500)]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("pairs", [*([pair] for pair in AWKWARD), LINES])
+def test_both_packages_count_alike(pairs: list[Pair], bidirectional: bool, tmp_path: Path) -> None:
+    expected, found = both_compare(tmp_path, pairs, bidirectional=bidirectional)
+    assert {name: row and row._asdict() for name, row in found.items()} == {
+        name: asdict(row) for name, row in expected.items()
+    }
+    header, *rows = score.table(found).split("\n")
+    assert [header.replace("scored lines  ", "held-out lines"), *rows] == (
+        train_score.table(expected).split("\n")
+    )
+
+
+def test_the_lines_on_which_they_agree_tell_the_rows_apart(tmp_path: Path) -> None:
+    """Agreement on lines that are all right, or all wrong, would say little."""
+    expected, _ = both_compare(tmp_path, LINES)
+    for row in expected.values():
+        assert 0 < row.lines < row.characters < 1
+        assert 0 < (row.words or 0) < 1
+    assert len({row.words for row in expected.values()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WORD", re.compile(r"[^\W_]+")),
+        ("WORD", re.compile(r"\w+", re.ASCII)),
+        ("WORD", re.compile(r"\S+")),
+        ("LINE", re.compile(r"[^\n\r]+")),
+        ("LINE", re.compile(r"[^\n\u2028]+")),
+    ],
+)
+def test_another_way_to_count_is_found(
+    name: str, value: re.Pattern[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score, name, value)
+    expected, found = both_compare(tmp_path, LINES)
+    assert {name: row and row._asdict() for name, row in found.items()} != {
+        name: asdict(row) for name, row in expected.items()
+    }
+
+
+def test_both_packages_call_the_baseline_alike() -> None:
+    assert train_run.BASELINE_NAME == score.BASELINE_NAME
+    assert train_run.BASELINE_VERSION == score.BASELINE_VERSION
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a\tb",
+        b"a\tb\r",
+        b"a\tb\r\n",
+        b"a\r\tb\r\r\nc\r\td\r\r",
+        b"\n\r\n\na\tb\n\n\t\nc\td\n\r",
+        b"\xef\xbb\xbfa\tb\nc\td\n",
+        b"\xef\xbb\xbf\n\xef\xbb\xbfa\tbc\n",
+        b"\xef\xbb\xbf\xef\xbb\xbfa\tbc\n",
+        "😀\u2028\ta\x85\n\0\t\x0c\n".encode(),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_both_packages_read_alike(content: bytes, compressed: bool, tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(content)
+    (tmp_path / "pairs").write_bytes(gzip.compress(content) if compressed else content)
+    found = [
+        pair
+        for pairs in score.read_pairs(tmp_path / "pairs")
+        for pair in zip(pairs.inputs, pairs.targets, strict=True)
+    ]
+    assert found == list(read_pairs(tmp_path / "plain"))
+    assert found
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a small network was trained on `zolw.txt` and exported, with both logs."""
+    folder = tmp_path_factory.mktemp("trained")
+    shutil.copy(POLISH, folder / "zolw.txt")
+    options = ["--corrupt", "strip-diacritics", "--hidden-size", "16", "--epochs", "60"]
+    for command, *arguments in (
+        ["hello-train", "--text", "zolw.txt", *options, "--holdout", "0.3", "--output", "run"],
+        ["hello-export", "run"],
+    ):
+        result = subprocess.run(
+            [Path(sys.executable).with_name(command), *arguments],
+            cwd=folder, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        (folder / command).write_text(result.stdout, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def copied(trained: Path, tmp_path: Path) -> Path:
+    """A copy of that run to spoil, in the folder where the commands run."""
+    return Path(shutil.copytree(trained / "run", tmp_path / "run"))
+
+
+MODEL = ("--model", "run/artifact", "--score")
+
+
+def test_an_artifact_scores_what_its_training_said(run: Run, copied: Path, trained: Path) -> None:
+    result = run("hello-infer", *MODEL, "run/holdout.tsv")
+    assert (result.returncode, result.stderr) == (0, "")
+    said = (trained / "hello-train").read_text(encoding="utf-8").splitlines()[:5]
+    assert said[0].startswith("held-out lines  ")
+    assert result.stdout.splitlines() == [
+        said[0].replace("held-out lines", "scored lines  "), *said[1:]
+    ]  # fmt: skip
+    assert len(set(said)) == 5
+    for options in (["--threads", "1"], ["--unknown", "copy"], ["--provider", "cpu"]):
+        assert run("hello-infer", *MODEL, "run/holdout.tsv", *options).stdout == result.stdout
+
+
+def test_json_has_the_numbers_that_the_checkpoint_has(run: Run, copied: Path) -> None:
+    result = run("hello-infer", *MODEL, "run/holdout.tsv", "--json")
+    assert result.returncode == 0
+    assert json.loads(result.stdout) == load_checkpoint(copied)[1].scores
+
+
+def test_gzip_is_known_by_its_bytes(run: Run, copied: Path) -> None:
+    expected = run("hello-infer", *MODEL, "run/holdout.tsv").stdout
+    content = (copied / "holdout.tsv").read_bytes()
+    (copied / "plain.gz").write_bytes(content)
+    (copied / "packed.tsv").write_bytes(gzip.compress(content[:99]) + gzip.compress(content[99:]))
+    for name in ("plain.gz", "packed.tsv"):
+        assert run("hello-infer", *MODEL, copied / name).stdout == expected != ""
+    piped = run("hello-infer", *MODEL, "/dev/stdin", stdin=gzip.compress(content))
+    assert piped.stdout == expected
+
+
+def test_a_guarded_model_alone_counts_the_same_words(run: Run, copied: Path) -> None:
+    whole = run("hello-infer", *MODEL, "run/holdout.tsv").stdout.splitlines()
+    (copied / "artifact/baseline.json").unlink()
+    for model in (copied / "artifact", copied / "artifact/model.onnx"):
+        alone = run("hello-infer", "--model", model, "--score", "run/holdout.tsv")
+        rows = alone.stdout.splitlines()
+        assert [*rows[:2], *rows[3:]] == [*whole[:2], *whole[3:]]
+        assert rows[2].split() == ["most", "frequent", "target", "-", "-", "-"]
+        (note,) = alone.stderr.splitlines()
+        assert "no most frequent targets" in note
+        assert "artifact/baseline.json; words count that the model's guard lets change" in note
+    result = run("hello-infer", "--model", model, "--score", "run/holdout.tsv", "--json")
+    rows = json.loads(result.stdout)
+    assert rows["most frequent target"] is None
+    assert rows["model"]["line_count"] == 7
+
+
+def test_of_an_unguarded_model_alone_every_word_counts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("hello, hello 1\tohlol, hello 2\n...\t...\n")
+    result = run("hello-infer", "--score", "pairs.tsv", "--unknown", "copy")
+    assert result.returncode == 0
+    assert re.search(r"baseline.json; every word counts$", result.stderr)
+    assert result.stdout.splitlines() == [
+        "scored lines          characters       words  exact lines",
+        "no change                 70.59%      33.33%       50.00%",
+        "most frequent target           -           -            -",
+        "model                     70.59%      33.33%       50.00%",
+        "of                            17           3            2",
+    ]
+
+
+def test_a_line_without_a_word_is_no_share_of_words(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("...\t..!\n")
+    result = run("hello-infer", "--score", "pairs.tsv", "--unknown", "copy")
+    assert result.stdout.splitlines()[1].split()[2:] == ["66.67%", "-", "0.00%"]
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    decoder = Decoder.open(threads=1)
+    file = tmp_path / "pairs.tsv.gz"
+
+    def peak(lines: int) -> int:
+        with gzip.open(file, "wt", compresslevel=1) as stream:
+            for _ in range(lines // 1000):
+                stream.write(("hello" * 20 + "\t" + "ohlol" * 20 + "\n") * 1000)
+        tracemalloc.start()
+        try:
+            rows = score.compare(decoder, file, None)
+            assert rows["model"]
+            assert rows["model"].line_count == lines
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few, many = peak(20_000), peak(80_000)
+    assert many < few + 1_000_000, (few, many)
+
+
+LOADED = """
+import sys
+from hello_runtime.cli import main
+main({arguments!r}, standalone_mode=False)
+watched = {{"torch", "onnx", "hello_train", "hello_runtime.score", "gzip"}}
+print(*sorted(watched & sys.modules.keys()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [(["hello"], []), (["--score", "pairs.tsv"], ["gzip", "hello_runtime.score"])],
+)
+def test_what_is_loaded(arguments: list[str], loaded: list[str], tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("hello\tohlol\n")
+    result = subprocess.run(
+        [sys.executable, "-c", LOADED.format(arguments=arguments)],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.splitlines()[-1].split() == loaded
+
+
+# Bad input: one line that names the place and the fix.
+
+PACKED = gzip.compress(b"hello\tohlol\n" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty; it must hold lines of input, tab, target"),
+        (b"\n\r\n\t\n", "the file is empty"),
+        (gzip.compress(b""), "the file is empty"),
+        (b"hello\tohlol\nhell\xff\tohlol\n", "line 2: byte 5 (0xff) is not UTF-8"),
+        (b"\nhello\n", "line 2: 0 tabs; write input, one tab, target"),
+        (b"hello\tohlol\thello\n", "line 1: 2 tabs"),
+        (b"h\te\nhello\tohlo\n", "line 2: the input has 5 characters and the target 4"),
+        (b"\te", "line 1: the input has 0 characters and the target 1"),
+        ("e\u0301\té\n".encode(), "line 1: the input has 2 characters and the target 1"),
+        (b"hello\tohlol\n\nhe11o\tohlol\n", "line 3: '1' (U+0031), character 3 of the text"),
+        (b"hello\tohlol\n" * 200_000 + b"x\tx\n", "line 200001: 'x' (U+0078), character 1"),
+        (PACKED[:-10], "damaged gzip"),
+        (PACKED[:12] + b"\xff" * 9 + PACKED[21:], "damaged gzip"),
+        (PACKED[:-8] + b"\0" * 8, "CRC check failed"),
+        (PACKED + b"hello", "Not a gzipped file"),
+    ],
+)
+def test_bad_pairs(run: Run, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "pairs.tsv").write_bytes(content)
+    assert_one_line_error(run("hello-infer", "--score", "pairs.tsv"), "pairs.tsv", message)
+
+
+def test_pairs_that_are_not_there(run: Run) -> None:
+    assert_one_line_error(run("hello-infer", "--score", "no.tsv"), "no.tsv", "No such file")
+    assert_one_line_error(run("hello-infer", "--score", "."), "Is a directory")
+
+
+def test_an_unknown_character_may_be_refused(run: Run, copied: Path) -> None:
+    (copied / "pairs.tsv").write_text("zolw\tżółw\n☃\t☃\n", encoding="utf-8")
+    assert run("hello-infer", *MODEL, "run/pairs.tsv").returncode == 0
+    result = run("hello-infer", *MODEL, "run/pairs.tsv", "--unknown", "error")
+    assert_one_line_error(result, "run/pairs.tsv, line 2: '☃'")
+
+
+GOOD = {"format_version": 1, "changeable": "z", "words": {"zolw": "żółw"}}
+BAD_BASELINES = [
+    ("", "damaged baseline"),
+    ("[" * 100_000, "damaged baseline"),
+    ("[]", "damaged baseline"),
+    ("\ud800", "damaged baseline"),
+    *(
+        (json.dumps({**GOOD, **edit}), message)
+        for edit, message in (
+            ({"format_version": 2}, "written in format 2, and this hello-rnn reads up to format 1"),
+            ({"format_version": None}, "damaged baseline"),
+            ({"format_version": float("inf")}, "damaged baseline"),
+            ({"changeable": ["z"]}, "damaged baseline (changeable is not a text)"),
+            ({"words": ["zolw"]}, "damaged baseline"),
+            ({"words": {"zolw": "żół"}}, "damaged baseline ('żół' is no target for 'zolw')"),
+            ({"words": {"zolw": list("żółw")}}, "is no target for 'zolw'"),
+        )
+    ),
+    *(
+        (json.dumps({name: value for name, value in GOOD.items() if name != left}), repr(left))
+        for left in GOOD
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_BASELINES)
+def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> None:
+    raw = content.encode("utf-8", "surrogatepass")
+    (copied / "artifact/baseline.json").write_bytes(raw)
+    result = run("hello-infer", *MODEL, "run/holdout.tsv")
+    assert_one_line_error(result, "artifact/baseline.json", message)
+
+
+def test_a_good_baseline_is_read(tmp_path: Path) -> None:
+    """What the bad ones are made of is good."""
+    (tmp_path / "baseline.json").write_text(json.dumps(GOOD))
+    baseline = score.read_baseline(tmp_path / "baseline.json")
+    assert baseline.rewrite("zolw, zolwie") == "żółw, zolwie"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["hello"], ["-"], ["--input", "f"], ["--output", "f"], ["--stream"], ["--info"]],
+)
+def test_wrong_usage_is_exit_code_2(run: Run, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "pairs.tsv").write_text("hello\tohlol\n")
+    result = run("hello-infer", "--score", "pairs.tsv", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--score excludes TEXT, --input, --output, --stream and --info" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
+
+
+# The artifact carries the baseline, and answers for it.
+
+
+def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    edit(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+VERIFY = ("hello-export", "--characters", 1, "--verify", "run/artifact")
+
+
+def test_an_artifact_carries_the_baseline_of_its_run(run: Run, copied: Path) -> None:
+    carried = copied / "artifact/baseline.json"
+    assert carried.read_bytes() == (copied / "baseline.json").read_bytes()
+    manifest = json.loads((copied / "artifact/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["sha256"]["baseline.json"] == digest(carried)
+    assert run(*VERIFY).returncode == 0
+    carried.write_bytes(carried.read_bytes() + b" ")
+    assert_one_line_error(run(*VERIFY), "baseline.json: it has changed since it was exported")
+    carried.unlink()
+    assert_one_line_error(run(*VERIFY), "baseline.json: the manifest names it, and it is missing")
+
+
+def test_an_older_artifact_verifies_and_is_replaced(run: Run, copied: Path) -> None:
+    (copied / "artifact/baseline.json").unlink()
+    edit_manifest(copied / "artifact", lambda manifest: manifest["sha256"].pop("baseline.json"))
+    assert run(*VERIFY).returncode == 0
+    for _ in range(2):  # the second time, one that has a baseline
+        assert run("hello-export", "run").returncode == 0
+        assert (copied / "artifact/baseline.json").exists()
+
+
+def test_a_run_without_a_baseline_exports_none(run: Run, copied: Path) -> None:
+    (copied / "baseline.json").unlink()
+    assert run("hello-export", "run", "--weights", "int8").returncode == 0
+    assert not (copied / "artifact/baseline.json").exists()
+    assert run(*VERIFY).returncode == 0
+
+
+def test_a_damaged_baseline_is_not_exported(run: Run, copied: Path) -> None:
+    (copied / "baseline.json").write_text("{}")
+    result = run("hello-export", "run", "--output", "new")
+    assert_one_line_error(result, "run/baseline.json: damaged baseline ('format_version')")
+    assert not (copied.parent / "new").exists()
