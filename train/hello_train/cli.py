@@ -176,9 +176,7 @@ def main(
     check_usage(pairs, text, corrupt, given)
     check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
     if compare and (paths or given["cell"]):
-        raise click.UsageError(
-            "--compare learns hello with every cell: no --text, no --cell."
-        )
+        raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
     options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
     folder = output or run_folder(name_of(paths[0]) if paths else "hello", options.cell)
     if compare:

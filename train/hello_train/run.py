@@ -208,9 +208,9 @@ def finish_run(
         characters=sum(len(pair.input) for pair in lines.train),
         scores={name: asdict(row) for name, row in scores.items()},
     )
-    checkpoint = save_checkpoint(folder, network, training)
     save_holdout(folder, lines.holdout)
     save_baseline(folder, baseline)
+    checkpoint = save_checkpoint(folder, network, training)  # last: it says that all is there
     told = TextRun(
         network, training, state.history, scores, mistakes(lambda _: outputs, lines.holdout)
     )
