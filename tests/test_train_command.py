@@ -127,7 +127,7 @@ def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
     assert [row[:20].strip() for row in rows] == ["no change", "most frequent target", "model"]
     assert counts.split()[-1] == "5"
     assert result.stdout.splitlines()[-1] == "hello-export runs/zolw-gru"
-    assert result.stderr.startswith("19 lines to learn, 5 held out\n")
+    assert result.stderr.startswith("19 lines to learn, 5 held out, on ")
     network, training = load_checkpoint(tmp_path / "runs/zolw-gru")
     assert network.config.unknown == "copy"
     assert network.config.guard
@@ -189,7 +189,7 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
         (b"ab\tcd\n\nabcd\n", ["line 3", "0 tabs"]),
         (b"ab\tcd\tef\n", ["line 1", "2 tabs"]),
         (b"ab\tcd\na\xff\tcd\n", ["line 2", "byte 2 (0xff) is not UTF-8", "iconv"]),
-        (b"\t\n", ["the file is empty"]),
+        (b"\t\n", ["there is no line to learn"]),
         (b"ab\tcd\n", ["1 different lines leaves none to judge by", "--holdout 0"]),
         (b"aa\tbc\n" + b"a\tb\n" * 9, ["2 different lines leaves none to judge by"]),
     ],
@@ -207,11 +207,11 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "no.txt", "No such file")
     (tmp_path / "plain.txt").write_text("no mark in it\nnor here\n")
     result = run("hello-train", "--text", "plain.txt", *strip)
-    assert_one_line_error(result, "plain.txt", "changes no character")
+    assert_one_line_error(result, "every character of the text is written as it is read")
     (tmp_path / "empty").mkdir()
     result = run("hello-train", "--text", "empty", *strip)
     assert_one_line_error(result, "empty: there are no files in this folder")
-    (tmp_path / "one.txt").write_text("ż\nżż\n")
+    (tmp_path / "one.txt").write_text("ż\nżż\n", encoding="utf-8")
     result = run("hello-train", "--text", "one.txt", *strip, "--holdout", 0)
     assert_one_line_error(result, "of the 1 different characters of the text 1 would be learned")
     result = run("hello-train", "--text", "plain.txt", "--corrupt", "nosuch")

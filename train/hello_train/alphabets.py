@@ -74,7 +74,7 @@ def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:
             not to be rare; 0 for all of them.
 
     Raises:
-        DataError: what is left is no more than one character.
+        DataError: no more than one character is left.
     """
     inputs: Counter[str] = Counter()
     targets: Counter[str] = Counter()
@@ -93,6 +93,19 @@ def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:
         )
     outputs = "".join(sorted(set("".join(guard.values()))))
     return Alphabets("".join(guard), outputs, guard)
+
+
+def check_changes(substitutions: Substitutions) -> None:
+    """Check that there is something to learn.
+
+    Raises:
+        DataError: every character is written as it is read.
+    """
+    if not changeable(substitutions):
+        raise DataError(
+            "every character of the text is written as it is read, so there is nothing to learn; "
+            "is it the right text, and in composed form (NFC)?"
+        )
 
 
 def changeable(substitutions: Substitutions) -> frozenset[str]:

@@ -190,7 +190,7 @@ class Reader:
 
 
 def read(
-    source: Source, paths: Iterable[Path], extra: Iterable[Path], holdout: float, seed: int
+    source: Source, paths: Sequence[Path], extra: Sequence[Path], holdout: float, seed: int
 ) -> Split:
     """Read the lines of files, each once, and keep a share of them aside.
 
@@ -211,6 +211,8 @@ def read(
     shared = len(reader)
     for path in find_files(extra):
         reader.read(path)
+    if not shared:
+        raise DataError(f"{', '.join(map(str, paths))}: there is no line to learn")
     rows = reader.different()
     own = np.random.default_rng(seed).permutation(rows[rows < shared])
     kept = min(round(holdout * len(own)), MOST_HELD_OUT)

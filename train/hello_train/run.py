@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hello_train.alphabets import (
     changeable,
+    check_changes,
     choose_alphabets,
     count_substitutions,
     keeps_case,
@@ -157,6 +158,7 @@ def run_lines(
         TrainError: the lines or options make no training, it failed, or it cannot be saved.
     """
     substitutions = count_substitutions(lines.train)
+    check_changes(substitutions)
     alphabets = choose_alphabets(substitutions, options.rare if options.unknown == "copy" else 0)
     if not keeps_case(substitutions):
         options = replace(options, case_rate=0.0)
