@@ -1,0 +1,107 @@
+"""Measures how many characters a second a training learns, beside a bare loop of steps.
+
+    python tests/benchmarks/training.py TEXT [--cell lstm] [--characters 1000000] [--rounds 3]
+        [--json]
+
+TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train`, with
+what it reads, changes, judges and saves on its way, over an epoch of the first characters of TEXT.
+The bare loop has the same batches as ready tensors, and does nothing but PyTorch's steps.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from hello_train.alphabets import choose_alphabets, count_substitutions
+from hello_train.batches import Batches, lengths
+from hello_train.config import CELLS, Cell
+from hello_train.corruption import find_corruption
+from hello_train.data import Split, read, text_source
+from hello_train.fit import Fitting, Watcher, mean_loss, new_state
+from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
+from hello_train.parallel import ALONE
+from hello_train.run import judge_by
+from hello_train.unfinished import Unfinished
+from measuring import medians, show
+
+
+def first_characters(lines: Split, characters: int) -> Split:
+    """Return the first lines to learn, of about so many characters, and a tenth to judge by."""
+    number = 1 + int(np.searchsorted(np.cumsum(lengths(lines.train)), characters))
+    return Split(lines.train[:number], lines.holdout[: number // 9])
+
+
+def bare_loop(options: TrainOptions, lines: Split) -> Callable[[], None]:
+    """Return an action that learns an epoch of ready tensors, and nothing else."""
+    alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
+    config = configure(options, alphabets)
+    batches = Batches(config, lines.train, options)
+    ready = [batches.load(windows, 1, n) for n, windows in enumerate(batches.order(1))]
+
+    def action() -> None:
+        state = new_state(config, options, ALONE)
+        state.network.train()
+        for ids, labels in ready:
+            loss = mean_loss(state.network(ids), labels)
+            state.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            state.optimizer.step()
+
+    return action
+
+
+def training(options: TrainOptions, lines: Split, folder: Path) -> Callable[[], None]:
+    """Return an action that trains as the command does."""
+
+    def action() -> None:
+        alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
+        state = new_state(configure(options, alphabets), options, ALONE)
+        judge = judge_by(lines.holdout)
+        Fitting(state, lines.train, options, Watcher(), judge, Unfinished(folder, {})).run()
+
+    return action
+
+
+@click.command()
+@click.argument("text", type=click.Path(exists=True, path_type=Path))
+@click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
+@click.option("--characters", default=1_000_000, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) -> None:
+    """Print a row for each of the two."""
+    options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=1)
+    source = text_source(find_corruption("strip-diacritics"))
+    lines = first_characters(read(source, [text], [], options.holdout, 0), characters)
+    count = sum(len(pair.input) for pair in lines.train)
+    with tempfile.TemporaryDirectory() as name:
+        found = medians(
+            {
+                "bare loop": bare_loop(options, lines),
+                "hello-train": training(options, lines, Path(name)),
+            },
+            rounds,
+        )
+    rows = [
+        {
+            "what": what,
+            "thousand characters a second": count / seconds / 1000,
+            "to the bare loop": found["bare loop"] / seconds,
+        }
+        for what, seconds in found.items()
+    ]
+    title = (
+        f"{cell} of {options.hidden_size}, two directions; an epoch of {count} characters of "
+        f"{text.name}; {torch.get_num_threads()} threads"
+    )
+    show(rows, as_json=as_json, title=title, packages=["torch"])
+
+
+if __name__ == "__main__":
+    main()
