@@ -27,8 +27,8 @@ def main(text: Path, megabytes: int, as_json: bool) -> None:
         source = Path(name) / "text.txt"
         write_text(source, lines, megabytes * MB, "\n")
         options = ["--corrupt", "strip-diacritics", "--hidden-size", "16", "--minutes", "0.1"]
-        output = ["--output", Path(name) / "run"]
-        process = run_process(["hello-train", "--text", source, *options, *output])
+        output = Path(name) / "run"
+        process = run_process(["hello-train", "--text", source, *options, "--output", output])
         row = {
             "MB": source.stat().st_size / MB,
             "peak MB": process.peak_mb,
