@@ -41,7 +41,7 @@ class FiniteRange(click.FloatRange):
 def default(name: str) -> str:
     """Return an option's defaults as its help shows them."""
     hello, text = (str(getattr(options, name)) for options in (HELLO_OPTIONS, TEXT_OPTIONS))
-    return hello if hello == text else f"{hello} for hello, {text} for a file"
+    return hello if hello == text else f"{hello} for hello, {text} for text"
 
 
 @click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,7 +96,7 @@ def default(name: str) -> str:
     "--bidirectional/--causal",
     default=None,
     help="Read the line from both ends, or only from its start, so that the model can stream.  "
-    "[default: causal for hello, bidirectional for a file]",
+    "[default: causal for hello, bidirectional for text]",
 )
 @click.option(
     "--projection/--no-projection",
@@ -113,7 +113,7 @@ def default(name: str) -> str:
     "--guarded/--unguarded",
     default=None,
     help="Whether only substitutions seen in training are possible.  "
-    "[default: unguarded for hello, guarded for a file]",
+    "[default: unguarded for hello, guarded for text]",
 )
 @click.option(
     "--epochs",
@@ -123,7 +123,7 @@ def default(name: str) -> str:
 @click.option(
     "--minutes",
     type=FiniteRange(min=0, min_open=True),
-    help=f"Train this long, for hello each start.  [default: {TEXT_OPTIONS.minutes:g} for a file]",
+    help=f"Train this long, for hello each start.  [default: {TEXT_OPTIONS.minutes:g} for text]",
 )
 @click.option(
     "--learning-rate",

@@ -40,22 +40,23 @@ class ProgressDisplay(Watcher):
         """Show the progress, if it is time to."""
         if not self._is_due(progress.done):
             return
-        status = f"epoch {progress.epoch}  loss {progress.loss:.4f}  "
-        status += self._well_done(progress) if self._example is None else self._said(network)
+        if self._example is None:
+            status = self._well_done(progress)
+        else:
+            network.eval()
+            said = network.rewrite(self._example)
+            status = f"epoch {progress.epoch}  loss {progress.loss:.4f}  {said!r}"
         if self._terminal:
             self._draw(progress.done, status)
         else:
             click.echo(status, err=True)
         self._shown_at, self._shown_done = time.monotonic(), progress.done
 
-    def _said(self, network: Network) -> str:
-        network.eval()
-        return repr(network.rewrite(self._example or ""))
-
     def _well_done(self, progress: Progress) -> str:
-        """Return how much of the held-out text was right at last, and how fast it goes."""
+        """Return the loss, how much of the held-out text was right at last, and the speed."""
         right = "" if progress.accuracy is None else f"{progress.accuracy:.2%} right  "
-        return f"{right}{progress.characters / progress.seconds:.0f} characters/s"
+        speed = progress.characters / progress.seconds / 1000
+        return f"loss {progress.loss:.4f}  {right}{speed:.1f}k chars/s"
 
     def restart(self, lost_seed: int, next_seed: int) -> None:
         """Say that a start was lost."""
