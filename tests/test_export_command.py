@@ -48,7 +48,8 @@ def test_the_first_command_trains_exports_and_says_what_to_do_next(
     rows = ["engine", "PyTorch float64", *ENGINES]
     assert [line[:16].rstrip() for line in result.stdout.splitlines()[: len(rows)]] == rows
     assert names(tmp_path / "runs/hello-lstm/artifact") == FILES
-    assert names(tmp_path / "runs/hello-lstm") == ["artifact", "checkpoint.safetensors"]
+    left = ["artifact", "checkpoint.safetensors", "report.html"]
+    assert names(tmp_path / "runs/hello-lstm") == left
     command, *arguments = shlex.split(result.stdout.splitlines()[-1])
     assert command == "hello-infer"
     assert run(command, *arguments).stdout == "ohlol\n"
@@ -63,9 +64,9 @@ def test_a_trained_hello_is_not_trained_again(run: Run, hello_run: Path) -> None
 
 def test_a_run_of_something_else_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
     (tmp_path / "hello.tsv").write_text("ab\tba\nba\tab\n")
-    run("hello-train", "--pairs", "hello.tsv", "--epochs", 1, "--hidden-size", 3)
+    run("hello-train", "--pairs", "hello.tsv", "--epochs", 1, "--holdout", 0.5)
     result = run("hello-export", "--cell", "gru")
-    assert_one_line_error(result, "a run that learned 'pairs of hello.tsv'", "hello-export runs")
+    assert_one_line_error(result, "a run that learned 'hello.tsv, pairs'", "hello-export runs")
     assert run("hello-export", "runs/hello-gru").returncode == 0
 
 

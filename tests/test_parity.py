@@ -16,7 +16,15 @@ from hello_export.cases import Case, grid_cases
 from hello_export.engines import Engine, OnnxRuntime, Outputs, Runtime
 from hello_export.errors import ParityError
 from hello_export.onnx_graph import build_model
-from hello_export.parity import ROUNDING_FACTOR, TOLERANCE, Difference, Report, Verdict
+from hello_export.parity import (
+    ROUNDING_FACTOR,
+    TOLERANCE,
+    Condition,
+    Difference,
+    Report,
+    Truth,
+    Verdict,
+)
 from hello_export.reference import Reference
 from hello_export.storage import Storage
 from hello_export.torchscript import TorchScript, save_program
@@ -274,7 +282,7 @@ def test_a_line_on_which_a_network_grows_excuses_nothing_on_another(tmp_path: Pa
         network.get_parameter("recurrence.weight_hh_l0").copy_(1.03 * torch.eye(5))
     engine = onnxruntime_of(network, tmp_path)
     report = check(network, [engine])
-    assert report.rounding.largest_magnitude["logits"] > 1e9
+    assert report.rounding.largest_condition["logits"] > 1e9
     assert report.rounding.worst["logits"] > 100
     # A letter that it writes on short lines is wrong, and on those there is nothing to excuse it.
     short = next(case for case in grid_cases(network.config) if case.codepoints.shape == (33, 7))
@@ -284,13 +292,30 @@ def test_a_line_on_which_a_network_grows_excuses_nothing_on_another(tmp_path: Pa
         check(network, [rewriting(engine, {written: ord("x")})])
 
 
+def test_a_network_that_sways_is_right_and_excuses_no_fault(tmp_path: Path) -> None:
+    """Found on a model trained for half an hour: on some lines it multiplies rounding by 1e6."""
+    network = make_network("lstm", bidirectional=True, hidden_size=24)
+    with torch.no_grad():
+        for weight in network.recurrence.parameters():
+            weight.mul_(10)
+        network.get_parameter("projection.weight").mul_(5)
+    engine = onnxruntime_of(network, tmp_path)
+    report = check(network, [engine])
+    assert report.rounding.largest_condition["logits"] > 1e3
+    assert report.verdicts[0].worst["logits"] > 10 * TOLERANCE
+    assert report.share["logits"] < 3e-6
+    for wrong in (1.0001, 0.9999):
+        with pytest.raises(ParityError, match="in logits by up to"):
+            check(network, [Edited(engine, lambda out: {**out, "logits": out["logits"] * wrong})])  # noqa: B023
+
+
 def test_a_small_difference_with_a_large_share_hides_no_larger_one() -> None:
     """The first step passes, being below the tolerance; the second must be found all the same."""
-    config = make_network().config
-    truth = {"logits": np.array([[1.0] * 6, [100.0] * 6])}
-    said = {"logits": truth["logits"] + np.array([[9e-6], [5e-4]])}
+    row = {"logits": np.array([[1.0] * 6, [100.0] * 6])}
+    truth = Truth(row, Condition(np.array([1.0, 100.0]), 1.0))
+    said = {"logits": row["logits"] + np.array([[9e-6], [5e-4]])}
     verdict = Verdict("engine", "0", cases=1, characters=2)
-    for tensor, found in parity.differences(config, truth, said, lambda length: f"step {length}"):
+    for tensor, found in parity.differences(truth, said, lambda length: f"step {length}"):
         verdict.note(tensor, found)
     assert verdict.worst["logits"] == pytest.approx(5e-4)
     with pytest.raises(ParityError, match=r"in logits by up to 0\.0005 .* for step 2"):
@@ -346,7 +371,7 @@ def test_the_tolerance_follows_what_rounding_does(tmp_path: Path) -> None:
     report = check(network, opened(network, tmp_path))
     measured = report.rounding.worst["logits"]
     assert measured > TOLERANCE / ROUNDING_FACTOR
-    assert TOLERANCE < report.tolerance["logits"] <= 2 * ROUNDING_FACTOR * measured
+    assert TOLERANCE < report.tolerance["logits"] <= 5 * ROUNDING_FACTOR * measured
     assert report.tolerance["state_out"] == TOLERANCE
 
 

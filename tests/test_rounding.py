@@ -173,7 +173,7 @@ def test_held_out_lines_judge_the_rounding(run: Run, tmp_path: Path) -> None:
 def test_a_new_training_does_not_keep_the_old_held_out_lines(run: Run, tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("ab\tba\nba\tab\n")
     options = ("--pairs", "pairs.tsv", "--epochs", 1, "--hidden-size", 3, "--output", "run")
-    assert run("hello-train", *options).returncode == 0
+    assert run("hello-train", *options, "--holdout", 0.5).returncode == 0
     assert (tmp_path / "run/holdout.tsv").exists()
     assert run("hello-train", *options, "--holdout", 0).returncode == 0
     assert not (tmp_path / "run/holdout.tsv").exists()

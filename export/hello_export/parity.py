@@ -2,9 +2,10 @@
 
 Decoded text may not differ at all, and numbers by `TOLERANCE`, or by a few times what rounding
 alone does to the network: eager PyTorch itself is that far from exact arithmetic, which the same
-network in float64 measures on the same inputs. Rounding is relative: it is measured, and allowed,
-as a share of the largest logit up to that place of the line (in the whole line, for two
-directions), so that a line on which a network grows excuses nothing on another.
+network in float64 measures on the same inputs. What rounding does depends on the line: a trained
+network multiplies a small difference by ten on one line and by a million on another. So it is
+measured, and allowed, as a share of the line's own condition, up to that place of it (in the whole
+line, for two directions), and a line on which a network grows or sways excuses nothing on another.
 
 The cases are shapes of every kind and none that a graph was built with, for none was; they are
 counted, and no cases is no parity. An engine that is known not to run a network, or is not
@@ -30,15 +31,15 @@ from hello_export.cases import Case
 from hello_export.engines import Array, Engine, Outputs
 from hello_export.errors import ParityError
 from hello_export.isolation import Isolated
-from hello_export.reference import Reference, Row, in_double_precision
+from hello_export.reference import SWAY, Reference, Row, in_double_precision, swayed
 from hello_export.signature import outputs
 
 TOLERANCE = 1e-5
 """The largest difference allowed in logits, confidence and state, where rounding explains none."""
 ROUNDING_FACTOR = 4
 """How many times PyTorch's own float32 rounding an engine may differ, where that is more."""
-LARGEST_SHARE = 1e-4
-"""However a network rounds, no larger share of its values passes."""
+LARGEST_SHARE = 1e-5
+"""However a network rounds, no larger share of the condition passes."""
 NUMBERS = ("logits", "state_out", "confidence")
 """The outputs that are numbers, the most telling one first."""
 SHOWN_CHARACTERS = 60
@@ -50,18 +51,18 @@ class Difference(NamedTuple):
 
     size: float
     """Infinite for what is not a number."""
-    magnitude: float
-    """Of the reference's values there, at least 1."""
+    condition: float
+    """Of the reference's values there: what a relative change of the weights is multiplied by."""
     place: str
 
     @property
     def share(self) -> float:
-        """The difference as a share of the magnitude."""
-        return self.size / self.magnitude
+        """The difference as a share of the condition."""
+        return self.size / self.condition
 
     def allowed(self, share: float) -> float:
-        """Return how large it may be where this share of the magnitude is rounding."""
-        return max(TOLERANCE, share * self.magnitude)
+        """Return how large it may be where this share of the condition is rounding."""
+        return max(TOLERANCE, share * self.condition)
 
     def is_allowed(self, share: float) -> bool:
         """Tell whether it is no larger than that."""
@@ -83,10 +84,10 @@ class Verdict:
     worst: dict[str, float] = field(default_factory=dict)
     """The largest difference by tensor, of those that the engine shows."""
     worst_share: dict[str, Difference] = field(default_factory=dict)
-    """The largest by its share of the magnitude, of those beyond `TOLERANCE`."""
+    """The largest by its share of the condition, of those beyond `TOLERANCE`."""
     largest_share: dict[str, float] = field(default_factory=dict)
     """The share of the largest, of all."""
-    largest_magnitude: dict[str, float] = field(default_factory=dict)
+    largest_condition: dict[str, float] = field(default_factory=dict)
     texts: list[Difference] = field(default_factory=list)
     """For each character decoded otherwise than by the reference, by how much the reference's
     logits prefer its own choice; infinite where there was no choice, or no such label."""
@@ -99,8 +100,8 @@ class Verdict:
         """Keep a difference if it is the largest of its tensor, or the largest by its share."""
         self.worst[tensor] = max(self.worst.get(tensor, 0.0), found.size)
         self.largest_share[tensor] = max(self.largest_share.get(tensor, 0.0), found.share)
-        self.largest_magnitude[tensor] = max(
-            self.largest_magnitude.get(tensor, 1.0), found.magnitude
+        self.largest_condition[tensor] = max(
+            self.largest_condition.get(tensor, 1.0), found.condition
         )
         known = self.worst_share.get(tensor)
         if found.size > TOLERANCE and (known is None or found.share > known.share):
@@ -159,7 +160,7 @@ class Report:
     rounding: Verdict
     """Of PyTorch in float64 beside float32, the measure of what rounding does."""
     share: dict[str, float]
-    """How large a share of the magnitude a difference may be, by tensor."""
+    """How large a share of the condition a difference may be, by tensor."""
     verdicts: list[Verdict]
     """Of the engines, the bad ones too."""
 
@@ -168,7 +169,7 @@ class Report:
         """The largest difference that was allowed anywhere, by tensor."""
         return {
             tensor: max(
-                TOLERANCE, self.share[tensor] * self.rounding.largest_magnitude.get(tensor, 1.0)
+                TOLERANCE, self.share[tensor] * self.rounding.largest_condition.get(tensor, 1.0)
             )
             for tensor in NUMBERS
         }
@@ -216,7 +217,7 @@ def compare(
     Raises:
         ParityError: PyTorch itself gives what is no number, so that there is no truth.
     """
-    reference, exact = Reference(network), in_double_precision(network)
+    reference, exact, moved = Reference(network), in_double_precision(network), swayed(network)
     rounding = Verdict("PyTorch float64", torch.__version__)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as beside:
@@ -227,10 +228,14 @@ def compare(
                 found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
                 expected = reference.run_rows(case.rows)
                 check_finite(case, expected)
-                note_case(rounding, network.config, case, expected, exact.run_rows(case.rows))
+                truth = [
+                    Truth(row, condition(network.config, row, other))
+                    for row, other in zip(expected, moved.run_rows(case.rows), strict=True)
+                ]
+                note_case(rounding, network.config, case, truth, exact.run_rows(case.rows))
                 for verdict, rows in zip(verdicts, found, strict=True):
                     if rows is not None:
-                        note_case(verdict, network.config, case, expected, rows)
+                        note_case(verdict, network.config, case, truth, rows)
         except BaseException:  # Ctrl-C too: an engine may be waited for that never answers
             for engine in engines:
                 engine.close()
@@ -315,73 +320,101 @@ def rows_of(case: Case, found: Outputs) -> list[Row]:
     return rows
 
 
+class Condition(NamedTuple):
+    """What a relative change of the weights is multiplied by in the values of a row, at least 1."""
+
+    steps: Array
+    """At each step, [time]; the largest until then for one direction, of the row for two."""
+    state: float
+    """In the state behind the last step; 1 where there is none."""
+
+
+class Truth(NamedTuple):
+    """What the reference says of a row."""
+
+    row: Row
+    condition: Condition
+
+
+def condition(config: ModelConfig, truth: Row, moved: Row) -> Condition:
+    """Return a row's condition, and no less than its values, which are rounded themselves.
+
+    Args:
+        config: of the network.
+        truth: what the reference says.
+        moved: what it says with its weights changed by `SWAY` of themselves.
+    """
+    logits: Array = np.where(truth["logits"] == FORBIDDEN_LOGIT, 0, truth["logits"])
+    steps = np.maximum(np.abs(logits), multiplied(truth["logits"], moved["logits"])).max(1)
+    steps = np.maximum(steps, 1.0)
+    if config.bidirectional:
+        return Condition(np.full_like(steps, steps.max()), 1.0)
+    state = np.maximum(
+        np.abs(truth["state_out"]), multiplied(truth["state_out"], moved["state_out"])
+    )
+    return Condition(np.maximum.accumulate(steps), max(1.0, float(state.max())))
+
+
+def multiplied(truth: Array, moved: Array) -> Array:
+    """Return how far values moved, in relation to `SWAY`; 0 where that is not a number."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        found: Array = np.abs(moved.astype(np.float64) - truth) / SWAY
+    return np.nan_to_num(found, nan=0.0, posinf=0.0)
+
+
 def note_case(
-    verdict: Verdict, config: ModelConfig, case: Case, expected: list[Row], found: list[Row]
+    verdict: Verdict, config: ModelConfig, case: Case, expected: list[Truth], found: list[Row]
 ) -> None:
     """Note how far the rows that an engine gave are from those of the reference."""
     verdict.cases += 1
     verdict.characters += case.characters
     for index, (row, truth, said) in enumerate(zip(case.rows, expected, found, strict=True)):
         place = partial(describe_place, case, index, row)
-        for tensor, difference in differences(config, truth, said, place):
+        for tensor, difference in differences(truth, said, place):
             verdict.note(tensor, difference)
         verdict.texts += text_differences(config, row, truth, said["decoded"], place)
 
 
 def differences(
-    config: ModelConfig, truth: Row, said: Row, place: Callable[[int], str]
+    truth: Truth, said: Row, place: Callable[[int], str]
 ) -> Iterator[tuple[str, Difference]]:
     """Yield the differences that decide on a row, for each tensor that an engine shows.
 
     They are the largest one, the one with the largest share, the same of those beyond `TOLERANCE`
     (a smaller one passes whatever its share, and must not hide them), and the one at the largest
-    magnitude.
+    condition.
     """
-    magnitude = magnitudes(config, truth)
+    steps, state = truth.condition
     with np.errstate(invalid="ignore"):  # what is not a number is infinitely wrong, below
         for tensor in said.keys() & set(NUMBERS):
-            apart = np.abs(said[tensor] - truth[tensor])
+            apart = np.abs(said[tensor] - truth.row[tensor])
             apart[~np.isfinite(apart)] = np.inf
             if tensor == "state_out":
-                size, large = float(apart.max()), float(np.abs(truth[tensor]).max())
-                yield tensor, Difference(size, max(1.0, large), place(len(magnitude)))
+                yield tensor, Difference(float(apart.max()), state, place(len(steps)))
             else:
-                by_step = apart.reshape(len(magnitude), -1).max(1)
-                share = by_step / magnitude
+                by_step = apart.reshape(len(steps), -1).max(1)
+                share = by_step / steps
                 beyond = np.where(by_step > TOLERANCE, share, 0)
-                for step in {int(of.argmax()) for of in (by_step, share, beyond, magnitude)}:
-                    size, large = float(by_step[step]), float(magnitude[step])
+                for step in {int(of.argmax()) for of in (by_step, share, beyond, steps)}:
+                    size, large = float(by_step[step]), float(steps[step])
                     yield tensor, Difference(size, large, place(step + 1))
 
 
-def magnitudes(config: ModelConfig, truth: Row) -> Array:
-    """Return the largest logit that a step of a row rests on, [time], at least 1.
-
-    Those that the guard put out are no logits of the network.
-    """
-    logits: Array = np.abs(truth["logits"])
-    by_step = np.where(logits < -FORBIDDEN_LOGIT, logits, 0).max(1, initial=1.0)
-    if config.bidirectional:
-        return np.full_like(by_step, by_step.max())
-    return np.maximum.accumulate(by_step)
-
-
 def text_differences(
-    config: ModelConfig, row: list[int], truth: Row, decoded: Array, place: Callable[[int], str]
+    config: ModelConfig, row: list[int], truth: Truth, decoded: Array, place: Callable[[int], str]
 ) -> list[Difference]:
     """Return for each character of a row decoded otherwise by how much PyTorch prefers its own."""
     labels = {ord(char): label for label, char in enumerate(config.output_alphabet)}
-    magnitude = magnitudes(config, truth)
-    steps = np.flatnonzero(decoded != truth["decoded"]).tolist()
+    steps = np.flatnonzero(decoded != truth.row["decoded"]).tolist()
     first = place(steps[0] + 1) if steps else ""
     found = []
     for step in steps:
         label = labels.get(int(decoded[step]))
         margin = float("inf")
         if label is not None and chr(row[step]) in config.input_alphabet:
-            logits: Array = truth["logits"][step]
+            logits: Array = truth.row["logits"][step]
             margin = float(logits.max() - logits[label])
-        found.append(Difference(margin, float(magnitude[step]), first))
+        found.append(Difference(margin, float(truth.condition.steps[step]), first))
     return found
 
 

@@ -28,6 +28,26 @@ def in_double_precision(network: Network) -> Reference:
     return Reference(copy.deepcopy(network).double())
 
 
+SWAY = 2.0**-20
+"""By how much of itself a weight is changed to see what that moves: sixteen of float32's steps."""
+
+
+def swayed(network: Network) -> Reference:
+    """Return the same with each weight changed by about `SWAY` of itself, at random.
+
+    What float32 computes is what exact arithmetic would, of weights that are changed a little. So
+    how far this moves a value, divided by `SWAY`, is the value's condition: what rounding is
+    multiplied by on its way there (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+    1.5 and 1.6).
+    """
+    other = copy.deepcopy(network)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.mul_(1 + SWAY * torch.randn(weight.shape, generator=random))
+    return Reference(other)
+
+
 class Reference:
     """A network that takes and gives code points."""
 
