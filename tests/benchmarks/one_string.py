@@ -2,7 +2,8 @@
 
     python tests/benchmarks/one_string.py [--rounds 11] [--calls 2000] [--json]
 
-The peers get ready arrays and return arrays; `decode` takes text and returns text. All run in one
+The peers get ready arrays and return arrays; `decode` takes text and returns text. The idle graph
+returns its input: that is what a call of the engine costs, whatever it computes. All run in one
 thread.
 """
 
@@ -17,14 +18,33 @@ import click
 import numpy as np
 import onnxruntime
 import torch
+from hello_export.onnx_graph import IR_VERSION, OPSET
 from hello_export.torchscript import load_program, save_program
 from hello_runtime import Decoder
 from hello_runtime.model_file import locate
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import CELLS, Cell
 from measuring import medians, show
+from onnx import TensorProto, helper
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+def idle_graph(given: dict[str, Any]) -> bytes:
+    """Return a model that takes the same arrays and returns its code points."""
+    infos = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+        )
+        for name, array in given.items()
+    ]
+    decoded = helper.make_tensor_value_info("decoded", TensorProto.INT32, [1, 5])
+    node = helper.make_node("Identity", ["codepoints"], ["decoded"])
+    graph = helper.make_graph([node], "idle", infos, [decoded])
+    opset = [helper.make_opsetid("", OPSET)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+    content: bytes = model.SerializeToString()
+    return content
 
 
 def actions(cell: Cell) -> dict[str, Callable[[], object]]:
@@ -42,6 +62,7 @@ def actions(cell: Cell) -> dict[str, Callable[[], object]]:
     ids = torch.tensor([[network.config.input_alphabet.index(char) for char in "hello"]])
     tensors = torch.from_numpy(codepoints), torch.from_numpy(state)
     given = {"codepoints": codepoints, "state": state}
+    idle = onnxruntime.InferenceSession(idle_graph(given), options)
     decoder = Decoder.open(cell=cell, threads=1)
     if decoder.decode("hello") != "ohlol":
         raise RuntimeError("hello does not become ohlol")
@@ -55,6 +76,7 @@ def actions(cell: Cell) -> dict[str, Callable[[], object]]:
         return program(*tensors)
 
     return {
+        "idle graph": lambda: idle.run(["decoded"], given),
         "session.run": lambda: session.run(["decoded"], given),
         "decode": lambda: decoder.decode("hello"),
         "TorchScript": torchscript,
