@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hello_train.config import CELLS, Cell
 from hello_train.fit import Watcher
+from hello_train.hello import run_hello
 from hello_train.options import HELLO_OPTIONS
-from hello_train.run import run_hello
 
 LOST: dict[Cell, int] = {"rnn": 7, "gru": 3, "lstm": 1}
 """For each cell a seed that the post's network does not learn from."""

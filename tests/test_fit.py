@@ -22,10 +22,10 @@ from hello_train.checkpoint import load_checkpoint
 from hello_train.data import Pair
 from hello_train.errors import FitError
 from hello_train.fit import Fitting, Progress, State, Watcher, fit, new_state
+from hello_train.hello import HELLO, HELLO_ALPHABETS
 from hello_train.model import Network
 from hello_train.options import JUDGEMENTS, TrainOptions, configure
 from hello_train.parallel import ALONE
-from hello_train.run import HELLO, HELLO_ALPHABETS
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"

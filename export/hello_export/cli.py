@@ -144,8 +144,8 @@ def hello_run(cell: Cell) -> Path:
     from dataclasses import replace
 
     from hello_train.checkpoint import FILE_NAME, load_checkpoint
+    from hello_train.hello import HELLO, HELLO_DATA, run_hello
     from hello_train.progress import ProgressDisplay
-    from hello_train.run import HELLO, HELLO_DATA, run_hello
 
     folder = run_folder("hello", cell)
     if not (folder / FILE_NAME).exists():

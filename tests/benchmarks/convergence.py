@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, replace
 import click
 from hello_train.config import CELLS, Cell
 from hello_train.fit import Progress, Watcher, fit_exactly
+from hello_train.hello import HELLO, HELLO_ALPHABETS
 from hello_train.model import Network
 from hello_train.options import HELLO_OPTIONS, configure
-from hello_train.run import HELLO, HELLO_ALPHABETS
 
 
 class Record(Watcher):

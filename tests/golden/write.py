@@ -33,9 +33,9 @@ from hello_runtime.model_file import locate
 from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
 from hello_train.config import CELLS, Cell, ModelConfig, Nonlinearity
 from hello_train.fit import Watcher
+from hello_train.hello import run_hello
 from hello_train.model import RECURRENCES, Network
 from hello_train.options import HELLO_OPTIONS
-from hello_train.run import run_hello
 
 GOLDEN = Path(__file__).parent
 LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 257)

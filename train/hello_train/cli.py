@@ -196,16 +196,17 @@ def main(
 
 def train_hello(options: TrainOptions, folder: Path) -> None:
     """Train the post's example, and tell of it."""
+    from hello_train.hello import HELLO, run_hello
     from hello_train.progress import ProgressDisplay
-    from hello_train.run import HELLO, run_hello
 
     report(run_hello(options, folder, ProgressDisplay(HELLO.input)), options)
 
 
 def compare_hello(options: TrainOptions, folder: Path) -> None:
     """Train the post's example with each cell, and tell of all of them."""
+    from hello_train.hello import HELLO, compare_cells
     from hello_train.progress import ProgressDisplay
-    from hello_train.run import HELLO, REPORT_NAME, compare_cells
+    from hello_train.run import REPORT_NAME
 
     for run in compare_cells(options, folder, ProgressDisplay(HELLO.input)):
         epoch = next(s.first for s in run.history.sayings if s.text == HELLO.target)

@@ -1,0 +1,87 @@
+"""The post's example, `hello` -> `ohlol`: one run of it, or one with each cell, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hello_train.alphabets import choose_alphabets, count_substitutions
+from hello_train.checkpoint import Training, check_writable, save_checkpoint
+from hello_train.config import CELLS
+from hello_train.data import Pair
+from hello_train.fit import Progress, Watcher, fit_exactly
+from hello_train.history import History, Saying
+from hello_train.model import Network
+from hello_train.options import TrainOptions, configure
+from hello_train.run import BASELINE_NAME, REPORT_NAME, Run, save_holdout
+from hello_train.threads import one_thread
+
+HELLO = Pair("hello", "ohlol")
+HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
+HELLO_ALPHABETS = choose_alphabets(count_substitutions([HELLO]), 0)._replace(outputs="ehlo")
+"""`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
+
+
+def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
+    """Train `hello` -> `ohlol` until it is right, and save the checkpoint in the folder.
+
+    Raises:
+        TrainError: the options make no network, no start learned it, or it cannot be saved.
+    """
+    config = configure(options, HELLO_ALPHABETS)
+    check_writable(folder)
+    recorder = Recorder(HELLO.input, watcher)
+    with one_thread():
+        network, seed = fit_exactly(config, HELLO, options, recorder)
+    training = Training(
+        data=HELLO_DATA,
+        example=HELLO.input,
+        seed=seed,
+        characters=len(HELLO.input),
+    )
+    checkpoint = save_checkpoint(folder, network, training)
+    save_holdout(folder, [])
+    (folder / BASELINE_NAME).unlink(missing_ok=True)
+    run = Run(network, training, checkpoint, recorder.history, {})
+    from hello_train.report import HelloRun, hello_page, write_report
+
+    write_report(folder / REPORT_NAME, hello_page(HelloRun(network, training, run.history, HELLO)))
+    return run
+
+
+def compare_cells(options: TrainOptions, folder: Path, watcher: Watcher) -> list[Run]:
+    """Train `hello` -> `ohlol` with each cell, in a folder each, and show them side by side.
+
+    Raises:
+        TrainError: as `run_hello`.
+    """
+    runs = [run_hello(replace(options, cell=cell), folder / cell, watcher) for cell in CELLS]
+    from hello_train.report import HelloRun, compare_page, write_report
+
+    told = [HelloRun(run.network, run.training, run.history, HELLO) for run in runs]
+    write_report(folder / REPORT_NAME, compare_page(told))
+    return runs
+
+
+class Recorder(Watcher):
+    """Writes down what a start of the post's network does in each epoch, and tells it on."""
+
+    def __init__(self, example: str, watcher: Watcher) -> None:
+        self.history = History()
+        self._example = example
+        self._watcher = watcher
+
+    def step(self, progress: Progress, network: Network) -> None:
+        """Take note of the loss, and of what is said."""
+        self.history.losses.append(progress.loss)
+        said, sayings = network.rewrite(self._example), self.history.sayings
+        if sayings and sayings[-1].text == said:
+            sayings[-1] = replace(sayings[-1], last=progress.epoch)
+        else:
+            sayings.append(Saying(progress.epoch, progress.epoch, said))
+        self._watcher.step(progress, network)
+
+    def restart(self, lost_seed: int, next_seed: int) -> None:
+        """Forget the start that was lost."""
+        self.history = History()
+        self._watcher.restart(lost_seed, next_seed)
