@@ -217,7 +217,7 @@ def read(
     own = np.random.default_rng(seed).permutation(rows[rows < shared])
     kept = min(round(holdout * len(own)), MOST_HELD_OUT)
     check_holdout(holdout, kept, len(own))
-    held_out = np.sort(own[:kept])
+    held_out = own[:kept]  # in no order, so that the first ones are a sample of all
     train = np.concatenate([np.sort(own[kept:]), rows[rows >= shared]])
     return Split(reader.lines(train), reader.lines(held_out), reader.fingerprint(held_out))
 

@@ -15,6 +15,7 @@ from hello_train.alphabets import (
     count_substitutions,
     keeps_case,
 )
+from hello_train.batches import lengths
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
@@ -135,7 +136,7 @@ def finish_run(
         data=data,
         example=choose_example(lines, network.config.input_alphabet),
         seed=options.seed,
-        characters=sum(len(pair.input) for pair in lines.train),
+        characters=int(lengths(lines.train).sum()),
         scores={name: asdict(row) for name, row in scores.items()},
     )
     save_holdout(folder, lines.holdout)
