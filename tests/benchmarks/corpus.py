@@ -3,7 +3,7 @@
     python tests/benchmarks/corpus.py TEXT [--megabytes 1000] [--json]
 
 TEXT is a file of lines, which is repeated up to the size; each repetition is numbered, so that no
-line comes twice. A small network learns from it for six seconds, and is then judged.
+line comes twice. The default network learns from it for half a minute, and is then judged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(text: Path, megabytes: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "text.txt"
         write_text(source, lines, megabytes * MB, "\n")
-        options = ["--corrupt", "strip-diacritics", "--hidden-size", "16", "--minutes", "0.1"]
+        options = ["--corrupt", "strip-diacritics", "--cell", "lstm", "--minutes", "0.5"]
         output = Path(name) / "run"
         process = run_process(["hello-train", "--text", source, *options, "--output", output])
         row = {
