@@ -38,6 +38,8 @@ TOLERANCE = 1e-5
 """The largest difference allowed in logits, confidence and state, where rounding explains none."""
 ROUNDING_FACTOR = 4
 """How many times PyTorch's own float32 rounding an engine may differ, where that is more."""
+SWAYS = 4
+"""How often the weights are changed to see what that moves: once may happen to move little."""
 LARGEST_SHARE = 1e-5
 """However a network rounds, no larger share of the condition passes."""
 NUMBERS = ("logits", "state_out", "confidence")
@@ -217,7 +219,8 @@ def compare(
     Raises:
         ParityError: PyTorch itself gives what is no number, so that there is no truth.
     """
-    reference, exact, moved = Reference(network), in_double_precision(network), swayed(network)
+    reference, exact = Reference(network), in_double_precision(network)
+    moved = [swayed(network, seed) for seed in range(SWAYS)]
     rounding = Verdict("PyTorch float64", torch.__version__)
     verdicts = [Verdict(engine.name, engine.version) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as beside:
@@ -228,9 +231,10 @@ def compare(
                 found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
                 expected = reference.run_rows(case.rows)
                 check_finite(case, expected)
+                swaying = zip(*(other.run_rows(case.rows) for other in moved), strict=True)
                 truth = [
-                    Truth(row, condition(network.config, row, other))
-                    for row, other in zip(expected, moved.run_rows(case.rows), strict=True)
+                    Truth(row, condition(network.config, row, others))
+                    for row, others in zip(expected, swaying, strict=True)
                 ]
                 note_case(rounding, network.config, case, truth, exact.run_rows(case.rows))
                 for verdict, rows in zip(verdicts, found, strict=True):
@@ -336,30 +340,29 @@ class Truth(NamedTuple):
     condition: Condition
 
 
-def condition(config: ModelConfig, truth: Row, moved: Row) -> Condition:
+def condition(config: ModelConfig, truth: Row, moved: Sequence[Row]) -> Condition:
     """Return a row's condition, and no less than its values, which are rounded themselves.
 
     Args:
         config: of the network.
         truth: what the reference says.
-        moved: what it says with its weights changed by `SWAY` of themselves.
+        moved: what it says with its weights changed by `SWAY` of themselves, each time otherwise.
     """
     logits: Array = np.where(truth["logits"] == FORBIDDEN_LOGIT, 0, truth["logits"])
-    steps = np.maximum(np.abs(logits), multiplied(truth["logits"], moved["logits"])).max(1)
+    steps = np.maximum(np.abs(logits), multiplied("logits", truth, moved)).max(1)
     steps = np.maximum(steps, 1.0)
     if config.bidirectional:
         return Condition(np.full_like(steps, steps.max()), 1.0)
-    state = np.maximum(
-        np.abs(truth["state_out"]), multiplied(truth["state_out"], moved["state_out"])
-    )
+    state = np.maximum(np.abs(truth["state_out"]), multiplied("state_out", truth, moved))
     return Condition(np.maximum.accumulate(steps), max(1.0, float(state.max())))
 
 
-def multiplied(truth: Array, moved: Array) -> Array:
-    """Return how far values moved, in relation to `SWAY`; 0 where that is not a number."""
+def multiplied(tensor: str, truth: Row, moved: Sequence[Row]) -> Array:
+    """Return how far values moved at most, in relation to `SWAY`; 0 where that is no number."""
     with np.errstate(invalid="ignore", over="ignore"):
-        found: Array = np.abs(moved.astype(np.float64) - truth) / SWAY
-    return np.nan_to_num(found, nan=0.0, posinf=0.0)
+        apart = [np.abs(row[tensor].astype(np.float64) - truth[tensor]) / SWAY for row in moved]
+    found: Array = np.nan_to_num(np.max(apart, axis=0), nan=0.0, posinf=0.0)
+    return found
 
 
 def note_case(

@@ -32,7 +32,7 @@ SWAY = 2.0**-20
 """By how much of itself a weight is changed to see what that moves: sixteen of float32's steps."""
 
 
-def swayed(network: Network) -> Reference:
+def swayed(network: Network, seed: int) -> Reference:
     """Return the same with each weight changed by about `SWAY` of itself, at random.
 
     What float32 computes is what exact arithmetic would, of weights that are changed a little. So
@@ -41,7 +41,7 @@ def swayed(network: Network) -> Reference:
     1.5 and 1.6).
     """
     other = copy.deepcopy(network)
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in other.parameters():
             weight.mul_(1 + SWAY * torch.randn(weight.shape, generator=random))

@@ -1,10 +1,10 @@
 """Measures how many characters a second a training learns, beside a bare loop of steps.
 
-    python tests/benchmarks/training.py TEXT [--cell lstm] [--characters 1000000] [--rounds 3]
+    python tests/benchmarks/training.py TEXT [--cell lstm] [--characters 300000] [--rounds 3]
         [--json]
 
 TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train`, with
-what it reads, changes, judges and saves on its way, over an epoch of the first characters of TEXT.
+what it reads, changes, judges and saves on its way, over ten epochs of the first lines of TEXT.
 The bare loop has the same batches as ready tensors, and does nothing but PyTorch's steps.
 """
 
@@ -30,6 +30,8 @@ from hello_train.run import judge_by
 from hello_train.unfinished import Unfinished
 from measuring import medians, show
 
+EPOCHS = 10
+
 
 def first_characters(lines: Split, characters: int) -> Split:
     """Return the first lines to learn, of about so many characters, and a tenth to judge by."""
@@ -38,11 +40,15 @@ def first_characters(lines: Split, characters: int) -> Split:
 
 
 def bare_loop(options: TrainOptions, lines: Split) -> Callable[[], None]:
-    """Return an action that learns an epoch of ready tensors, and nothing else."""
+    """Return an action that learns ready tensors, and does nothing else."""
     alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
     config = configure(options, alphabets)
     batches = Batches(config, lines.train, options)
-    ready = [batches.load(windows, 1, n) for n, windows in enumerate(batches.order(1))]
+    ready = [
+        batches.load(windows, epoch, number)
+        for epoch in range(1, EPOCHS + 1)
+        for number, windows in enumerate(batches.order(epoch))
+    ]
 
     def action() -> None:
         state = new_state(config, options, ALONE)
@@ -71,15 +77,15 @@ def training(options: TrainOptions, lines: Split, folder: Path) -> Callable[[], 
 @click.command()
 @click.argument("text", type=click.Path(exists=True, path_type=Path))
 @click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
-@click.option("--characters", default=1_000_000, show_default=True)
+@click.option("--characters", default=300_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) -> None:
     """Print a row for each of the two."""
-    options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=1)
+    options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=EPOCHS)
     source = text_source(find_corruption("strip-diacritics"))
     lines = first_characters(read(source, [text], [], options.holdout, 0), characters)
-    count = sum(len(pair.input) for pair in lines.train)
+    count = EPOCHS * int(lengths(lines.train).sum())
     with tempfile.TemporaryDirectory() as name:
         found = medians(
             {
@@ -97,8 +103,8 @@ def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) ->
         for what, seconds in found.items()
     ]
     title = (
-        f"{cell} of {options.hidden_size}, two directions; an epoch of {count} characters of "
-        f"{text.name}; {torch.get_num_threads()} threads"
+        f"{cell} of {options.hidden_size}, two directions; {count} characters of {text.name} "
+        f"in {EPOCHS} epochs; {torch.get_num_threads()} threads"
     )
     show(rows, as_json=as_json, title=title, packages=["torch"])
 
