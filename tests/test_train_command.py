@@ -207,6 +207,8 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "no.txt", "No such file")
     (tmp_path / "plain.txt").write_text("no mark in it\nnor here\n")
     result = run("hello-train", "--text", "plain.txt", *strip)
+    assert_one_line_error(result, "holding out 0.1 of 2 different lines leaves none to judge by")
+    result = run("hello-train", "--text", "plain.txt", *strip, "--holdout", 0)
     assert_one_line_error(result, "every character of the text is written as it is read")
     (tmp_path / "empty").mkdir()
     result = run("hello-train", "--text", "empty", *strip)
@@ -218,7 +220,7 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "'nosuch' is none of strip-diacritics", "module:function")
     (tmp_path / "worn.py").write_text("def cut(line): return line[5:]\n")
     result = run("hello-train", "--text", "plain.txt", "--corrupt", "worn:cut")
-    assert_one_line_error(result, "plain.txt, line 1", "made 9 characters of 14")
+    assert_one_line_error(result, "plain.txt, line 1", "made 8 characters of 13")
 
 
 def test_an_output_that_cannot_be_written_is_found_before_training(
