@@ -7,9 +7,10 @@ import copy
 import numpy as np
 import pytest
 import torch
+from hello_train.codepoints import encode
 from hello_train.config import Cell, Nonlinearity
 from hello_train.gates import Values, gates
-from hello_train.model import RECURRENCES, Network, encode
+from hello_train.model import RECURRENCES, Network
 from helpers import KINDS, make_network
 
 TEXT = "abż\u0301😀?bba" * 3
@@ -29,7 +30,7 @@ def first_layer(network: Network) -> tuple[Values, Values]:
     alone = kind(config.embedding_dim, config.hidden_size, batch_first=True)
     names = alone.state_dict().keys()
     alone.load_state_dict({name: recurrence.state_dict()[name] for name in names})
-    ids = torch.from_numpy(encode(TEXT, config.input_alphabet))
+    ids = torch.from_numpy(encode([TEXT], config.input_alphabet))
     hidden, last = alone(network.vectors()[ids][None])
     return hidden[0].numpy(), (last[1] if config.cell == "lstm" else last)[0].numpy()
 

@@ -32,8 +32,9 @@ from hello_export.torchscript import load_program
 from hello_runtime import Decoder
 from hello_runtime.threads import available_cpus
 from hello_train.checkpoint import load_checkpoint
+from hello_train.codepoints import encode
 from hello_train.config import CELLS, Cell
-from hello_train.model import Network, encode
+from hello_train.model import Network
 from measuring import medians, run_process, seconds_of, show
 from networks import random_network, save
 
@@ -137,7 +138,7 @@ def characters_a_second(
     for batch in batches(lines):
         rows = [[ord(char) for char in line] for line in batch]
         points = torch.tensor(rows, dtype=torch.int32)
-        encoded = np.stack([encode(line, config.input_alphabet) for line in batch])
+        encoded = encode(batch, config.input_alphabet).reshape(len(batch), -1)
         ids.append((torch.from_numpy(encoded),))
         second = (
             torch.full((len(batch),), points.shape[1], dtype=torch.int32)

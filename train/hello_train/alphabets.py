@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hello_train.codepoints import codepoints
 from hello_train.data import Pair
 from hello_train.errors import DataError
 
@@ -58,11 +59,6 @@ def joined(pairs: Iterable[Pair]) -> Iterator[tuple[NDArray[np.int32], NDArray[n
             block, size = [], 0
     if block:
         yield codepoints(pair.input for pair in block), codepoints(p.target for p in block)
-
-
-def codepoints(texts: Iterable[str]) -> NDArray[np.int32]:
-    """Return the code points of texts, one behind the other, [characters]."""
-    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
 
 
 def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:

@@ -6,7 +6,7 @@ training can go on at any batch as if it had never stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hello_train.alphabets import codepoints
+from hello_train.codepoints import encode
 from hello_train.config import ModelConfig
 from hello_train.data import Lines, Pair
 from hello_train.model import allowed_labels
@@ -54,8 +54,7 @@ class Batches:
         self._seed = options.seed
         self._wear = Wear(config, options.case_rate)
         self._line, self._start, self._length = cut(lengths(pairs))
-        self._input_ids = positions(config.input_alphabet)
-        self._labels = positions(config.output_alphabet)
+        self._config = config
 
     def order(self, epoch: int) -> list[NDArray[np.uint32]]:
         """Return the batches of an epoch as the windows that are in them."""
@@ -82,8 +81,9 @@ class Batches:
         """Return a batch of `order`, which stands at this place of its epoch."""
         pieces = [self._piece(int(window)) for window in windows]
         shape = len(pieces), -1
-        ids = look_up(self._input_ids, (piece.input for piece in pieces)).reshape(shape)
-        labels = look_up(self._labels, (piece.target for piece in pieces)).reshape(shape)
+        ids = encode((piece.input for piece in pieces), self._config.input_alphabet).reshape(shape)
+        labels = encode((piece.target for piece in pieces), self._config.output_alphabet)
+        labels = labels.reshape(shape)
         self._wear(ids, labels, np.random.default_rng((self._seed, epoch, place)))
         return Batch(torch.from_numpy(ids), torch.from_numpy(labels))
 
@@ -158,22 +158,6 @@ def cut(
     start = (np.arange(len(line), dtype=np.int32) - np.repeat(first, counts)) * WINDOW
     length = np.minimum(lengths[line] - start, WINDOW).astype(np.uint16)
     return line, start, length
-
-
-def positions(alphabet: str) -> NDArray[np.int64]:
-    """Return the position of each code point in an alphabet, up to the last one that is in it.
-
-    All others, and the last entry of the table, have the alphabet's length.
-    """
-    codes = codepoints([alphabet])
-    table = np.full(int(codes.max()) + 2, len(alphabet), np.int64)
-    table[codes] = np.arange(len(alphabet))
-    return table
-
-
-def look_up(table: NDArray[np.int64], texts: Iterable[str]) -> Integers:
-    """Return the positions of the characters of texts, one behind the other."""
-    return np.take(table, codepoints(texts), mode="clip")
 
 
 def in_case(alphabet: str, change: Callable[[str], str]) -> Integers:

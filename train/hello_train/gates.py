@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, sigmoid, tanh
 from torch.nn.functional import linear
 
+from hello_train.codepoints import encode
 from hello_train.config import Cell, Nonlinearity
-from hello_train.model import Network, encode
+from hello_train.model import Network
 
 Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 """[time, hidden]"""
@@ -85,7 +86,7 @@ def gates(network: Network, text: str) -> dict[str, Values]:
         network.recurrence.get_parameter(f"{name}_l0")
         for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
-    vectors = network.vectors()[torch.from_numpy(encode(text, config.input_alphabet))]
+    vectors = network.vectors()[torch.from_numpy(encode([text], config.input_alphabet))]
     zeros = torch.zeros(config.hidden_size)
     step: Gates = {"hidden": zeros, "cell": zeros}
     steps = []

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
+from hello_train.codepoints import codepoints, encode, text_of
 from hello_train.config import FORBIDDEN_LOGIT, Cell, ModelConfig, Nonlinearity
-
-Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 BATCH_LINES = 64
 """Lines that are rewritten together, at most."""
@@ -63,9 +62,16 @@ class Network(nn.Module):
         Returns:
             float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`.
         """
-        vectors = nn.functional.embedding(ids, self.vectors())  # (b, t, embedding)
-        hidden, _ = self.recurrence(vectors)  # (b, t, features)
-        logits: Tensor = self.projection(hidden)  # (b, t, labels)
+        hidden, _ = self.recurrence(self.embed(ids))  # (b, t, features)
+        return self.logits(hidden, ids)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the vectors of ids: float32 [..., embedding], of int64 [...]."""
+        return nn.functional.embedding(ids, self.vectors())
+
+    def logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
+        """Return float32 [..., labels], of hidden states [..., features] and ids [...]."""
+        logits: Tensor = self.projection(hidden)
         if self.config.guard is not None:
             logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
         return logits
@@ -86,26 +92,27 @@ class Network(nn.Module):
 
     @torch.inference_mode()
     def rewrite_lines(self, texts: Sequence[str]) -> list[str]:
-        """Return what the network makes of each line; lines of one length share a batch."""
-        by_length: defaultdict[int, list[str]] = defaultdict(list)
-        for text in dict.fromkeys(filter(None, texts)):
-            by_length[len(text)].append(text)
+        """Return what the network makes of each line; lines of like length share a batch."""
+        longest_first = sorted(dict.fromkeys(filter(None, texts)), key=len, reverse=True)
         written = {"": ""}
-        for group in by_length.values():
-            for start in range(0, len(group), BATCH_LINES):
-                batch = group[start : start + BATCH_LINES]
-                ids = np.stack([encode(text, self.config.input_alphabet) for text in batch])
-                read = torch.from_numpy(ids).to(self.embedding.weight.device)
-                labels = self(read).argmax(-1).cpu().numpy()
-                written.update(zip(batch, map(self._write, batch, ids, labels), strict=True))
+        for start in range(0, len(longest_first), BATCH_LINES):
+            batch = longest_first[start : start + BATCH_LINES]
+            written.update(zip(batch, self._rewrite_batch(batch), strict=True))
         return [written[text] for text in texts]
 
-    def _write(self, text: str, ids: Integers, labels: Integers) -> str:
-        """Return the text of labels; the characters of unknown ids are copied."""
-        return "".join(
-            char if id_ == self.config.unknown_id else self.config.output_alphabet[label]
-            for char, id_, label in zip(text, ids, labels, strict=True)
-        )
+    def _rewrite_batch(self, texts: list[str]) -> Iterator[str]:
+        """Yield what the network makes of each line, the longest first, none of them empty."""
+        config = self.config
+        rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
+        packed = pack_sequence(rows)
+        ids = packed.data.to(self.embedding.weight.device)  # (characters,)
+        hidden, _ = self.recurrence(packed._replace(data=self.embed(ids)))
+        labels = self.logits(hidden.data, ids).argmax(-1).cpu()
+        alphabet = codepoints([config.output_alphabet])
+        chosen = unpack_sequence(packed._replace(data=labels))
+        for text, row, label in zip(texts, rows, chosen, strict=True):
+            unknown = row.numpy() == config.unknown_id
+            yield text_of(np.where(unknown, codepoints([text]), alphabet[label.numpy()]))
 
 
 def allowed_labels(config: ModelConfig) -> Tensor:
@@ -115,18 +122,3 @@ def allowed_labels(config: ModelConfig) -> Tensor:
         row = [label in outputs for label in config.output_alphabet]
         mask[config.input_alphabet.index(char)] = torch.tensor(row)
     return mask
-
-
-@cache
-def positions(alphabet: str) -> dict[str, int]:
-    """Return the position of each character of an alphabet, worked out once for all its lines."""
-    return {char: position for position, char in enumerate(alphabet)}
-
-
-def encode(text: str, alphabet: str) -> Integers:
-    """Return the position in `alphabet` of each character, int64 [len(text)].
-
-    A character that is not there gets `len(alphabet)`.
-    """
-    index, unknown = positions(alphabet), len(alphabet)
-    return np.fromiter((index.get(char, unknown) for char in text), np.int64, len(text))
