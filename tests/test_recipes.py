@@ -210,6 +210,10 @@ case $3 in
 *) touch "${3}_1%3a2_all.deb" ;;
 esac
 """
+CACHE = r"""#!/usr/bin/env bash
+# apt-cache show PACKAGE: fails where there is none.
+[ -d "$PACKAGES/$2" ]
+"""
 DPKG = r"""#!/usr/bin/env bash
 # dpkg-deb -x FILE FOLDER: unpacks the folder of that package's name.
 name=$(basename "$2")
@@ -225,6 +229,7 @@ case $0 in
 esac
 """
 TOOLS = {
+    "apt-cache": CACHE,
     "apt-get": APT,
     "dpkg-deb": DPKG,
     "hello-train": COMMAND,
@@ -249,6 +254,8 @@ class Shop:
         page = (DATA / "zolw.1").read_text(encoding="utf-8")
         self.write("manpages-pl", "share/man/pl/man1/zolw.1", page)
         self.write("gnome-user-docs", "share/help/pl/zolw.page", MALLARD)
+        self.write("fortunes-pl", "share/games/fortunes/pl/zolw", "Śpiesz się\n%\npowoli!\n")
+        self.write("fortunes-pl", "share/games/fortunes/pl/zolw.dat", "not text")
         for package in MESSAGES_OF:
             self.write(package, "copyright", "")
         mo = self.packages / "libreoffice-l10n-pl/usr/locale/pl/LC_MESSAGES/zolw.mo"
@@ -257,7 +264,7 @@ class Shop:
 
     def write(self, package: str, path: str, text: str) -> None:
         file = self.packages / package / "usr" / path
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
 
     def run(
@@ -298,7 +305,7 @@ def test_one_command_goes_from_packages_to_scores(shop: Shop) -> None:
         "libreoffice-help-pl",
         "manpages-pl",
         f"hello-train --cell lstm --text {text}/help.txt --extra={text}/words.txt"
-        f" --corrupt strip-diacritics --minutes 30 --output {run}",
+        f" --corrupt strip-diacritics --hidden-size 128 --minutes 30 --output {run}",
         f"hello-export {run} --weights int8",
         f"{infer} {run}/holdout.tsv",
         f"{infer} {text}/manpages.tsv",
@@ -321,10 +328,18 @@ def test_the_wide_text_is_learned_and_not_scored(shop: Shop) -> None:
     assert result.returncode == 0, result.stderr
     train = next(line for line in shop.called() if line.startswith("hello-train"))
     assert "--extra=there/text/words.txt --extra=there/text/general.txt" in train
-    assert train.endswith("--minutes 0.5 --output there")
+    assert train.endswith("--hidden-size 192 --minutes 0.5 --output there")
     learned = "Żółw przed przykładem oraz po nim"
-    assert shop.lines("there/text/general.txt") == [*MALLARD_LINES, *MESSAGE_LINES, learned]
+    general = [*MALLARD_LINES, *MESSAGE_LINES, learned, "Śpiesz się", "powoli!"]
+    assert shop.lines("there/text/general.txt") == general
     assert shop.lines("there/text/manpages.txt") == [line for line in MAN_LINES if line != learned]
+
+
+def test_a_language_without_quotations_is_learned_without(shop: Shop) -> None:
+    shutil.rmtree(shop.packages / "fortunes-pl")
+    assert shop.run("pl", "1", "there", wide="1").returncode == 0
+    assert "powoli!" not in shop.lines("there/text/general.txt")
+    assert "fortunes-pl" not in shop.called()
 
 
 def test_an_interrupted_step_is_done_again(shop: Shop) -> None:

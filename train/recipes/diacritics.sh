@@ -6,8 +6,9 @@
 # LANG is a language that Debian and wordfreq know by its code (pl, hu). The training takes MINUTES
 # (30), and everything that is made lies in FOLDER (runs/diacritics-LANG): the text, the run, the
 # artifact. The artifact is scored on a tenth of the help pages' lines, which were held out, and on
-# manual pages, of which nothing was learned. With WIDE=1 the translations of ten programs and the
-# help of GNOME are learned from as well (90 MB of packages), and four times as many rare words.
+# manual pages, of which nothing was learned. With WIDE=1 the translations of ten programs, the help
+# of GNOME and, where Debian has them, the quotations of fortune are learned from as well (90 MB of
+# packages), with four times as many rare words and half as many hidden values again.
 #
 # It needs apt-get and dpkg-deb, but not root, and in the Python environment that is active wordfreq
 # and hello-rnn[export]. A step whose output is there is not done again, and a training that was
@@ -66,6 +67,11 @@ wide_lines() {
         freeciv-data gimp-data gnome-user-docs gnucash-common gramps vlc-l10n
     python "$recipes/mallard_to_lines.py" "$unpacked/gnome-user-docs/usr/share/help/$language"
     python "$recipes/mo_to_lines.py" "$unpacked" "$language"
+    if apt-cache show "fortunes-$language" > /dev/null 2>&1; then
+        unpack "fortunes-$language"
+        find "$unpacked/fortunes-$language/usr/share/games" -type f ! -name '*.dat' ! -name '*.u8' \
+            -print0 | sort -z | xargs -0 cat | grep -v '^%'
+    fi
 }
 
 # Lines that happen to be in the other texts too are not kept: nothing of this one is learned.
@@ -79,7 +85,8 @@ mkdir -p "$text"
 trap 'rm -rf "$unpacked"' EXIT
 make_file "$text/help.txt" help_lines
 # More words would push the words of the help pages aside, and less other text goes with them.
-words=$([ "${WIDE:-}" = 1 ] && echo 200000 || echo 50000)
+words=50000 hidden=128
+if [ "${WIDE:-}" = 1 ]; then words=200000 hidden=192; fi
 make_file "$text/words.txt" python "$recipes/word_lines.py" "$language" "$words"
 extra=("$text/words.txt")
 if [ "${WIDE:-}" = 1 ]; then
@@ -94,7 +101,8 @@ if [ ! -e "$folder/checkpoint.safetensors" ]; then
     resume=()
     if [ -e "$folder/unfinished.safetensors" ]; then resume=(--resume); fi
     hello-train --cell lstm --text "$text/help.txt" "${extra[@]/#/--extra=}" \
-        --corrupt strip-diacritics --minutes "$minutes" "${resume[@]}" --output "$folder"
+        --corrupt strip-diacritics --hidden-size "$hidden" --minutes "$minutes" "${resume[@]}" \
+        --output "$folder"
 fi
 if [ ! -e "$folder/artifact" ]; then
     hello-export "$folder" --weights int8
