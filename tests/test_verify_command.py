@@ -277,11 +277,20 @@ def test_a_model_that_lies_is_named(run: Run, artifact: Path, key: str) -> None:
 def test_an_engine_that_does_not_answer_is_named(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "ENGINES", (Hanging,))
-    monkeypatch.setattr(isolation, "PATIENCE", 3)
+    monkeypatch.setattr(proof, "ENGINES", (NeverOpen,))
+    monkeypatch.setattr(isolation, "PATIENCE", 1)
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 1
-    assert result.stderr == ("Error: hanging fails on batch 1, length 1: no answer in 3 seconds\n")
+    assert result.stderr == "Error: never open does not open its file: no answer in 1 seconds\n"
+
+
+class NeverOpen(OnnxRuntime):
+    """An engine that never opens its file, however long a busy machine takes to start it."""
+
+    name = "never open"
+
+    def check_declaration(self) -> None:
+        time.sleep(1000)
 
 
 class Hanging(OnnxRuntime):
