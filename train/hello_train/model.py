@@ -103,16 +103,22 @@ class Network(nn.Module):
     def _rewrite_batch(self, texts: list[str]) -> Iterator[str]:
         """Yield what the network makes of each line, the longest first, none of them empty."""
         config = self.config
+        alphabet = codepoints([config.output_alphabet])
         rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
+        for text, ids, labels in zip(texts, rows, self._choose(rows), strict=True):
+            unknown = ids.numpy() == config.unknown_id
+            yield text_of(np.where(unknown, codepoints([text]), alphabet[labels.numpy()]))
+
+    def _choose(self, rows: list[Tensor]) -> list[Tensor]:
+        """Return the labels of each row of ids, int64 [time], the longest row first."""
+        device = self.embedding.weight.device
+        if len(rows[0]) == len(rows[-1]):
+            return list(self(torch.stack(rows).to(device)).argmax(-1).cpu())
         packed = pack_sequence(rows)
-        ids = packed.data.to(self.embedding.weight.device)  # (characters,)
+        ids = packed.data.to(device)  # (characters,)
         hidden, _ = self.recurrence(packed._replace(data=self.embed(ids)))
         labels = self.logits(hidden.data, ids).argmax(-1).cpu()
-        alphabet = codepoints([config.output_alphabet])
-        chosen = unpack_sequence(packed._replace(data=labels))
-        for text, row, label in zip(texts, rows, chosen, strict=True):
-            unknown = row.numpy() == config.unknown_id
-            yield text_of(np.where(unknown, codepoints([text]), alphabet[label.numpy()]))
+        return unpack_sequence(packed._replace(data=labels))
 
 
 def allowed_labels(config: ModelConfig) -> Tensor:
