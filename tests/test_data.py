@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import threading
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,12 +197,14 @@ def test_files_and_folders_plain_or_packed(tmp_path: Path) -> None:
     (folder / "deep/a.txt").write_bytes(gzip.compress("\ufeffża\r\nża\n".encode()))
     (folder / "deep/.hidden/c.txt").write_text("no")
     (folder / ".d.txt").write_text("no")
+    (folder / "empty.txt").touch()
     single = write_lines(tmp_path / "single", ["żs"])
     assert list(find_files([folder, single])) == [folder / "b.txt", folder / "deep/a.txt", single]
     found = read(text_source(STRIP), [folder, single], [], 0, seed=0)
     assert [pair.target for pair in found.train] == ["żb", "ża", "żs"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: there are no files in this folder"):
+    (tmp_path / "empty/empty.txt").touch()
+    with pytest.raises(DataError, match="empty: there are no files with text in this folder"):
         list(find_files([tmp_path / "empty"]))
 
 
@@ -212,6 +217,40 @@ def test_a_packed_file_that_is_cut_off(tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(b"ab\na\xff"))
     with pytest.raises(DataError, match=r"text.gz, line 2: byte 2 \(0xff\) is not UTF-8"):
         list(read_lines(file))
+    file.write_bytes(gzip.compress(f"{text}\n".encode() + b"\xff\n" * 9000)[:-8])
+    with pytest.raises(DataError, match=r"text.gz, line 2: byte 1 \(0xff\) is not UTF-8"):
+        list(read_lines(file))
+    file.write_bytes(gzip.compress(b"\xff" * 9000)[:-8])
+    with pytest.raises(DataError, match=r"text.gz: it is not UTF-8"):
+        list(read_lines(file))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_read_from_its_first_byte(pack: Callable[[bytes], bytes]) -> None:
+    lines = [f"line {number}" for number in range(2000)]
+    assert through_pipe(pack("\n".join(lines).encode())) == list(enumerate(lines, 1))
+
+
+def test_a_pipe_that_is_not_utf8_is_named() -> None:
+    with pytest.raises(DataError, match=r"/dev/fd/\d+: it is not UTF-8; convert it"):
+        through_pipe(b"ab\na\xff")
+
+
+def through_pipe(content: bytes) -> list[tuple[int, str]]:
+    """Return what is read of a pipe with this content, which may be larger than a pipe holds."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writing, "wb") as stream:
+            stream.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        return list(read_lines(Path(f"/dev/fd/{reading}")))
+    finally:
+        writer.join()
+        os.close(reading)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
@@ -330,7 +369,14 @@ def test_a_guard_must_know_every_input() -> None:
 
 
 def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
-    odd = ["a\tb", "\ufeffa", "a\r", " ", "\u2028", "\x0c", "x\ny"]
-    kept = [Pair("zolw", "żółw"), Pair("😀\u0301", "😀x"), Pair("a\rb", "a\rb"), Pair("\0", "b")]
+    odd = ["a\tb", "\ufeffa", "a\r", "x\ny"]
+    kept = [
+        Pair("zolw", "żółw"),
+        Pair(" ", "\u2028"),
+        Pair("\x0c", " "),
+        Pair("😀\u0301", "😀x"),
+        Pair("a\rb", "a\rb"),
+        Pair("\0", "b"),
+    ]
     write_pairs(tmp_path / "pairs.tsv", [*kept, *(Pair(text, text) for text in odd)])
     assert read_pairs(tmp_path / "pairs.tsv") == kept

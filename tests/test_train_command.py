@@ -212,7 +212,7 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "every character of the text is written as it is read")
     (tmp_path / "empty").mkdir()
     result = run("hello-train", "--text", "empty", *strip)
-    assert_one_line_error(result, "empty: there are no files in this folder")
+    assert_one_line_error(result, "empty: there are no files with text in this folder")
     (tmp_path / "one.txt").write_text("ż\nżż\n", encoding="utf-8")
     result = run("hello-train", "--text", "one.txt", *strip, "--holdout", 0)
     assert_one_line_error(result, "of the 1 different characters of the text 1 would be learned")

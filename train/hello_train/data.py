@@ -271,5 +271,4 @@ def is_writable(pair: Pair) -> bool:
         and "\n" not in pair.input + pair.target
         and not pair.input.startswith("\ufeff")
         and not pair.target.endswith("\r")
-        and not pair.input.isspace()
     )

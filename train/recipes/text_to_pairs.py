@@ -2,7 +2,7 @@
 
     python train/recipes/text_to_pairs.py TEXT strip-diacritics > pairs.tsv
 
-Each line once; the few that have a tab, or nothing but white space, are left out.
+Each line once; the few that have a tab are left out.
 """
 
 from __future__ import annotations
