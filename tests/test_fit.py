@@ -21,7 +21,7 @@ from hello_train.batches import IGNORED, Batches
 from hello_train.checkpoint import load_checkpoint
 from hello_train.data import Pair
 from hello_train.errors import FitError
-from hello_train.fit import Fitting, Progress, State, Watcher, fit, new_state
+from hello_train.fit import Fitting, Progress, State, Watcher, fit, memory_named, new_state
 from hello_train.hello import HELLO, HELLO_ALPHABETS
 from hello_train.model import Network
 from hello_train.options import JUDGEMENTS, TrainOptions, configure
@@ -105,6 +105,19 @@ def test_some_lines_are_learned_in_another_case() -> None:
     assert not torch.equal(never.load(np.arange(100, dtype=np.uint32), 1, 0).ids, ids)
 
 
+def test_a_character_changes_case_only_together_with_its_target() -> None:
+    pairs = [Pair("zab", "żąb"), Pair("ZAB", "ZAB")]  # Ż is no label
+    options = replace(TINY, case_rate=0.2, unknown="error", guarded=False, batch_characters=300)
+    config = configure(options, alphabets_of(*pairs))
+    batches = Batches(config, [pairs[0]] * 100, options)
+    ids, labels = batches.load(np.arange(100, dtype=np.uint32), 1, 0)
+    learned = {
+        (config.input_alphabet[id_], config.output_alphabet[label])
+        for id_, label in zip(ids.flatten().tolist(), labels.flatten().tolist(), strict=True)
+    }
+    assert learned == {("z", "ż"), ("a", "ą"), ("b", "b"), ("B", "B")}
+
+
 def test_what_is_no_label_or_forbidden_does_not_count() -> None:
     learned = alphabets_of(Pair("ab", "ąb"))
     options = replace(TINY, unknown="error")
@@ -150,6 +163,17 @@ def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     options = TrainOptions(epochs=5, decay=True)
     with pytest.raises(FitError, match=r"became nan in step 2 .* rate of nan; .* lower --learning"):
         fit(HELLO_CONFIG, [HELLO], options, Watcher())
+
+
+def test_a_lack_of_memory_names_what_to_lower() -> None:
+    for error in (MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 9")):
+        with (
+            pytest.raises(FitError, match="do not fit into memory; use a smaller --layers"),
+            memory_named("--layers"),
+        ):
+            raise error
+    with pytest.raises(RuntimeError, match="another"), memory_named("--layers"):
+        raise RuntimeError("another")
 
 
 class Shares:
@@ -255,6 +279,9 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, ru
     assert_one_line_error(other, "another training, whose lines was", "--resume")
     other = run("hello-train", *learn, "--output", "killed", "--resume", "--hidden-size", 17)
     assert_one_line_error(other, "whose hidden_size was 16 and not 17")
+    lower = ("--corrupt", "lowercase")  # the last one counts
+    other = run("hello-train", *learn, *lower, "--output", "killed", "--resume")
+    assert_one_line_error(other, "whose substitutions was")
     resumed = run("hello-train", *learn, "--output", "killed", "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stdout.replace("killed", "whole") == whole.stdout
@@ -307,6 +334,35 @@ def test_two_processes_learn_as_well_as_one(tmp_path: Path, run: Run) -> None:
     one, two = (share_of_words(tmp_path / name) for name in ("alone", "together"))
     assert min(one, two) > FLOOR
     assert abs(one - two) < 0.06  # of 459 words, one standard deviation is about 0.015
+
+
+APART = """
+import os
+from hello_train.cli import main
+rank = os.environ["RANK"]
+main(["--text", f"{rank}.txt", "--corrupt", "strip-diacritics", "--output", "run"])
+"""
+
+
+def test_processes_that_read_different_lines_are_stopped(tmp_path: Path) -> None:
+    (tmp_path / "apart.py").write_text(APART)
+    for rank in range(2):
+        lines = (f"ż{rank}{number:03}\n" for number in range(50))
+        (tmp_path / f"{rank}.txt").write_text("".join(lines), encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    result = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", "apart.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert "Error: the processes do not learn the same lines in the same way; give" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_that_torchrun_did_not_start(run: Run) -> None:
+    result = run("hello-train", *LEARN, WORLD_SIZE="2")
+    assert_one_line_error(result, "start several processes with torchrun, or unset WORLD_SIZE")
 
 
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:

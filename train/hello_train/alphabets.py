@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -109,9 +111,16 @@ def changeable(substitutions: Substitutions) -> frozenset[str]:
     return frozenset(given for given, target in substitutions if given != target)
 
 
-def keeps_case(substitutions: Substitutions) -> bool:
+def keeps_case(guard: Mapping[str, str]) -> bool:
     """Tell whether every character is written in the case in which it is read."""
     return all(
         (given.isupper(), given.islower()) == (target.isupper(), target.islower())
-        for given, target in substitutions
+        for given, targets in guard.items()
+        for target in targets
     )
+
+
+def fingerprint(substitutions: Substitutions) -> str:
+    """Return a digest of what was counted; in hexadecimal."""
+    counted = sorted((*pair, count) for pair, count in substitutions.items())
+    return blake2b(json.dumps(counted).encode(), digest_size=8).hexdigest()

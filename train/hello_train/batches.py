@@ -136,7 +136,8 @@ class Wear:
     ) -> None:
         """Put rows into another case, but for the characters that may not become their targets."""
         new_ids, new_labels = id_cases[ids[rows]], label_cases[labels[rows]]
-        fits = self._counts[new_ids, new_labels]
+        moved_together = (new_ids != ids[rows]) == (new_labels != labels[rows])
+        fits = self._counts[new_ids, new_labels] & moved_together
         ids[rows] = np.where(fits, new_ids, ids[rows])
         labels[rows] = np.where(fits, new_labels, labels[rows])
 

@@ -133,7 +133,7 @@ def default(name: str) -> str:
 @click.option(
     "--batch-characters",
     type=click.IntRange(min=1),
-    help=f"Characters in a batch.  [default: {TEXT_OPTIONS.batch_characters}]",
+    help=f"Characters in a batch of each process.  [default: {TEXT_OPTIONS.batch_characters}]",
 )
 @click.option(
     "--rare",
@@ -229,6 +229,11 @@ def train_lines(
     from hello_train.unfinished import FILE_NAME
 
     with team() as joined:
+        if joined.leads and (folder / FILE_NAME).exists() and not resume:
+            click.echo(
+                f"note: this replaces {folder / FILE_NAME}, a training that --resume goes on with",
+                err=True,
+            )
         watcher = ProgressDisplay() if joined.leads else Watcher()
         try:
             run = run_lines(lines, data, options, folder, watcher, resume=resume, team=joined)

@@ -25,5 +25,9 @@ class ResumeError(TrainError):
     """There is no unfinished training to go on with, or it is damaged or another one."""
 
 
+class TeamError(TrainError):
+    """The processes of a training do not fit together."""
+
+
 class ReportError(TrainError):
     """The report of a run cannot be written."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -40,7 +41,7 @@ class Progress:
     loss: float
     """Mean cross-entropy of a character in the batch, in nats."""
     characters: int = 0
-    """Learned until now, by all processes."""
+    """Learned until now, by all processes, as if they all had the batches of this one."""
     seconds: float = 0.0
     """Until now."""
     accuracy: float | None = None
@@ -170,7 +171,8 @@ class Fitting:
                 number = (place.batch + self._team.rank) % len(order)
                 batch = self._batches.load(order[number], place.epoch, number)
                 place.batch += self._team.size
-                self._learn(batch, len(order))
+                with memory_named("--batch-characters, --hidden-size or --layers"):
+                    self._learn(batch, len(order))
             place.epoch, place.batch = place.epoch + 1, 0
         if self._state.best:
             self._state.network.load_state_dict(self._state.best)
@@ -272,25 +274,36 @@ def new_state(config: ModelConfig, options: TrainOptions, team: Team) -> State:
     Raises:
         FitError: the network does not fit into memory.
     """
-    network = new_network(config, options.seed).to(team.device)
+    network = new_network(config, options.seed, team.device)
     return State(network, torch.optim.Adam(network.parameters(), lr=options.learning_rate))
 
 
-def new_network(config: ModelConfig, seed: int) -> Network:
+def new_network(config: ModelConfig, seed: int, device: torch.device = ALONE.device) -> Network:
     """Return a network with the weights of a seed.
 
     Raises:
         FitError: it does not fit into memory.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), memory_named("--hidden-size or --layers"):
         torch.manual_seed(seed)
-        try:
-            return Network(config)
-        except (MemoryError, RuntimeError) as error:
-            raise FitError(
-                "the network does not fit into memory; use a smaller --hidden-size, "
-                "--embedding-dim or --layers"
-            ) from error
+        return Network(config).to(device)
+
+
+@contextmanager
+def memory_named(options: str) -> Iterator[None]:
+    """Give a context in which a lack of memory is an error that names the options to lower.
+
+    Raises:
+        FitError: there was too little.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # PyTorch's own is a RuntimeError, on the CPU
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise FitError(
+            f"the network and a batch do not fit into memory; use a smaller {options}"
+        ) from error
 
 
 def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 from hello_train.codepoints import codepoints, encode, text_of
 from hello_train.config import FORBIDDEN_LOGIT, Cell, ModelConfig, Nonlinearity
 
-BATCH_LINES = 64
-"""Lines that are rewritten together, at most."""
+REWRITTEN = 8192
+"""Characters that are rewritten together, at most, but for a line that is longer by itself."""
 
 RECURRENCES: dict[tuple[Cell, Nonlinearity], Callable[..., nn.RNNBase]] = {
     ("rnn", "tanh"): partial(nn.RNN, nonlinearity="tanh"),
@@ -95,8 +95,9 @@ class Network(nn.Module):
         """Return what the network makes of each line; lines of like length share a batch."""
         longest_first = sorted(dict.fromkeys(filter(None, texts)), key=len, reverse=True)
         written = {"": ""}
-        for start in range(0, len(longest_first), BATCH_LINES):
-            batch = longest_first[start : start + BATCH_LINES]
+        while longest_first:
+            lines = max(1, REWRITTEN // len(longest_first[0]))
+            batch, longest_first = longest_first[:lines], longest_first[lines:]
             written.update(zip(batch, self._rewrite_batch(batch), strict=True))
         return [written[text] for text in texts]
 

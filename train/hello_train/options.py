@@ -42,7 +42,7 @@ class TrainOptions:
     max_gradient_norm: float | None = None
     """Longer gradients are cut to this norm (Pascanu et al. 2013, arXiv:1211.5063)."""
     batch_characters: int = 256
-    """Characters in a batch, at most."""
+    """Characters in a batch of a process, at most, but for a window that is longer by itself."""
     case_rate: float = 0.0
     """Share of the lines that are learned in upper case, and of those in lower case, where every
     character is written in the case in which it is read."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from hello_train.errors import TeamError
 from hello_train.model import Network
 
 
@@ -38,12 +39,23 @@ class Team:
         return network if self.size == 1 else DistributedDataParallel(network)
 
     def agree(self, value: float) -> float:
-        """Return the value that the leading process has."""
+        """Return the value that the leading process has.
+
+        The processes wait here for each other, so all must come here equally often.
+        """
         if self.size == 1:
             return value
         shared = torch.tensor([value], dtype=torch.float64, device=self.device)
         distributed.broadcast(shared, src=0)
         return float(shared.item())
+
+    def all_have(self, value: object) -> bool:
+        """Tell whether every process has this value; they wait here for each other."""
+        if self.size == 1:
+            return True
+        values: list[object] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return all(other == value for other in values)
 
 
 ALONE = Team(torch.device("cpu"))
@@ -52,11 +64,20 @@ ALONE = Team(torch.device("cpu"))
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """Join the other processes of torchrun, if there are any; use a GPU where there is one."""
+    """Join the other processes of torchrun, if there are any; use a GPU where there is one.
+
+    Raises:
+        TeamError: they were not started by torchrun, or are more than there are GPUs.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Team(best_device(0))
         return
+    if "LOCAL_RANK" not in os.environ:
+        raise TeamError(
+            "WORLD_SIZE is set and LOCAL_RANK is not; start several processes with torchrun, or "
+            "unset WORLD_SIZE"
+        )
     device = best_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
@@ -66,8 +87,18 @@ def team() -> Iterator[Team]:
 
 
 def best_device(local_rank: int) -> torch.device:
-    """Return the GPU of this process, CUDA's or Apple's, or the CPU where there is none."""
+    """Return the GPU of this process, CUDA's or Apple's, or the CPU where there is none.
+
+    Raises:
+        TeamError: there are GPUs, but none for this process.
+    """
     if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        if local_rank >= count:
+            raise TeamError(
+                f"{count} GPUs are here, one for a process; use --nproc-per-node {count}, or hide "
+                f"them with CUDA_VISIBLE_DEVICES= to train on the CPU"
+            )
         torch.cuda.set_device(local_rank)
         return torch.device("cuda", local_rank)
     if torch.backends.mps.is_available() and "WORLD_SIZE" not in os.environ:

@@ -13,13 +13,14 @@ from hello_train.alphabets import (
     check_changes,
     choose_alphabets,
     count_substitutions,
+    fingerprint,
     keeps_case,
 )
 from hello_train.batches import lengths
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
-from hello_train.errors import DataError
+from hello_train.errors import DataError, TeamError
 from hello_train.files import write_whole
 from hello_train.fit import Fitting, Judge, State, Watcher, new_state
 from hello_train.history import History
@@ -89,14 +90,28 @@ def run_lines(
     substitutions = count_substitutions(lines.train)
     check_changes(substitutions)
     alphabets = choose_alphabets(substitutions, options.rare if options.unknown == "copy" else 0)
-    if not keeps_case(substitutions):
+    identity = {
+        **asdict(options),
+        "lines": lines.fingerprint,
+        "substitutions": fingerprint(substitutions),
+        "processes": team.size,
+    }
+    if not team.all_have(identity):
+        raise TeamError(
+            "the processes do not learn the same lines in the same way; give all hosts the same "
+            "files and options"
+        )
+    if not keeps_case(alphabets.guard):
         options = replace(options, case_rate=0.0)
     check_writable(folder)
     state = new_state(configure(options, alphabets), options, team)
-    unfinished = Unfinished(
-        folder, {**asdict(options), "lines": lines.fingerprint, "processes": team.size}
-    )
+    unfinished = Unfinished(folder, identity)
     if resume:
+        if not team.all_have(unfinished.digest()):
+            raise TeamError(
+                f"{folder}: not every process sees the same unfinished training there; put "
+                f"--output on a disk that all hosts share"
+            )
         unfinished.restore(state)
     watcher.begin(len(lines.train), len(lines.holdout), team.device.type)
     judge = judge_by(lines.holdout)
@@ -128,9 +143,9 @@ def finish_run(
     """Score a trained network, and save all that its run leaves."""
     from hello_train.report import TextRun, text_page, write_report
 
-    network = state.network.cpu().eval()
+    outputs = state.network.eval().rewrite_lines([pair.input for pair in lines.holdout])
+    network = state.network.cpu()
     baseline = count_baseline(lines.train, changeable)
-    outputs = network.rewrite_lines([pair.input for pair in lines.holdout])
     scores = compare(lambda _: outputs, lines.holdout, baseline) if lines.holdout else {}
     training = Training(
         data=data,

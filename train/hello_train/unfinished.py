@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ ADAM = ("exp_avg", "exp_avg_sq", "step")
 """What Adam remembers of each weight."""
 
 Identity = Mapping[str, Any]
-"""What makes a training another one: its configuration, options and lines, as JSON values."""
+"""What makes a training another one: its options, its lines and how many processes learn them, as
+JSON values."""
 
 
 class Unfinished(Keeper):
@@ -71,6 +73,10 @@ class Unfinished(Keeper):
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
 
+    def digest(self) -> str:
+        """Return a digest of the file, in hexadecimal; nothing where there is none."""
+        return blake2b(self._path.read_bytes()).hexdigest() if self._path.is_file() else ""
+
     def remove(self) -> None:
         """Leave nothing to go on with."""
         self._path.unlink(missing_ok=True)
@@ -84,7 +90,7 @@ class Unfinished(Keeper):
             with safe_open(self._path, framework="pt") as content:
                 tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
                 header = json.loads((content.metadata() or {})[METADATA_KEY])
-            version = header["format_version"]
+            version, _ = header["format_version"], header["identity"]
         except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
             raise self._damaged(error) from error
         if version != FORMAT_VERSION:
