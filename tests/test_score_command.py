@@ -86,7 +86,7 @@ def both_compare(
     pairs = [*pairs, *halves]
     write_pairs(folder / "pairs.tsv", pairs)
     return (
-        train_score.compare(decoder.decode_batch, pairs, baseline),
+        train_score.compare(decoder.decode_batch([p.input for p in pairs]), pairs, baseline),
         score.compare(decoder, folder / "pairs.tsv", found),
     )
 

@@ -19,7 +19,7 @@ from hello_train.data import read_pairs
 from hello_train.score import Baseline, compare, table
 
 
-def rewrite(texts: Sequence[str]) -> list[str]:
+def restore(texts: Sequence[str]) -> list[str]:
     """Restore lines as one text, as the package reads a file: it looks beyond the line's ends."""
     restored: str = ogonki.restore("\n".join(texts))
     return restored.split("\n")
@@ -32,7 +32,8 @@ def main(pairs: Path, baseline: Path) -> None:
     """Print the table of `hello-train`, with ogonki in the model's place."""
     content = json.loads(baseline.read_text(encoding="utf-8"))
     known = Baseline(content["words"], frozenset(content["changeable"]))
-    rows = compare(rewrite, read_pairs(pairs), known)
+    lines = read_pairs(pairs)
+    rows = compare(restore([line.input for line in lines]), lines, known)
     rows[f"ogonki {version('ogonki')}"] = rows.pop("model")
     click.echo(table(rows))
 

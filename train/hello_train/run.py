@@ -146,7 +146,7 @@ def finish_run(
     outputs = state.network.eval().rewrite_lines([pair.input for pair in lines.holdout])
     network = state.network.cpu()
     baseline = count_baseline(lines.train, changeable)
-    scores = compare(lambda _: outputs, lines.holdout, baseline) if lines.holdout else {}
+    scores = compare(outputs, lines.holdout, baseline) if lines.holdout else {}
     training = Training(
         data=data,
         example=choose_example(lines, network.config.input_alphabet),
@@ -157,9 +157,7 @@ def finish_run(
     save_holdout(folder, lines.holdout)
     save_baseline(folder, baseline)
     checkpoint = save_checkpoint(folder, network, training)  # last: it says that all is there
-    told = TextRun(
-        network, training, state.history, scores, mistakes(lambda _: outputs, lines.holdout)
-    )
+    told = TextRun(network, training, state.history, scores, mistakes(outputs, lines.holdout))
     write_report(folder / REPORT_NAME, text_page(told))
     return Run(network, training, checkpoint, state.history, scores)
 

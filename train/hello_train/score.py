@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hello_train.data import Pair
@@ -19,9 +19,6 @@ SHOWN_CONTEXTS = 3
 """Places of each that are told, at most."""
 CONTEXT = 24
 """Characters that are told on each side of a mistake."""
-
-Rewrite = Callable[[Sequence[str]], list[str]]
-"""From lines to lines, each of the length that it had."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +77,9 @@ def count_baseline(pairs: Sequence[Pair], changeable: frozenset[str]) -> Baselin
     return Baseline(words, changeable)
 
 
-def score(rewrite: Rewrite, pairs: Sequence[Pair], changeable: frozenset[str]) -> Score:
-    """Judge a rewriting on lines; `changeable` holds the characters that make a word count."""
+def score(outputs: Sequence[str], pairs: Sequence[Pair], changeable: frozenset[str]) -> Score:
+    """Judge what became of each line; `changeable` holds the characters that make a word count."""
     characters = words = word_count = lines = 0
-    outputs = rewrite([pair.input for pair in pairs])
     for pair, output in zip(pairs, outputs, strict=True):
         characters += sum(a == b for a, b in zip(output, pair.target, strict=True))
         lines += output == pair.target
@@ -108,14 +104,17 @@ def changeable_words(text: str, changeable: frozenset[str]) -> Iterator[slice]:
             yield slice(*word.span())
 
 
-def compare(model: Rewrite, holdout: Sequence[Pair], baseline: Baseline) -> dict[str, Score]:
-    """Score, on held-out lines: no change, the most frequent targets, and the model."""
-    rows: dict[str, Rewrite] = {
-        "no change": list,
-        "most frequent target": baseline.rewrite,
-        "model": model,
+def compare(
+    outputs: Sequence[str], holdout: Sequence[Pair], baseline: Baseline
+) -> dict[str, Score]:
+    """Score, on held-out lines: no change, the most frequent targets, and a model's outputs."""
+    inputs = [pair.input for pair in holdout]
+    rows = {
+        "no change": inputs,
+        "most frequent target": baseline.rewrite(inputs),
+        "model": outputs,
     }
-    return {name: score(rewrite, holdout, baseline.changeable) for name, rewrite in rows.items()}
+    return {name: score(row, holdout, baseline.changeable) for name, row in rows.items()}
 
 
 @dataclass(frozen=True)
@@ -140,11 +139,10 @@ class Mistake:
     """Of the first times."""
 
 
-def mistakes(rewrite: Rewrite, pairs: Sequence[Pair]) -> list[Mistake]:
-    """Return the most frequent mistakes of a rewriting on lines, the most frequent first."""
+def mistakes(outputs: Sequence[str], pairs: Sequence[Pair]) -> list[Mistake]:
+    """Return the most frequent mistakes in what became of lines, the most frequent first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     contexts: defaultdict[tuple[str, str, str], list[Context]] = defaultdict(list)
-    outputs = rewrite([pair.input for pair in pairs])
     for pair, output in zip(pairs, outputs, strict=True):
         if output == pair.target:
             continue
