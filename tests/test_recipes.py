@@ -133,6 +133,41 @@ def test_mallard_pages_become_their_blocks(tmp_path: Path) -> None:
     assert lines_of("mallard_to_lines.py", tmp_path) == MALLARD_LINES
 
 
+DESCRIPTIONS = """Package: zolw
+Description-md5: d943033bedada21853d2ae54a2578a7b
+Description-pl: pokazuje żółwia na ekranie
+ Żółw chodzi powoli i
+ rysuje linie.
+ .
+ Potrafi też:
+  * spać,
+  * jeść.
+ .
+ Pakiet jest mały.
+
+Package: zolw-data
+Description-md5: 26581e685027d5ae84824362a4ba59ee
+Description-pl: dane programu zolw
+ Pakiet jest mały.
+"""
+DESCRIPTION_LINES = [
+    "pokazuje żółwia na ekranie",
+    "Żółw chodzi powoli i rysuje linie.",
+    "Pakiet jest mały.",
+    "dane programu zolw",
+]
+
+
+def test_descriptions_become_their_paragraphs() -> None:
+    result = subprocess.run(
+        [sys.executable, RECIPES / "descriptions_to_lines.py"],
+        input=DESCRIPTIONS.encode(),
+        capture_output=True,
+        check=True,
+    )
+    assert result.stdout.decode().splitlines() == DESCRIPTION_LINES
+
+
 @pytest.fixture
 def wordfreq(tmp_path: Path) -> Path:
     """Return a folder with a module of that name that knows a few words."""
@@ -187,6 +222,7 @@ def test_text_becomes_pairs(tmp_path: Path) -> None:
         ("text_to_pairs.py", ["missing.txt", "no-such"], "'no-such' is none of strip-diacritics"),
         ("man_to_lines.py", [], "usage: man_to_lines.py FOLDER"),
         ("mo_to_lines.py", ["."], "usage: mo_to_lines.py FOLDER LANG"),
+        ("descriptions_to_lines.py", ["pl"], "usage: descriptions_to_lines.py < Translation"),
         ("mallard_to_lines.py", [], "usage: mallard_to_lines.py FOLDER"),
         ("word_lines.py", ["pl", "many"], "usage: word_lines.py LANG COUNT"),
         ("text_to_pairs.py", ["text.txt"], "usage: text_to_pairs.py TEXT CORRUPTION"),
@@ -204,6 +240,20 @@ def test_what_is_missing_is_named(
 
 APT = r"""#!/usr/bin/env bash
 # apt-get -qq download PACKAGE: there are packages of Polish, and they are empty.
+# apt-get -qq -o Acquire::Languages=LANG -o Dir::State::Lists=FOLDER … update: of descriptions too.
+for argument; do
+    case $argument in
+    Acquire::Languages=*) language=${argument##*=} ;;
+    Dir::State::Lists=*) lists=${argument##*=} ;;
+    esac
+done
+if [ "${!#}" = update ]; then
+    if [ -e "$PACKAGES/offline" ]; then echo "E: Failed to fetch the index" >&2; exit 100; fi
+    if [ "$language" = pl ]; then
+        cp "$PACKAGES/descriptions" "$lists/debian_i18n_Translation-pl.lz4"
+    fi
+    exit
+fi
 echo "$3" >> "$LOG"
 case $3 in
 *-tlh) echo "W: not that" >&2; echo "E: Unable to locate package $3" >&2; exit 100 ;;
@@ -213,6 +263,10 @@ esac
 CACHE = r"""#!/usr/bin/env bash
 # apt-cache show PACKAGE: fails where there is none.
 [ -d "$PACKAGES/$2" ]
+"""
+HELPER = r"""#!/usr/bin/env bash
+# apt-helper cat-file FILE: unpacks it; here nothing is packed.
+[ "$1" = cat-file ] && cat "$2"
 """
 DPKG = r"""#!/usr/bin/env bash
 # dpkg-deb -x FILE FOLDER: unpacks the folder of that package's name.
@@ -231,6 +285,7 @@ esac
 TOOLS = {
     "apt-cache": CACHE,
     "apt-get": APT,
+    "apt-helper": HELPER,
     "dpkg-deb": DPKG,
     "hello-train": COMMAND,
     "hello-export": COMMAND,
@@ -256,6 +311,7 @@ class Shop:
         self.write("gnome-user-docs", "share/help/pl/zolw.page", MALLARD)
         self.write("fortunes-pl", "share/games/fortunes/pl/zolw", "Śpiesz się\n%\npowoli!\n")
         self.write("fortunes-pl", "share/games/fortunes/pl/zolw.dat", "not text")
+        (self.packages / "descriptions").write_text(DESCRIPTIONS, encoding="utf-8")
         for package in MESSAGES_OF:
             self.write(package, "copyright", "")
         mo = self.packages / "libreoffice-l10n-pl/usr/locale/pl/LC_MESSAGES/zolw.mo"
@@ -330,7 +386,8 @@ def test_the_wide_text_is_learned_and_not_scored(shop: Shop) -> None:
     assert "--extra=there/text/words.txt --extra=there/text/general.txt" in train
     assert train.endswith("--hidden-size 192 --minutes 0.5 --output there")
     learned = "Żółw przed przykładem oraz po nim"
-    general = [*MALLARD_LINES, *MESSAGE_LINES, learned, "Śpiesz się", "powoli!"]
+    quotation = ["Śpiesz się", "powoli!"]
+    general = [*MALLARD_LINES, *MESSAGE_LINES, learned, *DESCRIPTION_LINES, *quotation]
     assert shop.lines("there/text/general.txt") == general
     assert shop.lines("there/text/manpages.txt") == [line for line in MAN_LINES if line != learned]
 
@@ -340,6 +397,17 @@ def test_a_language_without_quotations_is_learned_without(shop: Shop) -> None:
     assert shop.run("pl", "1", "there", wide="1").returncode == 0
     assert "powoli!" not in shop.lines("there/text/general.txt")
     assert "fortunes-pl" not in shop.called()
+
+
+def test_descriptions_that_cannot_be_fetched_are_named(shop: Shop) -> None:
+    (shop.packages / "offline").touch()
+    result = shop.run("pl", "1", "there", wide="1")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        "Error: cannot fetch the descriptions of packages; apt-get says: E: Failed to fetch the "
+        "index"
+    )
+    assert not (shop.folder / "there/text/general.txt").exists()
 
 
 def test_an_interrupted_step_is_done_again(shop: Shop) -> None:

@@ -7,8 +7,9 @@
 # (30), and everything that is made lies in FOLDER (runs/diacritics-LANG): the text, the run, the
 # artifact. The artifact is scored on a tenth of the help pages' lines, which were held out, and on
 # manual pages, of which nothing was learned. With WIDE=1 the translations of ten programs, the help
-# of GNOME and, where Debian has them, the quotations of fortune are learned from as well (90 MB of
-# packages), with four times as many rare words and half as many hidden values again.
+# of GNOME, the descriptions of Debian's packages and, where Debian has them, the quotations of
+# fortune are learned from as well (110 MB of downloads), with four times as many rare words and half
+# as many hidden values again.
 #
 # It needs apt-get and dpkg-deb, but not root, and in the Python environment that is active wordfreq
 # and hello-rnn[export]. A step whose output is there is not done again, and a training that was
@@ -51,10 +52,14 @@ unpack() { # packages
     for package; do
         mkdir -p "$unpacked/$package"
         (cd "$unpacked/$package" && apt-get -qq download "$package") 2> "$unpacked/apt.log" ||
-            fail "cannot download the package $package; if it exists for this language, apt-get \
-update helps; apt-get says: $(grep '^E:' "$unpacked/apt.log" | head -n 1)"
+            apt_fails "cannot download the package $package; if it exists for this language, apt-get \
+update helps"
         dpkg-deb -x "$unpacked/$package"/*.deb "$unpacked/$package"
     done
+}
+
+apt_fails() { # message
+    fail "$1; apt-get says: $(grep '^E:' "$unpacked/apt.log" | head -n 1)"
 }
 
 help_lines() {
@@ -62,11 +67,25 @@ help_lines() {
     python "$recipes/html_to_lines.py" "$unpacked/libreoffice-help-$language"
 }
 
+# The lists of this machine have the descriptions in its own languages alone.
+description_lines() {
+    mkdir -p "$unpacked/lists/partial"
+    local lists
+    lists=$(cd "$unpacked/lists" && pwd)
+    apt-get -qq -o Acquire::Languages="$language" -o Dir::State::Lists="$lists" \
+        -o Dir::Cache="$lists" update 2> "$unpacked/apt.log" ||
+        apt_fails "cannot fetch the descriptions of packages"
+    PATH=$PATH:/usr/lib/apt \
+        find "$lists" -name "*_Translation-$language*" -exec apt-helper cat-file {} + |
+        python "$recipes/descriptions_to_lines.py"
+}
+
 wide_lines() {
     unpack "libreoffice-l10n-$language" audacity-data darktable digikam-data evolution-common \
         freeciv-data gimp-data gnome-user-docs gnucash-common gramps vlc-l10n
     python "$recipes/mallard_to_lines.py" "$unpacked/gnome-user-docs/usr/share/help/$language"
     python "$recipes/mo_to_lines.py" "$unpacked" "$language"
+    description_lines
     if apt-cache show "fortunes-$language" > /dev/null 2>&1; then
         unpack "fortunes-$language"
         find "$unpacked/fortunes-$language/usr/share/games" -type f ! -name '*.dat' ! -name '*.u8' \
