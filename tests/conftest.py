@@ -40,7 +40,11 @@ def as_argument(value: object) -> str | bytes:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> None:
-    """Keep PyTorch to one thread: the tests' networks are too small for more."""
+def one_thread_of_the_cpu() -> None:
+    """Keep PyTorch to one thread: the tests' networks are too small for more.
+
+    GPUs are hidden from the commands, unless a test names them: the bits are those of the CPU.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     torch.set_num_threads(1)

@@ -3,9 +3,10 @@
     python tests/benchmarks/training.py TEXT [--cell lstm] [--characters 300000] [--rounds 3]
         [--json]
 
-TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train`, with
-what it reads, changes, judges and saves on its way, over ten epochs of the first lines of TEXT.
-The bare loop has the same batches as ready tensors, and does nothing but PyTorch's steps.
+TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train` on the
+device that it would take, with what it reads, changes, judges and saves on its way, over ten epochs
+of the first lines of TEXT. The bare loop has the same batches as ready tensors on that device, and
+does nothing but PyTorch's steps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from hello_train.corruption import find_corruption
 from hello_train.data import Split, read, text_source
 from hello_train.fit import Fitting, Watcher, mean_loss, new_state
 from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
-from hello_train.parallel import ALONE
+from hello_train.parallel import Team, best_device
 from hello_train.run import judge_by
 from hello_train.unfinished import Unfinished
 from measuring import medians, show
@@ -39,37 +40,38 @@ def first_characters(lines: Split, characters: int) -> Split:
     return Split(lines.train[:number], lines.holdout[: number // 9])
 
 
-def bare_loop(options: TrainOptions, lines: Split) -> Callable[[], None]:
+def bare_loop(options: TrainOptions, lines: Split, team: Team) -> Callable[[], None]:
     """Return an action that learns ready tensors, and does nothing else."""
     alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
     config = configure(options, alphabets)
     batches = Batches(config, lines.train, options)
     ready = [
-        batches.load(windows, epoch, number)
+        tuple(tensor.to(team.device) for tensor in batches.load(windows, epoch, number))
         for epoch in range(1, EPOCHS + 1)
         for number, windows in enumerate(batches.order(epoch))
     ]
 
     def action() -> None:
-        state = new_state(config, options, ALONE)
+        state = new_state(config, options, team)
         state.network.train()
         for ids, labels in ready:
             loss = mean_loss(state.network(ids), labels)
             state.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             state.optimizer.step()
+        loss.item()  # a GPU works on until it is asked
 
     return action
 
 
-def training(options: TrainOptions, lines: Split, folder: Path) -> Callable[[], None]:
+def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> Callable[[], None]:
     """Return an action that trains as the command does."""
 
     def action() -> None:
         alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
-        state = new_state(configure(options, alphabets), options, ALONE)
+        state = new_state(configure(options, alphabets), options, team)
         judge = judge_by(lines.holdout)
-        Fitting(state, lines.train, options, Watcher(), judge, Unfinished(folder, {})).run()
+        Fitting(state, lines.train, options, Watcher(), judge, Unfinished(folder, {}), team).run()
 
     return action
 
@@ -86,11 +88,12 @@ def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) ->
     source = text_source(find_corruption("strip-diacritics"))
     lines = first_characters(read(source, [text], [], options.holdout, 0), characters)
     count = EPOCHS * int(lengths(lines.train).sum())
+    team = Team(best_device(0))
     with tempfile.TemporaryDirectory() as name:
         found = medians(
             {
-                "bare loop": bare_loop(options, lines),
-                "hello-train": training(options, lines, Path(name)),
+                "bare loop": bare_loop(options, lines, team),
+                "hello-train": training(options, lines, Path(name), team),
             },
             rounds,
         )
@@ -104,7 +107,7 @@ def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) ->
     ]
     title = (
         f"{cell} of {options.hidden_size}, two directions; {count} characters of {text.name} "
-        f"in {EPOCHS} epochs; {torch.get_num_threads()} threads"
+        f"in {EPOCHS} epochs, on {team.device.type}; {torch.get_num_threads()} threads"
     )
     show(rows, as_json=as_json, title=title, packages=["torch"])
 

@@ -1,0 +1,105 @@
+"""Training on NVIDIA GPUs: it learns, goes on after a kill, and says what it says on the CPU.
+
+Elsewhere these tests are skipped, with the reason. The rest of the suite trains on the CPU, even
+where there is a GPU.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from hello_train.config import CELLS, Cell
+from hello_train.parallel import best_device
+from helpers import Run, make_network, random_texts
+from test_fit import FABLES, FLOOR, share_of_words
+
+GPUS = torch.cuda.device_count()
+ALL = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(GPUS)))}
+
+
+def needs(gpus: int) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(gpus > GPUS, reason=f"needs {gpus} CUDA GPUs, and {GPUS} are here")
+
+
+@needs(1)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_gpu_rewrites_as_the_cpu_does(cell: Cell, layers: int) -> None:
+    network = make_network(cell, layers=layers, bidirectional=True, guarded=True)
+    texts = ["", "a", *random_texts(200, 300)]
+    expected = network.rewrite_lines(texts)
+    assert len(set(expected)) > 150
+    assert network.to(best_device(0)).rewrite_lines(texts) == expected
+
+
+@needs(1)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_gpu_learns_what_is_then_decoded_anywhere(run: Run, tmp_path: Path, cell: Cell) -> None:
+    trained = run("hello-train", *FABLES, "--cell", cell, "--output", "run", **ALL)
+    assert trained.returncode == 0, trained.stderr
+    assert "held out, on cuda" in trained.stderr
+    if cell == "lstm":
+        assert share_of_words(tmp_path / "run") > FLOOR
+    exported = run("hello-export", "run")
+    assert exported.returncode == 0, exported.stderr
+    scored = run("hello-infer", "--model", "run/artifact", "--score", "run/holdout.tsv")
+    assert scored.returncode == 0, scored.stderr
+    model = next(line for line in scored.stdout.splitlines() if line.startswith("model"))
+    assert (
+        model.split()[1:]
+        == next(line for line in trained.stdout.splitlines() if line.startswith("model")).split()[
+            1:
+        ]
+    )
+
+
+@needs(1)
+def test_a_killed_training_goes_on_on_a_gpu(run: Run, tmp_path: Path) -> None:
+    whole = run("hello-train", *FABLES, "--output", "whole", **ALL)
+    assert whole.returncode == 0, whole.stderr
+    train = [str(Path(sys.executable).with_name("hello-train"))]
+    learn = [*map(str, FABLES), "--output", "killed"]
+    environment = {**os.environ, **ALL}
+    with subprocess.Popen(train + learn, cwd=tmp_path, env=environment) as process:
+        while not (tmp_path / "killed/unfinished.safetensors").exists():
+            time.sleep(0.005)
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    resumed = run("hello-train", *learn, "--resume", **ALL)
+    assert resumed.returncode == 0, resumed.stderr
+    one, two = (share_of_words(tmp_path / name) for name in ("whole", "killed"))
+    assert min(one, two) > FLOOR
+    assert abs(one - two) < 0.06  # cuDNN does not promise the same bits
+
+
+def together(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
+    """Train with so many processes, each on a GPU of its own."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", processes, "-m", "hello_train", *FABLES]
+    return subprocess.run(
+        [str(part) for part in (*command, "--batch-characters", 512, "--output", "together")],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, **ALL, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@needs(1)
+def test_more_processes_than_gpus_are_named(tmp_path: Path) -> None:
+    result = together(tmp_path, GPUS + 1)
+    assert result.returncode == 1
+    assert f"Error: {GPUS} GPUs are here, one for a process; use --nproc" in result.stderr
+
+
+@needs(2)
+def test_two_gpus_learn_together(tmp_path: Path) -> None:
+    result = together(tmp_path, 2)
+    assert result.returncode == 0, result.stderr
+    assert share_of_words(tmp_path / "together") > FLOOR
