@@ -16,14 +16,14 @@ from typing import Any
 import onnx
 import pytest
 from click.testing import CliRunner
-from hello_export import artifact, cli
+from hello_export import artifact, cli, proof
 from hello_export.onnx_graph import build_model
 from hello_train.checkpoint import load_checkpoint
 from helpers import GOLDEN, Run, assert_one_line_error
 from onnx import numpy_helper
 
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
-ENGINES = ["TorchScript", "onnxruntime", "hello-infer", "onnx evaluator", "OpenVINO", "tract"]
+ENGINES = ["TorchScript", *(engine.name for engine in proof.ENGINES)]
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ from typing import Any
 import onnx
 import pytest
 from click.testing import CliRunner
-from hello_export import cli, isolation, proof
+from hello_export import cli, engines, isolation, proof
 from hello_export.artifact import digest, write_artifact
 from hello_export.cases import Case
-from hello_export.engines import OnnxRuntime, Outputs, Tract
+from hello_export.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
 from hello_export.onnx_graph import METADATA_KEYS
+from hello_runtime import ProviderError
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import ModelConfig
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
@@ -58,7 +59,7 @@ def test_the_verdict_is_a_row_for_each_engine(run: Run, artifact: Path) -> None:
     before = sorted(artifact.iterdir())
     result = run("hello-export", "--verify", artifact, "--characters", 60_000)
     assert (result.returncode, result.stderr) == (0, "")
-    rows = [line.split("  ") for line in result.stdout.splitlines()[2:8]]
+    rows = [line.split("  ") for line in result.stdout.splitlines()[2:-1]]
     assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in proof.ENGINES)]
     for row in rows:
         name, _, cases, characters, difference, differences = filter(None, map(str.strip, row))
@@ -348,6 +349,19 @@ def test_an_engine_that_is_not_installed_is_told(
     assert next(line.split() for line in lines if line.startswith("tract "))[1:3] == ["-", "0"]
     assert lines[-1] == (
         "tract was not compared: it is not installed; pip install 'hello-rnn[engines]'"
+    )
+
+
+def test_cuda_that_does_not_run_is_told(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(provider: str) -> None:
+        raise ProviderError(f"{provider} has no driver")
+
+    monkeypatch.setattr(engines.Decoder, "open", refuse)
+    monkeypatch.setattr(proof, "ENGINES", (OnnxRuntime, OnnxRuntimeCuda))
+    result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == (
+        "onnxruntime CUDA was not compared: cuda has no driver"
     )
 
 

@@ -7,7 +7,7 @@ torch: TorchScript's is in `torchscript`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 import onnxruntime
 from hello_runtime import Decoder, ModelInfo
+from hello_runtime.errors import ProviderError
 from hello_runtime.model_file import MODEL_NAME
+from hello_runtime.providers import CPU, CUDA, FLOAT32, load_libraries
 from hello_train.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -114,6 +116,8 @@ class OnnxRuntime(GraphEngine):
 
     name = "onnxruntime"
     distribution = "onnxruntime"
+    provider: ClassVar[str] = CPU
+    options: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -126,7 +130,10 @@ class OnnxRuntime(GraphEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(
-            str(folder / MODEL_NAME), options, providers=["CPUExecutionProvider"]
+            str(folder / MODEL_NAME),
+            options,
+            providers=[self.provider],
+            provider_options=[dict(self.options)],
         )
 
     def check_declaration(self) -> None:
@@ -152,6 +159,33 @@ class OnnxRuntime(GraphEngine):
             self._outputs, dict(zip(self._inputs, given, strict=True))
         )
         return results
+
+
+class OnnxRuntimeCuda(OnnxRuntime):
+    """onnxruntime on an NVIDIA GPU, told to keep to float32 where it would use TF32."""
+
+    name = "onnxruntime CUDA"
+    distribution = "onnxruntime-gpu"
+    provider = CUDA
+    options = FLOAT32
+
+    @classmethod
+    def is_brought(cls) -> bool:
+        """Tell whether the installed onnxruntime has it, with or without a GPU."""
+        return cls.provider in onnxruntime.get_available_providers()
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return why CUDA does not run on this machine, or None."""
+        try:
+            Decoder.open(provider="cuda")
+        except ProviderError as error:
+            return str(error)
+        return None
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        load_libraries()
+        super().__init__(config, folder)
 
 
 class ReferenceEvaluator(GraphEngine):

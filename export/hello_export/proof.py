@@ -11,7 +11,15 @@ from hello_train.config import ModelConfig
 from hello_train.model import Network
 
 from hello_export.cases import Case
-from hello_export.engines import Engine, OnnxRuntime, OpenVino, ReferenceEvaluator, Runtime, Tract
+from hello_export.engines import (
+    Engine,
+    OnnxRuntime,
+    OnnxRuntimeCuda,
+    OpenVino,
+    ReferenceEvaluator,
+    Runtime,
+    Tract,
+)
 from hello_export.isolation import Isolated
 from hello_export.parity import Report, Verdict, compare
 from hello_export.torchscript import TorchScript
@@ -22,6 +30,7 @@ ENGINES: tuple[type[Engine], ...] = (
     ReferenceEvaluator,
     OpenVino,
     Tract,
+    *([OnnxRuntimeCuda] if OnnxRuntimeCuda.is_brought() else []),
 )
 """Of the graph. TorchScript's stays in this process: it is PyTorch, as the reference is."""
 

@@ -13,6 +13,10 @@ from hello_runtime.model_file import read_model
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
+FLOAT32 = {"use_tf32": "0"}
+"""CUDA's option without which it multiplies in TF32, which keeps 10 of a factor's 23 bits and lets
+some characters come out otherwise."""
+
 FATAL_ONLY = 4
 """onnxruntime's log level: what goes wrong is raised here, not printed there."""
 
@@ -98,9 +102,7 @@ def open_cuda(content: bytes) -> Opened:
             f"this onnxruntime ({version}) has no {CUDA}; run: "
             f"pip uninstall -y onnxruntime && pip install onnxruntime-gpu; or use --provider cpu"
         )
-    if hasattr(onnxruntime, "preload_dlls"):  # of CUDA and cuDNN as PyPI has them, since 1.21
-        with redirect_stdout(None):
-            onnxruntime.preload_dlls()
+    load_libraries()
     advice = (
         f"onnxruntime {version} needs an NVIDIA GPU with its driver, and CUDA and cuDNN of its "
         f"versions, as pip install 'onnxruntime-gpu[cuda,cudnn]' brings them; or use --provider cpu"
@@ -108,7 +110,11 @@ def open_cuda(content: bytes) -> Opened:
     try:
         # Without enable_fallback=0 it would go on with the CPU, and say so on a log at most.
         session = onnxruntime.InferenceSession(
-            content, quiet_options(), providers=[CUDA], enable_fallback=0
+            content,
+            quiet_options(),
+            providers=[CUDA],
+            provider_options=[FLOAT32],
+            enable_fallback=0,
         )
     except Exception as error:  # onnxruntime's own classes share no base but this
         raise ProviderError(
@@ -120,6 +126,13 @@ def open_cuda(content: bytes) -> Opened:
             f"{reason() or 'there is no NVIDIA GPU, or its driver is missing or too old'}; {advice}"
         )
     return Opened(session, CUDA)
+
+
+def load_libraries() -> None:
+    """Load CUDA and cuDNN as PyPI has them, so that the provider finds them."""
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+        with redirect_stdout(None):
+            onnxruntime.preload_dlls()
 
 
 def reason() -> str | None:

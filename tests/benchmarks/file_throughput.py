@@ -35,7 +35,7 @@ from hello_train.checkpoint import load_checkpoint
 from hello_train.codepoints import encode
 from hello_train.config import CELLS, Cell
 from hello_train.model import Network
-from measuring import medians, run_process, seconds_of, show
+from measuring import first_lines, medians, run_process, seconds_of, show
 from networks import random_network, save
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -197,13 +197,7 @@ def main(
     as_json: bool,
 ) -> None:
     """Print a row for each peer."""
-    lines: list[str] = []
-    for line in dict.fromkeys(text.read_text(encoding="utf-8").split("\n")):
-        if line:
-            lines.append(line)
-            characters -= len(line)
-        if characters <= 0:
-            break
+    lines = first_lines(text, characters)
     with tempfile.TemporaryDirectory() as name:
         if artifact:
             network, _ = load_checkpoint(artifact)

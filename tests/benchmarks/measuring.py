@@ -60,6 +60,17 @@ def medians(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
     return {name: statistics.median(values) for name, values in times.items()}
 
 
+def first_lines(text: Path, characters: int) -> list[str]:
+    """Return the first different lines of a file, of so many characters together."""
+    lines: list[str] = []
+    for line in filter(None, dict.fromkeys(text.read_text(encoding="utf-8").split("\n"))):
+        if characters <= 0:
+            break
+        lines.append(line)
+        characters -= len(line)
+    return lines
+
+
 def run_process(command: Sequence[str | Path]) -> Process:
     """Run a command, its output dropped; return its time and memory.
 

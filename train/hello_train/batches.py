@@ -30,6 +30,8 @@ UNKNOWN_RATE = 0.01
 """Share of the characters that are hidden behind the unknown id, so that its vector is learned."""
 
 Integers = NDArray[np.int64]
+Windows = NDArray[np.uint32]
+"""The windows of a batch, by number."""
 
 
 class Batch(NamedTuple):
@@ -56,18 +58,18 @@ class Batches:
         self._line, self._start, self._length = cut(lengths(pairs))
         self._config = config
 
-    def order(self, epoch: int) -> list[NDArray[np.uint32]]:
+    def order(self, epoch: int) -> list[Windows]:
         """Return the batches of an epoch as the windows that are in them."""
         random = np.random.default_rng((self._seed, epoch))
         windows = np.arange(len(self._line), dtype=np.uint32)
         random.shuffle(windows)
-        batches: list[NDArray[np.uint32]] = []
+        batches: list[Windows] = []
         for start in range(0, len(windows), POOL):
             found = list(self._of_one_length(windows[start : start + POOL]))
             batches += [found[place] for place in random.permutation(len(found))]
         return batches
 
-    def _of_one_length(self, windows: NDArray[np.uint32]) -> Iterator[NDArray[np.uint32]]:
+    def _of_one_length(self, windows: Windows) -> Iterator[Windows]:
         lengths = self._length[windows]
         by_length = windows[np.argsort(lengths, kind="stable")]
         sizes = np.bincount(lengths)
@@ -77,7 +79,7 @@ class Batches:
             for start in range(ends[length] - int(sizes[length]), ends[length], rows):
                 yield by_length[start : min(start + rows, ends[length])]
 
-    def load(self, windows: NDArray[np.uint32], epoch: int, place: int) -> Batch:
+    def load(self, windows: Windows, epoch: int, place: int) -> Batch:
         """Return a batch of `order`, which stands at this place of its epoch."""
         pieces = [self._piece(int(window)) for window in windows]
         shape = len(pieces), -1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from hello_train.batches import IGNORED, Batch, Batches
+from hello_train.batches import IGNORED, Batch, Batches, Windows
 from hello_train.config import ModelConfig
 from hello_train.data import Pair
 from hello_train.errors import FitError
@@ -164,18 +166,32 @@ class Fitting:
             FitError: the loss is no longer a number.
         """
         place = self._state.place
-        while not self._ends:
-            order = self._batches.order(place.epoch)
-            self._done = self._share_done(len(order))
-            while place.batch < len(order) and not self._ends:
-                number = (place.batch + self._team.rank) % len(order)
-                batch = self._batches.load(order[number], place.epoch, number)
-                place.batch += self._team.size
-                with memory_named("--batch-characters, --hidden-size or --layers"):
-                    self._learn(batch, len(order))
-            place.epoch, place.batch = place.epoch + 1, 0
+        with ThreadPoolExecutor(1) as loader:
+            while not self._ends:
+                order = self._batches.order(place.epoch)
+                self._done = self._share_done(len(order))
+                for batch in self._loaded(order, loader):
+                    if self._ends:
+                        break
+                    place.batch += self._team.size
+                    with memory_named("--batch-characters, --hidden-size or --layers"):
+                        self._learn(batch, len(order))
+                place.epoch, place.batch = place.epoch + 1, 0
         if self._state.best:
             self._state.network.load_state_dict(self._state.best)
+
+    def _loaded(self, order: Sequence[Windows], loader: Executor) -> Iterator[Batch]:
+        """Yield what is left of an epoch, the next batch being loaded while one is learned."""
+        place, team = self._state.place, self._team
+        coming: deque[Future[Batch]] = deque()
+        for batch in range(place.batch, len(order), team.size):
+            number = (batch + team.rank) % len(order)
+            load = self._batches.load
+            coming.append(loader.submit(load, order[number], place.epoch, number))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        if coming:
+            yield coming.popleft().result()
 
     @property
     def _ends(self) -> bool:

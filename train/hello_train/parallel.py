@@ -89,6 +89,8 @@ def team() -> Iterator[Team]:
 def best_device(local_rank: int) -> torch.device:
     """Return the GPU of this process, CUDA's or Apple's, or the CPU where there is none.
 
+    CUDA is kept to float32 where it would use TF32, so that what is scored is what will be decoded.
+
     Raises:
         TeamError: there are GPUs, but none for this process.
     """
@@ -100,6 +102,7 @@ def best_device(local_rank: int) -> torch.device:
                 f"them with CUDA_VISIBLE_DEVICES= to train on the CPU"
             )
         torch.cuda.set_device(local_rank)
+        torch.backends.cudnn.allow_tf32 = False
         return torch.device("cuda", local_rank)
     if torch.backends.mps.is_available() and "WORLD_SIZE" not in os.environ:
         return torch.device("mps")
