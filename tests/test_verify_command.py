@@ -16,12 +16,12 @@ from typing import Any
 import onnx
 import pytest
 from click.testing import CliRunner
-from hello_export import cli, engines, isolation, proof
+from hello_export import cli, isolation, proof
 from hello_export.artifact import digest, write_artifact
 from hello_export.cases import Case
 from hello_export.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
 from hello_export.onnx_graph import METADATA_KEYS
-from hello_runtime import ProviderError
+from hello_runtime import Decoder, ProviderError
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import ModelConfig
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
@@ -356,7 +356,7 @@ def test_cuda_that_does_not_run_is_told(artifact: Path, monkeypatch: pytest.Monk
     def refuse(provider: str) -> None:
         raise ProviderError(f"{provider} has no driver")
 
-    monkeypatch.setattr(engines.Decoder, "open", refuse)
+    monkeypatch.setattr(Decoder, "open", refuse)
     monkeypatch.setattr(proof, "ENGINES", (OnnxRuntime, OnnxRuntimeCuda))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 0
