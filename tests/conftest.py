@@ -43,7 +43,7 @@ def as_argument(value: object) -> str | bytes:
 def one_thread_of_the_cpu() -> None:
     """Keep PyTorch to one thread: the tests' networks are too small for more.
 
-    GPUs are hidden from the commands, unless a test names them: the bits are those of the CPU.
+    GPUs are hidden from what the tests start, unless a test names them: the bits are the CPU's.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -123,9 +123,11 @@ def test_both_packages_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_both_packages_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not providers.both_packages_installed()
-    (tmp_path / "onnxruntime_gpu-9.dist-info").mkdir()
-    metadata = "Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 9\n"
-    (tmp_path / "onnxruntime_gpu-9.dist-info/METADATA").write_text(metadata)
+    for package in ("onnxruntime", "onnxruntime_gpu"):
+        folder = tmp_path / f"{package}-9.dist-info"
+        folder.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: 9\n"
+        (folder / "METADATA").write_text(metadata)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert providers.both_packages_installed()
 
@@ -146,6 +148,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
         (tmp_path / "onnxruntime_ep_fake.py").write_text(content)
 
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     monkeypatch.setattr(plugins, "registered", set())
     monkeypatch.setattr(plugins, "installed_plugins", lambda: ["fake"])
     monkeypatch.delitem(sys.modules, "onnxruntime_ep_fake", raising=False)
@@ -276,7 +279,7 @@ def test_auto_says_what_it_passed_over(
 
 
 def test_the_command_says_what_auto_took(run: Run) -> None:
-    result = run("hello-infer", "--provider", "auto", "hello")
+    result = run("hello-infer", "--provider", "auto", "hello", CUDA_VISIBLE_DEVICES="0")
     assert (result.returncode, result.stdout) == (0, "ohlol\n")
     assert result.stderr.splitlines()[-1] == f"running on {Decoder.open(provider='auto').provider}"
 

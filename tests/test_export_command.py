@@ -10,16 +10,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 from hello_export import artifact, cli, proof
 from hello_export.onnx_graph import build_model
 from hello_train.checkpoint import load_checkpoint
-from helpers import GOLDEN, Run, assert_one_line_error
+from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
@@ -92,6 +94,20 @@ def test_the_manifest_says_what_the_files_are(run: Run, hello_run: Path) -> None
     assert all(row["cases"] == 23 for row in manifest["parity"]["engines"])
     assert manifest["parity"]["engines"][1]["max_difference"]["logits"] <= 1e-5
     assert set(manifest["tools"]) == {"hello-rnn", "torch", "onnx", "onnxruntime", "numpy"}
+
+
+def test_onnxruntimes_gpu_package_serves_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_the_cpu_package(name: str) -> str:
+        if name == "onnxruntime":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(artifact, "version", without_the_cpu_package)
+    artifact.write_artifact(make_network(), TRAINING, tmp_path / "artifact")
+    manifest = json.loads((tmp_path / "artifact/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["tools"]["onnxruntime"] == onnxruntime.__version__
 
 
 def test_an_old_artifact_is_replaced_whole(run: Run, hello_run: Path) -> None:

@@ -28,6 +28,7 @@ from hello_train.checkpoint import FILE_NAME, Training, save_checkpoint
 from hello_train.model import Network
 
 from hello_export.cases import RandomText, grid_cases
+from hello_export.engines import OnnxRuntime
 from hello_export.errors import ArtifactError
 from hello_export.onnx_graph import build_model
 from hello_export.parity import Report
@@ -42,7 +43,7 @@ CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
 OURS = frozenset({*CONTENT, BASELINE_NAME, MANIFEST_NAME})
 MOST_CHARACTERS = 1_000_000
 """Of held-out text that smaller weights are judged by; the first ones."""
-TOOLS = ("hello-rnn", "torch", "onnx", "onnxruntime", "numpy")
+TOOLS = ("hello-rnn", "torch", "onnx", "numpy")
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,10 @@ def manifest(
         "weights": storage,
         "rounding_cost": asdict(export.cost) if export.cost else None,
         "parity": export.report.to_json(),
-        "tools": {tool: version(tool) for tool in TOOLS},
+        "tools": {
+            **{tool: version(tool) for tool in TOOLS},
+            "onnxruntime": OnnxRuntime.installed_version(),
+        },
     }
 
 
