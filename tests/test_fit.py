@@ -20,12 +20,12 @@ from hello_train.alphabets import Alphabets, choose_alphabets, count_substitutio
 from hello_train.batches import IGNORED, Batches
 from hello_train.checkpoint import load_checkpoint
 from hello_train.data import Pair
-from hello_train.errors import FitError
+from hello_train.errors import FitError, TeamError
 from hello_train.fit import Fitting, Progress, State, Watcher, fit, memory_named, new_state
 from hello_train.hello import HELLO, HELLO_ALPHABETS
 from hello_train.model import Network
 from hello_train.options import JUDGEMENTS, TrainOptions, configure
-from hello_train.parallel import ALONE
+from hello_train.parallel import ALONE, best_device
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -358,6 +358,18 @@ def test_processes_that_read_different_lines_are_stopped(tmp_path: Path) -> None
     assert result.returncode == 1
     assert "Error: the processes do not learn the same lines in the same way; give" in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_is_taken_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert best_device(1) == torch.device("cuda", 1)
+    assert (taken, torch.backends.cudnn.allow_tf32) == ([1], False)
+    with pytest.raises(TeamError, match="2 GPUs are here, one for a process; use --nproc"):
+        best_device(2)
 
 
 def test_processes_that_torchrun_did_not_start(run: Run) -> None:

@@ -7,20 +7,26 @@ where there is a GPU.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
+from golden.replay import TEXTS
+from hello_runtime.providers import CUDA
 from hello_train.config import CELLS, Cell
-from helpers import Run
+from helpers import GOLDEN, Run
 from test_fit import FABLES, FLOOR, share_of_words
 
 GPUS = torch.cuda.device_count()
-ALL = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(GPUS)))}
+EACH = ",".join(map(str, range(GPUS)))
+SHOWN = {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", EACH)}
+"""What shows them again to a command; `conftest` hides them."""
 
 
 def needs(gpus: int) -> pytest.MarkDecorator:
@@ -30,13 +36,15 @@ def needs(gpus: int) -> pytest.MarkDecorator:
 @needs(1)
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_gpu_learns_what_is_then_decoded_anywhere(run: Run, tmp_path: Path, cell: Cell) -> None:
-    trained = run("hello-train", *FABLES, "--cell", cell, "--output", "run", **ALL)
+    trained = run("hello-train", *FABLES, "--cell", cell, "--output", "run", **SHOWN)
     assert trained.returncode == 0, trained.stderr
     assert "held out, on cuda" in trained.stderr
     if cell == "lstm":
         assert share_of_words(tmp_path / "run") > FLOOR
-    exported = run("hello-export", "run")
+    exported = run("hello-export", "run", **SHOWN)
     assert exported.returncode == 0, exported.stderr
+    if CUDA in onnxruntime.get_available_providers():
+        assert re.search(r"^onnxruntime CUDA +\S+ +20 .* 0$", exported.stdout, re.MULTILINE)
     scored = run("hello-infer", "--model", "run/artifact", "--score", "run/holdout.tsv")
     assert scored.returncode == 0, scored.stderr
     model = next(line for line in scored.stdout.splitlines() if line.startswith("model"))
@@ -49,19 +57,32 @@ def test_a_gpu_learns_what_is_then_decoded_anywhere(run: Run, tmp_path: Path, ce
 
 
 @needs(1)
+@pytest.mark.skipif(
+    CUDA not in onnxruntime.get_available_providers(), reason=f"this onnxruntime has no {CUDA}"
+)
+def test_cuda_reproduces_the_golden_texts() -> None:
+    replayed = subprocess.run(
+        [sys.executable, GOLDEN / "replay.py", "cuda"],
+        capture_output=True, text=True, check=False, env={**os.environ, **SHOWN},
+    )  # fmt: skip
+    assert replayed.returncode == 0, replayed.stderr
+    assert replayed.stdout.count(" texts ") == len(TEXTS)
+
+
+@needs(1)
 def test_a_killed_training_goes_on_on_a_gpu(run: Run, tmp_path: Path) -> None:
-    whole = run("hello-train", *FABLES, "--output", "whole", **ALL)
+    whole = run("hello-train", *FABLES, "--output", "whole", **SHOWN)
     assert whole.returncode == 0, whole.stderr
     train = [str(Path(sys.executable).with_name("hello-train"))]
     learn = [*map(str, FABLES), "--output", "killed"]
-    environment = {**os.environ, **ALL}
+    environment = {**os.environ, **SHOWN}
     with subprocess.Popen(train + learn, cwd=tmp_path, env=environment) as process:
         while not (tmp_path / "killed/unfinished.safetensors").exists():
             time.sleep(0.005)
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    resumed = run("hello-train", *learn, "--resume", **ALL)
+    resumed = run("hello-train", *learn, "--resume", **SHOWN)
     assert resumed.returncode == 0, resumed.stderr
     assert "held out, on cuda" in resumed.stderr
     one, two = (share_of_words(tmp_path / name) for name in ("whole", "killed"))
@@ -76,7 +97,7 @@ def together(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in (*command, "--batch-characters", 512, "--output", "together")],
         cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, **ALL, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **SHOWN, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 

@@ -258,7 +258,7 @@ def test_an_interrupt(tmp_path: Path) -> None:
 
 def test_a_provider_that_is_not_there(run: Run) -> None:
     result = run("hello-infer", "--provider", "cuda", "hello")
-    assert_one_line_error(result, "CUDAExecutionProvider", "pip install onnxruntime-gpu")
+    assert_one_line_error(result, "CUDAExecutionProvider", "onnxruntime-gpu", "--provider cpu")
 
 
 @pytest.mark.parametrize(

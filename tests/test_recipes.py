@@ -248,7 +248,10 @@ for argument; do
     esac
 done
 if [ "${!#}" = update ]; then
-    if [ -e "$PACKAGES/offline" ]; then echo "E: Failed to fetch the index" >&2; exit 100; fi
+    if [ -e "$PACKAGES/offline" ]; then # which is an error only if it is asked to be one
+        case "$*" in *Error-Mode=any*) echo "E: Failed to fetch the index" >&2; exit 100 ;; esac
+        exit
+    fi
     if [ "$language" = pl ]; then
         cp "$PACKAGES/descriptions" "$lists/debian_i18n_Translation-pl.lz4"
     fi
@@ -266,7 +269,7 @@ CACHE = r"""#!/usr/bin/env bash
 """
 HELPER = r"""#!/usr/bin/env bash
 # apt-helper cat-file FILE: unpacks it; here nothing is packed.
-[ "$1" = cat-file ] && cat "$2"
+[ "$1" = cat-file ] && cat "${@:2}"
 """
 DPKG = r"""#!/usr/bin/env bash
 # dpkg-deb -x FILE FOLDER: unpacks the folder of that package's name.

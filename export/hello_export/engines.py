@@ -134,7 +134,10 @@ class OnnxRuntime(GraphEngine):
             options,
             providers=[self.provider],
             provider_options=[dict(self.options)],
+            enable_fallback=0,
         )
+        if self.session.get_providers()[0] != self.provider:
+            raise RuntimeError(f"it fell back to {self.session.get_providers()[0]}")
 
     def check_declaration(self) -> None:
         """Check the names, types and axes of the inputs and outputs.
@@ -170,18 +173,13 @@ class OnnxRuntimeCuda(OnnxRuntime):
     options = FLOAT32
 
     @classmethod
-    def is_brought(cls) -> bool:
-        """Tell whether the installed onnxruntime has it, with or without a GPU."""
-        return cls.provider in onnxruntime.get_available_providers()
-
-    @classmethod
-    def limit(cls, config: ModelConfig) -> str | None:
-        """Return why CUDA does not run on this machine, or None."""
+    def runs_here(cls) -> bool:
+        """Tell whether a session runs on CUDA on this machine."""
         try:
             Decoder.open(provider="cuda")
-        except ProviderError as error:
-            return str(error)
-        return None
+        except ProviderError:
+            return False
+        return True
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         load_libraries()

@@ -30,9 +30,14 @@ ENGINES: tuple[type[Engine], ...] = (
     ReferenceEvaluator,
     OpenVino,
     Tract,
-    *([OnnxRuntimeCuda] if OnnxRuntimeCuda.is_brought() else []),
 )
 """Of the graph. TorchScript's stays in this process: it is PyTorch, as the reference is."""
+
+
+def engines() -> tuple[type[Engine], ...]:
+    """Return every engine; that of a GPU only where there is one."""
+    on_gpu = (OnnxRuntimeCuda,) if OnnxRuntimeCuda.runs_here() else ()
+    return (TorchScript, *ENGINES, *on_gpu)
 
 
 def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
@@ -49,7 +54,7 @@ def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
     opened: list[Engine | Isolated] = []
     others: list[Verdict] = []
     with ExitStack() as stack:
-        all_engines: tuple[type[Engine], ...] = (TorchScript, *ENGINES)
+        all_engines = engines()
         for engine in all_engines:
             version, limit = engine.installed_version(), engine.limit(network.config)
             if version is None:

@@ -1,9 +1,10 @@
 """Replays the golden texts on this environment's onnxruntime; it needs neither torch nor pytest.
 
-    python tests/golden/replay.py
+    python tests/golden/replay.py [PROVIDER]
 
-Each ONNX file is opened by a bare session, and by the runtime of this project, and held against
-what eager PyTorch said when the files were written. Exit code 1 if one says something else.
+Each ONNX file is opened by a bare session on the CPU, and by the runtime of this project on
+PROVIDER (cpu), and held against what eager PyTorch said when the files were written. Exit code 1 if
+one says something else.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def read_rows(name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def replay(name: str, rows: list[dict[str, Any]]) -> float:
+def replay(name: str, rows: list[dict[str, Any]], provider: str = "cpu") -> float:
     """Return the largest difference of any number of a network, over all its texts.
 
     Raises:
@@ -58,18 +59,23 @@ def replay(name: str, rows: list[dict[str, Any]]) -> float:
     session = onnxruntime.InferenceSession(
         str(model_file(name)), providers=["CPUExecutionProvider"]
     )
-    decoder = Decoder.open(model_file(name))
+    decoder = Decoder.open(model_file(name), provider)
     worst = 0.0
     for row in rows:
         decoded, confidence, logits = run(session, row["text"])
-        for tensor, found in (("confidence", confidence), ("logits", logits)):
+        annotation = decoder.annotate_batch([row["text"]])[0]
+        for tensor, found in (
+            ("confidence", confidence),
+            ("logits", logits),
+            ("confidence", annotation.confidence),
+        ):
             difference = float(np.abs(found - np.array(row[tensor], np.float32)).max())
             if not difference <= TOLERANCE:
                 raise GoldenError(
                     f"{name} differs in {tensor} by {difference:.3g}: {row['text']!r}"
                 )
             worst = max(worst, difference)
-        if not "".join(map(chr, decoded)) == decoder.decode(row["text"]) == row["decoded"]:
+        if not "".join(map(chr, decoded)) == annotation.text == row["decoded"]:
             raise GoldenError(f"{name} decodes otherwise: {row['text']!r}")
     return worst
 
@@ -89,11 +95,12 @@ def run(session: Any, text: str) -> list[NDArray[Any]]:
 
 def main() -> None:
     """Replay all, and print a line for each network."""
+    provider = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     sys.stdout.write(f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}\n")
     for name in TEXTS:
         try:
             rows = read_rows(name)
-            worst = replay(name, rows)
+            worst = replay(name, rows, provider)
         except GoldenError as error:
             sys.exit(f"Error: {error}")
         sys.stdout.write(f"{name:<10}  {len(rows):>2} texts  max |Δ| {worst:.1e}\n")

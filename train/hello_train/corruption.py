@@ -2,7 +2,8 @@
 
 A corruption is a function from a target line to its input, of the same number of characters: the
 network writes one character for each that it reads. One that cannot leave the line itself as the
-target returns both, input and target. `--corrupt module:function` names a function of your own.
+target returns both, input and target. `--corrupt module:function` names a function of your own; it
+is called from two threads, now one and now the other.
 """
 
 from __future__ import annotations

@@ -73,10 +73,10 @@ description_lines() {
     local lists
     lists=$(cd "$unpacked/lists" && pwd)
     apt-get -qq -o Acquire::Languages="$language" -o Dir::State::Lists="$lists" \
-        -o Dir::Cache="$lists" update 2> "$unpacked/apt.log" ||
+        -o Dir::Cache="$lists" -o APT::Update::Error-Mode=any update 2> "$unpacked/apt.log" ||
         apt_fails "cannot fetch the descriptions of packages"
-    PATH=$PATH:/usr/lib/apt \
-        find "$lists" -name "*_Translation-$language*" -exec apt-helper cat-file {} + |
+    find "$lists" -name "*_Translation-$language*" -print0 | sort -z |
+        PATH=$PATH:/usr/lib/apt xargs -0 -r apt-helper cat-file |
         python "$recipes/descriptions_to_lines.py"
 }
 
