@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,3 +188,45 @@ def test_confidences_are_put_together_too(tmp_path: Path) -> None:
     (annotation,) = decoder.annotate_batch([text])
     assert annotation.confidence.shape == (len(text),) == (len(annotation.text),)
     assert annotation.confidence.dtype == np.float32
+
+
+def test_an_interrupt_at_any_step_lets_go() -> None:
+    """Ctrl-C may come between any two steps; wherever it does, the run ends.
+
+    Each step of a run is interrupted once, in a thread of its own: one that waits for ever is left
+    behind. A trace stands for the signal, which could not be timed.
+    """
+
+    batches = [[char * size for char in chars for size in (1, 9)] for chars in ("abcd", "efgh")]
+
+    def interrupt_at(step: int) -> bool:
+        """Run with an interrupt at one of the steps; return whether there was such a step."""
+        left = step
+
+        def trace(*_: object) -> Callable[..., Any]:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            return trace
+
+        def interrupted() -> None:
+            sys.settrace(trace)
+            try:
+                for _ in run_ahead(Engine().run, batches, 2, windowed=False):
+                    pass
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(None)
+
+        thread = threading.Thread(target=interrupted, daemon=True)
+        thread.start()
+        thread.join(timeout=10)
+        assert not thread.is_alive(), f"it hangs after an interrupt at step {step}"
+        return left <= 0
+
+    steps = 0
+    while interrupt_at(steps + 1):
+        steps += 1
+    assert steps > 100

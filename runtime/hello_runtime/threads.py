@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+from _thread import start_new_thread
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from queue import SimpleQueue
     from types import TracebackType
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Outcome: TypeAlias = "tuple[Result | None, BaseException | None]"
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -50,27 +53,51 @@ def cpu_quota(cgroup: Path) -> float | None:
 
 
 class Workers:
-    """Threads that start when there is more than one thing to do, and end with the context."""
+    """Threads that start when there is more than one thing to do, and end with the context.
+
+    Ctrl-C comes between any two steps of Python: in `threading` and `concurrent.futures` also just
+    behind the taking of a lock that then nobody gives back, and for which each thread waits for
+    ever. So these meet in queues only, of which each call is one step
+    (https://docs.python.org/3/library/signal.html#handlers-and-exceptions).
+    """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._pool: ThreadPoolExecutor | None = None
+        self._begun = 0
+        self._tasks: SimpleQueue[Callable[[], None] | None] | None = None
+        self._ended: SimpleQueue[None]
         self.leaving = False
         """Whether the context ends, so that what is still at work may stop."""
 
     def start(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> list[Callable[[], Result]]:
-        """Start a function on each item; return for each what waits for its result."""
+        """Start a function on each item; return for each what waits for its result, once."""
         if len(items) == 1:
             result = function(items[0])
             return [lambda: result]
-        if self._pool is None:
-            # Imported here, because a single line needs no threads and should not wait for this.
-            from concurrent.futures import ThreadPoolExecutor
+        # Imported here, because a single line needs no threads and should not wait for this.
+        from queue import SimpleQueue
 
-            self._pool = ThreadPoolExecutor(self._count)
-        return [self._pool.submit(function, item).result for item in items]
+        if self._tasks is None:
+            self._ended = SimpleQueue()
+            self._tasks = SimpleQueue()
+        waits: list[Callable[[], Result]] = []
+        for item in items:
+            outcome: SimpleQueue[Outcome[Result]] = SimpleQueue()
+            self._tasks.put(partial(work, function, item, outcome.put))
+            if self._begun < self._count:
+                start_new_thread(self._serve, (self._tasks,))
+                self._begun += 1
+            waits.append(partial(wait, outcome.get))
+        return waits
+
+    def _serve(self, tasks: SimpleQueue[Callable[[], None] | None]) -> None:
+        while (task := tasks.get()) and not self.leaving:
+            task()
+            del task  # and with it what it held, which nobody needs while this one waits
+        tasks.put(None)  # to the next
+        self._ended.put(None)
 
     def __enter__(self) -> Workers:
         return self
@@ -83,5 +110,27 @@ class Workers:
     ) -> None:
         """Wait for what is at work, and drop what has not begun."""
         self.leaving = True
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        if self._tasks is not None:
+            self._tasks.put(None)
+            for _ in range(self._begun):
+                self._ended.get()
+
+
+def work(
+    function: Callable[[Item], Result],
+    item: Item,
+    report: Callable[[Outcome[Result]], None],
+) -> None:
+    """Report what comes of a function: its result, or its error."""
+    try:
+        report((function(item), None))
+    except BaseException as error:  # whatever it is, it is raised where it is waited for
+        report((None, error))
+
+
+def wait(outcome: Callable[[], Outcome[Result]]) -> Result:
+    """Return the result when it is there, or raise the error."""
+    result, error = outcome()
+    if error:
+        raise error
+    return cast("Result", result)
