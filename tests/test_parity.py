@@ -76,8 +76,8 @@ def test_the_grid_agrees_on_every_engine_that_runs_it(
 ) -> None:
     """The whole grid: 4 recurrences, 2 directions, 3 depths, and 8 policies of each.
 
-    One policy of each shape, in turn, is compared on all cases; the others on all but the two that
-    have four fifths of the characters.
+    One policy of each shape, in turn, is compared on all cases; the others on all but the five of
+    so many steps that they would take five sixths of the time.
     """
     whole = SHAPES.index((kind, bidirectional, layers)) % len(POLICIES)
     for number, (projection, unknown, guarded) in enumerate(POLICIES):
@@ -89,11 +89,14 @@ def test_the_grid_agrees_on_every_engine_that_runs_it(
             unknown=cast(Unknown, unknown),
             guarded=guarded,
         )
-        cases = sorted(grid_cases(network.config), key=lambda case: case.characters)
-        cases = cases if number == whole else cases[:-2]
+        cases = [
+            case
+            for case in grid_cases(network.config)
+            if number == whole or reference_steps(case) < 1000
+        ]
         report = check(network, opened(network, tmp_path), cases)
         left_out = RELU_IS_BEYOND.keys() if kind == ("rnn", "relu") else set()
-        assert len(cases) == (20 if bidirectional else 23) - (0 if number == whole else 2)
+        assert len(cases) == (20 if bidirectional else 23) - (0 if number == whole else 5)
         assert {verdict.engine: verdict.cases for verdict in report.verdicts} == {
             engine.name: len(cases) for engine in ENGINES if engine.name not in left_out
         }
@@ -101,6 +104,11 @@ def test_the_grid_agrees_on_every_engine_that_runs_it(
         characters = 50_000 if number == whole else 9_000
         assert {verdict.characters > characters for verdict in report.verdicts} == {True}
         assert max(max(verdict.worst.values()) for verdict in report.verdicts) <= TOLERANCE
+
+
+def reference_steps(case: Case) -> int:
+    """Return the steps that PyTorch takes: it runs the rows of each length together."""
+    return sum({len(row) for row in case.rows})
 
 
 def test_the_grid_is_whole() -> None:
