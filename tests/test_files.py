@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,20 @@ def test_a_checkpoint_that_does_not_fit(
     file = edited_checkpoint(tmp_path, edit)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(file)
+
+
+def test_a_checkpoint_is_read_without_pytorchs_compiler() -> None:
+    """Its import takes seconds, in each command that reads a checkpoint."""
+    script = (
+        "import sys; from pathlib import Path; from hello_train.checkpoint import load_checkpoint; "
+        "load_checkpoint(Path(sys.argv[1])); "
+        "print(*{'torch.nn', 'torch._dynamo'} & sys.modules.keys())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, GOLDEN / "hello-gru.safetensors"],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    assert result.stdout.split() == ["torch.nn"]
 
 
 def test_a_checkpoint_older_than_the_choice_of_nonlinearity_has_tanh(tmp_path: Path) -> None:

@@ -25,6 +25,18 @@ RECURRENCES: dict[tuple[Cell, Nonlinearity], Callable[..., nn.RNNBase]] = {
 """By cell and nonlinearity."""
 
 
+class Embedding(nn.Embedding):
+    """PyTorch's, but that nothing is drawn on the device `meta`, where tensors have no content.
+
+    PyTorch would import its compiler to do so, for seconds.
+    """
+
+    def reset_parameters(self) -> None:
+        """Draw the vectors."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class Network(nn.Module):
     """The post's network, and everything wider that has its shape.
 
@@ -39,7 +51,7 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         rows = len(config.input_alphabet) + (config.unknown == "copy")
-        self.embedding = nn.Embedding(rows, config.embedding_dim)
+        self.embedding = Embedding(rows, config.embedding_dim)
         self.recurrence = RECURRENCES[config.cell, config.nonlinearity](
             config.embedding_dim,
             config.hidden_size,
