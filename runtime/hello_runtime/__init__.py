@@ -4,21 +4,26 @@
     >>> Decoder.open().decode("hello")
     'ohlol'
 
-It needs numpy and onnxruntime, and nothing beside the model file itself.
+It needs numpy and onnxruntime, and nothing beside the model file itself. Importing it loads
+neither: each name below is imported from its module when it is first used.
 """
 
-from hello_runtime.batching import Annotation
-from hello_runtime.columns import DecodeColumn
-from hello_runtime.decoder import Decoder, Stream
-from hello_runtime.errors import (
-    EngineError,
-    HelloRuntimeError,
-    ModelFileError,
-    NotCausalError,
-    ProviderError,
-    UnknownCharacterError,
-)
-from hello_runtime.model_file import CELLS, ModelInfo
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hello_runtime.batching import Annotation
+    from hello_runtime.columns import DecodeColumn
+    from hello_runtime.decoder import Decoder, Stream
+    from hello_runtime.errors import (
+        EngineError,
+        HelloRuntimeError,
+        ModelFileError,
+        NotCausalError,
+        ProviderError,
+        UnknownCharacterError,
+    )
+    from hello_runtime.model_file import CELLS, ModelInfo
 
 __all__ = [
     "CELLS",
@@ -34,3 +39,20 @@ __all__ = [
     "Stream",
     "UnknownCharacterError",
 ]
+
+MODULES = {
+    "CELLS": "model_file",
+    "Annotation": "batching",
+    "DecodeColumn": "columns",
+    "Decoder": "decoder",
+    "ModelInfo": "model_file",
+    "Stream": "decoder",
+}
+"""Where each public name is; the others are errors."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{MODULES.get(name, 'errors')}"), name)
