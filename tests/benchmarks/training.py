@@ -24,10 +24,10 @@ from hello_train.batches import Batches, lengths
 from hello_train.config import CELLS, Cell
 from hello_train.corruption import find_corruption
 from hello_train.data import Split, read, text_source
+from hello_train.evaluation import Evaluator
 from hello_train.fit import Fitting, Watcher, mean_loss, new_state
 from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.parallel import Team, best_device
-from hello_train.run import judge_by
 from hello_train.unfinished import Unfinished
 from measuring import medians, show
 
@@ -70,8 +70,9 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
     def action() -> None:
         alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
         state = new_state(configure(options, alphabets), options, team)
-        judge = judge_by(lines.holdout)
-        Fitting(state, lines.train, options, Watcher(), judge, Unfinished(folder, {}), team).run()
+        evaluator = Evaluator(lines.holdout)
+        unfinished = Unfinished(folder, {})
+        Fitting(state, lines.train, options, Watcher(), evaluator, unfinished, team).run()
 
     return action
 

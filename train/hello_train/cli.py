@@ -15,7 +15,8 @@ from hello_train.command import OneLineErrors
 from hello_train.config import CELLS, NONLINEARITIES, UNKNOWN_POLICIES
 from hello_train.corruption import CORRUPTIONS, find_corruption
 from hello_train.data import PAIRS, Split, read, text_source
-from hello_train.options import HELLO_OPTIONS, JUDGEMENTS, TEXT_OPTIONS, TrainOptions, run_folder
+from hello_train.environment import set_defaults
+from hello_train.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
 
 if TYPE_CHECKING:
     from hello_train.run import Run
@@ -144,14 +145,20 @@ def default(name: str) -> str:
 @click.option(
     "--patience",
     type=click.IntRange(min=1),
-    help=f"End early after so many of the {JUDGEMENTS} judgements by the held-out lines without a "
+    help=f"End early after so many of the {EVALUATIONS} evaluations on held-out lines without a "
     f"gain.  [default: {TEXT_OPTIONS.patience}]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32), default=0, show_default=True)
 @click.option(
     "--holdout",
     type=FiniteRange(0, 1, max_open=True),
-    help=f"Share of the lines to judge by, not to learn.  [default: {TEXT_OPTIONS.holdout}]",
+    help=f"Share of the lines to hold out for evaluation.  [default: {TEXT_OPTIONS.holdout}]",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="EPOCHS",
+    help="Print the loss and what the network says of hello every so many epochs.",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the same training, which was interrupted or killed."
@@ -165,6 +172,7 @@ def main(
     output: Path | None,
     resume: bool,
     compare: bool,
+    every: int | None,
     **given: Any,
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
@@ -172,18 +180,21 @@ def main(
     Without --pairs or --text it learns the post's example, hello -> ohlol, and starts again from
     the next seed until it is right.
     """
+    set_defaults()
     paths = pairs or text
     check_usage(pairs, text, corrupt, given)
     check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
     if compare and (paths or given["cell"]):
         raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
+    if every and paths:
+        raise click.UsageError("--every is for hello; lines of text are too many to print.")
     options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
     folder = output or run_folder(name_of(paths[0]) if paths else "hello", options.cell)
     if compare:
-        compare_hello(options, output or Path("runs/hello-compare"))
+        compare_hello(options, output or Path("runs/hello-compare"), every)
         return
     if not paths:
-        train_hello(options, folder)
+        train_hello(options, folder, every)
         return
     source = text_source(find_corruption(corrupt)) if corrupt else PAIRS
     lines = read(source, paths, extra, options.holdout, options.seed)
@@ -194,21 +205,21 @@ def main(
 # Only in these three is torch imported, so that help, usage and a bad file do not wait for it.
 
 
-def train_hello(options: TrainOptions, folder: Path) -> None:
+def train_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example, and tell of it."""
     from hello_train.hello import HELLO, run_hello
     from hello_train.progress import ProgressDisplay
 
-    report(run_hello(options, folder, ProgressDisplay(HELLO.input)), options)
+    report(run_hello(options, folder, ProgressDisplay(HELLO.input, every)), options)
 
 
-def compare_hello(options: TrainOptions, folder: Path) -> None:
+def compare_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example with each cell, and tell of all of them."""
     from hello_train.hello import HELLO, compare_cells
     from hello_train.progress import ProgressDisplay
     from hello_train.run import REPORT_NAME
 
-    for run in compare_cells(options, folder, ProgressDisplay(HELLO.input)):
+    for run in compare_cells(options, folder, ProgressDisplay(HELLO.input, every)):
         epoch = next(s.first for s in run.history.sayings if s.text == HELLO.target)
         click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
     click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")
@@ -218,10 +229,6 @@ def train_lines(
     lines: Split, data: str, options: TrainOptions, folder: Path, *, resume: bool
 ) -> None:
     """Train on lines, and tell of it in the process that leads."""
-    # oneDNN keeps what it prepares for each shape of a batch: 2 GB of it with its own capacity of
-    # 1024, 0.2 GB with this one, and no slower.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-
     from hello_train.fit import Watcher
     from hello_train.parallel import team
     from hello_train.progress import ProgressDisplay
@@ -287,7 +294,7 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
     from hello_train.run import REPORT_NAME
-    from hello_train.score import falls_behind, table
+    from hello_train.score import table
 
     if options.projection is False and run.config.projection:
         click.echo(
@@ -297,10 +304,8 @@ def report(run: Run, options: TrainOptions) -> None:
         )
     if run.scores:
         click.echo(table(run.scores))
-        if falls_behind(run.scores):
-            click.echo(
-                "note: the model is behind the most frequent target; train it longer", err=True
-            )
+    for remark in run.remarks:
+        click.echo(f"note: {remark}", err=True)
     example = run.training.example
     click.echo(f"{example} -> {run.network.rewrite(example)}")
     click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")

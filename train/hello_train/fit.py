@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -17,19 +17,22 @@ from hello_train.batches import IGNORED, Batch, Batches, Windows
 from hello_train.config import ModelConfig
 from hello_train.data import Pair
 from hello_train.errors import FitError
+from hello_train.evaluation import Counts, Evaluator, accuracy
 from hello_train.history import Evaluation, History
 from hello_train.model import Network
-from hello_train.options import JUDGEMENTS, TrainOptions
+from hello_train.options import EVALUATIONS, TrainOptions
 from hello_train.parallel import ALONE, Team
+from hello_train.threads import ThreadTuner, is_tunable
 
 STARTS = 20
 """Seeds that `fit_exactly` tries before it gives up."""
 SAVE_SECONDS = 30.0
-"""An unfinished training is saved so often, and whenever it is judged."""
-
-Judge = Callable[[Network], dict[str, tuple[int, int]]]
-"""Tells for each character of the held-out targets how many a network gets right, and of how many;
-no character where nothing is held out."""
+"""An unfinished training is saved so often, and after each evaluation."""
+EVALUATION_SHARE = 0.2
+"""Share of a training's time that its evaluations may take, where it ends by the clock."""
+PATIENT_EPOCHS = 2
+"""Epochs in which an evaluation without a gain does not count, until the network is better than no
+change at all."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,27 @@ class Progress:
     seconds: float = 0.0
     """Until now."""
     accuracy: float | None = None
-    """Share of the held-out characters that were right when it was last judged, 0 to 1."""
+    """Share of the held-out characters that were right at the last evaluation, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How far a training came."""
+
+    done: float
+    """Share of its epochs or minutes, 0 to 1; less than 1 where its patience ended."""
+    epochs: float
+    """Epochs that were learned, the last one in part."""
 
 
 class Watcher:
     """Is told what happens while training; this one keeps it to itself."""
 
-    def begin(self, learned: int, held_out: int, device: str) -> None:
-        """Take note that a training begins, or goes on, on so many lines."""
+    def begin(self, description: str) -> None:
+        """Take note that a training begins, or goes on; the description says which."""
+
+    def end(self) -> None:
+        """Take note that no step follows, whether it came to its end or was interrupted."""
 
     def step(self, progress: Progress, network: Network) -> None:
         """Take note that a batch was learned."""
@@ -77,12 +93,19 @@ class Place:
     seconds: float = 0.0
     """That were spent."""
     losses: float = 0.0
-    """Sum of the steps' losses since it was last judged."""
-    judged_step: int = 0
-    """The step at which it was last judged."""
-    judgements: int = 0
+    """Sum of the steps' losses since the last evaluation."""
+    evaluated_step: int = 0
+    """The step of the last evaluation."""
+    evaluations: int = 0
+    """That were due until now."""
     without_gain: int = 0
-    """Judgements since the best one."""
+    """Evaluations since the best one."""
+    sample: int = 0
+    """Characters of an evaluation, at most; 0 before the first."""
+    evaluating: float = 0.0
+    """Seconds that all evaluations took."""
+    last_evaluating: float = 0.0
+    """Seconds that the last one took."""
 
 
 @dataclass
@@ -94,11 +117,11 @@ class State:
     place: Place = field(default_factory=Place)
     history: History = field(default_factory=History)
     best: dict[str, Tensor] = field(default_factory=dict)
-    """The weights of the best judgement; none before the first."""
+    """The weights of the best evaluation; none before the first."""
 
     @property
     def accuracy(self) -> float | None:
-        """What the last judgement said."""
+        """What the last evaluation said."""
         evaluations = self.history.evaluations
         return evaluations[-1].accuracy if evaluations else None
 
@@ -113,7 +136,7 @@ class Keeper:
 def fit(
     config: ModelConfig, pairs: Sequence[Pair], options: TrainOptions, watcher: Watcher
 ) -> Network:
-    """Train a new network on these lines, to the end, judged by nothing.
+    """Train a new network on these lines, to the end, without an evaluation.
 
     Raises:
         FitError: the loss is no longer a number.
@@ -132,7 +155,7 @@ class Fitting:
         pairs: Sequence[Pair],
         options: TrainOptions,
         watcher: Watcher,
-        judge: Judge = lambda network: {},
+        evaluator: Evaluator | None = None,
         keeper: Keeper | None = None,
         team: Team = ALONE,
     ) -> None:
@@ -143,14 +166,14 @@ class Fitting:
             pairs: the lines to learn.
             options: how.
             watcher: is told of each step.
-            judge: says how good the network is, now and then.
+            evaluator: evaluates the network now and then; None for none of it.
             keeper: is given the state, now and then.
             team: the processes that train together, each with the same arguments.
         """
         self._state = state
         self._options = options
         self._watcher = watcher
-        self._judge = judge
+        self._evaluator = evaluator or Evaluator([])
         self._keeper = keeper or Keeper()
         self._team = team
         self._batches = Batches(state.network.config, pairs, options)
@@ -158,14 +181,26 @@ class Fitting:
         self._started = time.monotonic() - state.place.seconds
         self._saved = time.monotonic()
         self._done = 0.0
+        # Where the clock has a say already: the number of threads may change the last bits.
+        tunes = options.minutes is not None and is_tunable(team.device)
+        self._tuner = ThreadTuner() if tunes else None
+        if state.place.sample:
+            self._evaluator.choose_sample(state.place.sample)
 
-    def run(self) -> None:
-        """Train to the end, and leave the best weights in the network, if it was judged.
+    def run(self) -> Ending:
+        """Train to the end, and leave the best weights in the network, if it was evaluated.
 
         Raises:
             FitError: the loss is no longer a number.
         """
+        try:
+            return self._run()
+        finally:
+            self._watcher.end()
+
+    def _run(self) -> Ending:
         place = self._state.place
+        epochs = 0.0
         with ThreadPoolExecutor(1) as loader:
             while not self._ends:
                 order = self._batches.order(place.epoch)
@@ -176,9 +211,11 @@ class Fitting:
                     place.batch += self._team.size
                     with memory_named("--batch-characters, --hidden-size or --layers"):
                         self._learn(batch, len(order))
+                epochs = place.epoch - 1 + min(place.batch / len(order), 1)
                 place.epoch, place.batch = place.epoch + 1, 0
-        if self._state.best:
+        if place.evaluated_step == place.step and self._state.best:
             self._state.network.load_state_dict(self._state.best)
+        return Ending(self._done, epochs)
 
     def _loaded(self, order: Sequence[Windows], loader: Executor) -> Iterator[Batch]:
         """Yield what is left of an epoch, the next batch being loaded while one is learned."""
@@ -201,15 +238,16 @@ class Fitting:
         )
 
     def _learn(self, batch: Batch, batches: int) -> None:
-        """Make a step; tell of it, judge it and save it where it is time to."""
+        """Make a step; tell of it, evaluate and save where it is time to."""
         state, place = self._state, self._state.place
-        loss = self._step(batch)
+        with self._tuner.step(*batch.ids.shape) if self._tuner else nullcontext():
+            loss = self._step(batch)
         place.step += 1
         place.losses += loss
         place.characters += batch.ids.numel() * self._team.size
         place.seconds = time.monotonic() - self._started
         self._done = self._share_done(batches)
-        if self._done * JUDGEMENTS >= place.judgements + 1:
+        if self._is_evaluation_due():
             self._evaluate()
         elif time.monotonic() - self._saved > SAVE_SECONDS:
             self._save()
@@ -255,28 +293,56 @@ class Fitting:
         assert options.minutes is not None
         return min(1.0, self._team.agree(place.seconds / (60 * options.minutes)))
 
+    def _is_evaluation_due(self) -> bool:
+        """Tell whether to evaluate now.
+
+        A training by the clock leaves an evaluation out that would not fit into its share of the
+        time, together with the one at the end. One by epochs has them all: how long they take may
+        not decide which weights are kept.
+        """
+        place = self._state.place
+        if self._done * EVALUATIONS < place.evaluations + 1:
+            return False
+        if self._options.epochs is not None:
+            return True
+        further = 1 if self._done == 1.0 else 2
+        needed = place.evaluating + further * place.last_evaluating
+        return bool(self._team.agree(needed <= EVALUATION_SHARE * place.seconds))
+
     def _evaluate(self) -> None:
-        """Judge the network, keep the best weights, and save all."""
+        """Evaluate the network, keep the best weights, and save all."""
         state, place = self._state, self._state.place
-        # One step of a short training may pass several judgements.
-        place.judgements = int(self._done * JUDGEMENTS)
-        by_character = self._judge(state.network.eval()) if self._team.leads else {}
-        if by_character:
-            right, count = map(sum, zip(*by_character.values(), strict=True))
-            accuracy = right / count
-            best = max((row.accuracy for row in state.history.evaluations), default=-1.0)
-            loss = place.losses / (place.step - place.judged_step)
-            state.history.evaluations.append(
-                Evaluation(
-                    place.step, place.epoch, place.seconds, loss, right / count, by_character
-                )
-            )
-            place.without_gain = 0 if accuracy > best else place.without_gain + 1
-            if accuracy > best:
-                state.best = {name: t.clone() for name, t in state.network.state_dict().items()}
+        started = time.monotonic()
+        # One step of a short training may pass several evaluations.
+        place.evaluations = int(self._done * EVALUATIONS)
+        if not place.sample:
+            # Reading takes less time than learning: less than half of what came before, then.
+            place.sample = max(1, place.characters // 2)
+            self._evaluator.choose_sample(place.sample)
+        if self._team.leads:
+            self._note(self._evaluator.evaluate(state.network.eval()))
         place.without_gain = int(self._team.agree(place.without_gain))
-        place.losses, place.judged_step = 0.0, place.step
+        place.losses, place.evaluated_step = 0.0, place.step
+        place.last_evaluating = time.monotonic() - started
+        place.evaluating += place.last_evaluating
         self._save()
+
+    def _note(self, counts: Counts) -> None:
+        """Add an evaluation to the history, and keep the weights if they are the best."""
+        if not counts:
+            return
+        state, place = self._state, self._state.place
+        found = accuracy(counts)
+        best = max((row.accuracy for row in state.history.evaluations), default=-1.0)
+        loss = place.losses / (place.step - place.evaluated_step)
+        state.history.evaluations.append(
+            Evaluation(place.step, place.epoch, place.seconds, loss, found, counts)
+        )
+        if found > best:
+            state.best = {name: t.clone() for name, t in state.network.state_dict().items()}
+            place.without_gain = 0
+        elif best > self._evaluator.unchanged or place.epoch > PATIENT_EPOCHS:
+            place.without_gain += 1
 
     def _save(self) -> None:
         if self._team.leads:

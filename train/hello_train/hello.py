@@ -31,6 +31,7 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     config = configure(options, HELLO_ALPHABETS)
     check_writable(folder)
     recorder = Recorder(HELLO.input, watcher)
+    recorder.begin(f"{options.cell}: {HELLO_DATA}")
     with one_thread():
         network, seed = fit_exactly(config, HELLO, options, recorder)
     training = Training(
@@ -70,6 +71,14 @@ class Recorder(Watcher):
         self.history = History()
         self._example = example
         self._watcher = watcher
+
+    def begin(self, description: str) -> None:
+        """Tell it on."""
+        self._watcher.begin(description)
+
+    def end(self) -> None:
+        """Tell it on."""
+        self._watcher.end()
 
     def step(self, progress: Progress, network: Network) -> None:
         """Take note of the loss, and of what is said."""

@@ -9,8 +9,8 @@ from hello_train.alphabets import Alphabets
 from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
 from hello_train.errors import ConfigError
 
-JUDGEMENTS = 20
-"""How often a training is judged on its way."""
+EVALUATIONS = 20
+"""How often a network is evaluated on held-out lines while it learns, at most."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class TrainOptions:
     rare: float = 0.0
     """A character with a smaller share of the text is unknown; 0 where unknown ones are refused."""
     patience: int | None = None
-    """A training ends early after so many judgements without a gain."""
+    """A training ends early after so many evaluations without a gain."""
     seed: int = 0
     """Of the split, the weights and the order of the batches."""
     holdout: float = 0.0
-    """Share of the lines that is not learned but judged by."""
+    """Share of the lines that is held out for evaluation."""
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.minutes is None):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from hello_train.alphabets import (
@@ -21,13 +20,15 @@ from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
 from hello_train.errors import DataError, TeamError
+from hello_train.evaluation import Evaluator
 from hello_train.files import write_whole
-from hello_train.fit import Fitting, Judge, State, Watcher, new_state
+from hello_train.fit import Ending, Fitting, State, Watcher, new_state
 from hello_train.history import History
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
 from hello_train.parallel import ALONE, Team
-from hello_train.score import Baseline, Score, compare, count_baseline, mistakes, right_by_character
+from hello_train.remarks import remarks
+from hello_train.score import Baseline, Score, compare, count_baseline, mistakes
 from hello_train.unfinished import Unfinished
 
 EXAMPLE_LENGTHS = range(20, 61)
@@ -39,8 +40,6 @@ BASELINE_NAME = "baseline.json"
 BASELINE_VERSION = 1
 REPORT_NAME = "report.html"
 """What happened in a run, as a page for people."""
-JUDGED = 100_000
-"""Held-out characters that a training is judged by on its way, at most; the end has all of them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,8 @@ class Run:
     history: History
     scores: dict[str, Score]
     """Rows of `score.compare` by name; empty where no line was held out."""
+    remarks: list[str] = field(default_factory=list)
+    """What should be changed, in sentences."""
 
     @property
     def config(self) -> ModelConfig:
@@ -113,27 +114,35 @@ def run_lines(
                 f"--output on a disk that all hosts share"
             )
         unfinished.restore(state)
-    watcher.begin(len(lines.train), len(lines.holdout), team.device.type)
-    judge = judge_by(lines.holdout)
-    Fitting(state, lines.train, options, watcher, judge, unfinished, team).run()
+    watcher.begin(describe(lines, options, team))
+    evaluator = Evaluator(lines.holdout)
+    ending = Fitting(state, lines.train, options, watcher, evaluator, unfinished, team).run()
     if not team.leads:
         return None
-    run = finish_run(state, lines, data, options, folder, changeable(substitutions))
+    run = finish_run(state, ending, lines, data, options, folder, changeable(substitutions))
     unfinished.remove()
     return run
 
 
-def judge_by(holdout: Sequence[Pair]) -> Judge:
-    """Return a judge that has networks rewrite the first of these lines."""
-    sizes = accumulate(len(pair.input) for pair in holdout)
-    pairs = [pair for pair, size in zip(holdout, sizes, strict=True) if size <= JUDGED]
-    pairs = pairs or list(holdout[:1])
-    inputs = [pair.input for pair in pairs]
-    return lambda network: right_by_character(network.rewrite_lines(inputs), pairs)
+def describe(lines: Split, options: TrainOptions, team: Team) -> str:
+    """Return in words what a training learns, with what and for how long."""
+    length = (
+        f"{options.minutes:g} minutes" if options.epochs is None else f"{options.epochs} epochs"
+    )
+    return (
+        f"{options.cell} of {options.hidden_size}: {count(len(lines.train), 'line')} to learn, "
+        f"{len(lines.holdout)} held out, {length} on {team.device.type}"
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 line`, `2 lines`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def finish_run(
     state: State,
+    ending: Ending,
     lines: Split,
     data: str,
     options: TrainOptions,
@@ -159,7 +168,8 @@ def finish_run(
     checkpoint = save_checkpoint(folder, network, training)  # last: it says that all is there
     told = TextRun(network, training, state.history, scores, mistakes(outputs, lines.holdout))
     write_report(folder / REPORT_NAME, text_page(told))
-    return Run(network, training, checkpoint, state.history, scores)
+    found = remarks(ending, options, scores)
+    return Run(network, training, checkpoint, state.history, scores, found)
 
 
 def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:

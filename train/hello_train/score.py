@@ -169,11 +169,6 @@ def right_by_character(outputs: Sequence[str], pairs: Sequence[Pair]) -> dict[st
     return {char: (right[char], count[char]) for char in sorted(count)}
 
 
-def falls_behind(rows: dict[str, Score]) -> bool:
-    """Tell whether the model gets fewer characters right than the most frequent targets do."""
-    return rows["model"].characters < rows["most frequent target"].characters
-
-
 def table(rows: dict[str, Score]) -> str:
     """Return the scores as a table for people, percentages with two decimals."""
     counts = next(iter(rows.values()))

@@ -24,7 +24,7 @@ from hello_train.fit import Keeper, Place, State
 from hello_train.history import Evaluation, History
 
 FILE_NAME = "unfinished.safetensors"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 """What Adam remembers of each weight."""
 
