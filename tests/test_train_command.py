@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import re
 import shutil
 import signal
 import subprocess
@@ -95,26 +93,6 @@ def test_hello_in_other_shapes(run: Run, tmp_path: Path) -> None:
     config = load_checkpoint(tmp_path / "runs/hello-gru")[0].config
     assert (config.projection, config.unknown) == (True, "copy")
     assert config.guard == {"e": "h", "h": "o", "l": "lo", "o": "l"}
-
-
-def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
-    terminal, slave = pty.openpty()
-    command = [str(TRAIN), "--epochs", "400", "--seed", "0"]
-    with subprocess.Popen(command, stderr=slave, stdout=subprocess.PIPE, cwd=tmp_path):
-        os.close(slave)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(terminal, 4096)
-            except OSError:
-                break
-        os.close(terminal)
-    text = shown.decode()
-    assert "100%" in text
-    assert "epoch 400  loss 0." in text
-    lines = re.sub(r"\x1b\[[\d?]*[A-Za-z]", "", text).split("\r")
-    assert any("'ohl" in line for line in lines)
-    assert max(map(len, lines)) < 80
 
 
 def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:

@@ -126,12 +126,13 @@ def run_lines(
 
 def describe(lines: Split, options: TrainOptions, team: Team) -> str:
     """Return in words what a training learns, with what and for how long."""
-    length = (
-        f"{options.minutes:g} minutes" if options.epochs is None else f"{options.epochs} epochs"
-    )
+    if options.epochs is None:
+        length = f"{options.minutes:g} minutes"
+    else:
+        length = count(options.epochs, "epoch")
     return (
-        f"{options.cell} of {options.hidden_size}: {count(len(lines.train), 'line')} to learn, "
-        f"{len(lines.holdout)} held out, {length} on {team.device.type}"
+        f"{count(len(lines.train), 'line')} to learn, {len(lines.holdout)} held out, on "
+        f"{team.device.type}: {options.cell} of {options.hidden_size}, {length}"
     )
 
 
