@@ -64,34 +64,3 @@ def test_on_ray() -> None:
     expected = DecodeColumn()(column(*words))["decoded"].tolist()
     assert [row["decoded"] for row in sorted(decoded, key=lambda row: row["id"])] == expected
     assert expected[0] == "ohlol"
-
-
-def test_the_two_lines_for_spark() -> None:
-    """`mapInPandas` gives and takes an iterator of frames; Spark itself needs Java."""
-    pandas = pytest.importorskip("pandas", reason="the extra ray, which brings pandas, is missing")
-    decode = pickle.loads(pickle.dumps(DecodeColumn()))
-
-    def decode_frames(frames: Any) -> Any:
-        for frame in frames:
-            yield frame.assign(**decode(dict(frame)))
-
-    frames = [pandas.DataFrame(column("hello")), pandas.DataFrame(column("hell", None, "hello"))]
-    found = list(decode_frames(frames))
-    assert [list(frame) for frame in found] == [["id", "text", "decoded"]] * 2
-    assert found[0]["decoded"].tolist() == ["ohlol"]
-    assert found[1]["decoded"].isna().tolist() == [False, True, False]
-    assert found[1]["decoded"][2] == "ohlol"
-
-
-def test_on_polars() -> None:
-    polars = pytest.importorskip("polars", reason="polars is not installed")
-    decode = DecodeColumn()
-    frame = polars.DataFrame({"id": [1, 2, 3], "text": ["hello", None, "hello"]})
-    lazily = frame.lazy().map_batches(
-        lambda part: polars.DataFrame(decode(part.to_dict())),
-        schema={**frame.schema, "decoded": polars.String},
-    )
-    for found in (polars.DataFrame(decode(frame.to_dict())), lazily.collect()):
-        assert found.columns == ["id", "text", "decoded"]
-        assert found["decoded"].to_list() == ["ohlol", None, "ohlol"]
-        assert found["text"].to_list() == frame["text"].to_list()

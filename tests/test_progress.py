@@ -107,8 +107,8 @@ def test_the_terminal_is_left_as_it_was_after_ctrl_c(tmp_path: Path) -> None:
 def test_a_log_has_epoch_share_time_and_rate(run: Run) -> None:
     length = ("--epochs", 10, "--holdout", 0.2, "--patience", 20)
     result = run("hello-train", *LEARN, *length)
-    first, *lines = result.stderr.splitlines()
-    assert first == "19 lines to learn, 5 held out, on cpu: gru of 8, 10 epochs"
+    opening, *lines = result.stderr.splitlines()
+    assert opening == "19 lines to learn, 5 held out, on cpu: gru of 8, 10 epochs"
     number = r"[\d.e-]+"
     pattern = rf" *(\d+)%  0:\d\d  epoch (\d+)  loss {number}(  {number}% right)?  {number}k? char"
     rows = [match.groups() for line in lines if (match := re.match(pattern, line))]

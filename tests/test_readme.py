@@ -10,8 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hello_runtime import DecodeColumn
 from helpers import Run
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +23,7 @@ POLISH = ROOT / "tests" / "data" / "zolw.txt"
 ELSEWHERE = {
     "pip install . && hello-infer hello": ".ci/run, in environments without torch",
     "pip install -c constraints.txt -e '.[dev]' && pytest": ".ci/run",
-    "pip install -c constraints.txt '.[export]'": "it is part of the tests' environment",
+    "pip install -c constraints.txt '.[export,engines]'": "it is part of the tests' environment",
     "apt-get download libreoffice-help-pl && dpkg-deb -x libreoffice-help-pl_*.deb help": (
         "a page of the tests' own text stands in for the package"
     ),
@@ -116,6 +118,26 @@ def test_the_python(tmp_path: Path) -> None:
             check=False,
         )  # fmt: skip
         assert (result.returncode, result.stdout) == (0, expected), result.stderr
+
+
+def test_the_lines_for_spark_and_polars() -> None:
+    """Spark itself needs Java; `mapInPandas` gives and takes an iterator of pandas' frames."""
+    pandas = pytest.importorskip("pandas", reason="the extra ray, which brings pandas, is missing")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    spark, lines = (block for block in blocks("py") if "import ray" not in block)
+    table = {"id": [1, 2, 3], "text": ["hello", None, "hello"]}
+    frame = polars.DataFrame(table)
+    names: dict[str, Any] = {
+        "polars": polars,
+        "frame": frame,
+        "lazy_frame": frame.lazy(),
+        "decode": DecodeColumn(),
+    }
+    exec(spark + lines, names)
+    (pandas_frame,) = names["decode_frames"]([pandas.DataFrame(table)])
+    for found in (names["decoded"], names["lazily"].collect(), polars.DataFrame(pandas_frame)):
+        assert found.columns == ["id", "text", "decoded"]
+        assert found["decoded"].to_list() == ["ohlol", None, "ohlol"]
 
 
 @pytest.mark.parametrize("command", ["hello-train", "hello-export", "hello-infer"])
