@@ -13,6 +13,7 @@ import click
 from hello_runtime.errors import HelloRuntimeError
 from hello_train.command import OneLineErrors
 from hello_train.config import CELLS, Cell
+from hello_train.environment import set_defaults
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, run_folder
 
@@ -80,6 +81,7 @@ def main(
     model.pt, the checkpoint, manifest.json and, of a run on a file, baseline.json; model.onnx alone
     is enough to decode.
     """
+    set_defaults()
     if run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     if characters and not artifact:
