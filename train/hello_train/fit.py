@@ -26,6 +26,13 @@ STARTS = 20
 """Seeds that `fit_exactly` tries before it gives up."""
 SAVE_SECONDS = 30.0
 """An unfinished training is saved so often, and whenever it is judged."""
+NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory: you tried to allocate",
+    "DefaultCPUAllocator: not enough memory: you tried to allocate",
+    "MPS backend out of memory",
+)
+"""What PyTorch's allocators say that have no error of their own: c10/core/impl/alloc_cpu.cpp, on
+Windows the second, and aten/src/ATen/mps/MPSAllocator.mm."""
 
 Judge = Callable[[Network], dict[str, tuple[int, int]]]
 """Tells for each character of the held-out targets how many a network gets right, and of how many;
@@ -314,12 +321,19 @@ def memory_named(options: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # PyTorch's own is a RuntimeError, on the CPU
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
             raise
         raise FitError(
             f"the network and a batch do not fit into memory; use a smaller {options}"
         ) from error
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Tell whether an allocation failed."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        text in str(error) for text in NO_MEMORY
+    )
 
 
 def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
