@@ -176,14 +176,28 @@ def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lack_of_memory_names_what_to_lower() -> None:
-    for error in (MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 9")):
+    lacks: list[Exception] = [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough "
+                     "memory: you tried to allocate 4000000000 bytes."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, other allocations: 1 MB)"),
+    ]  # fmt: skip
+    for error in lacks:
         with (
             pytest.raises(FitError, match="do not fit into memory; use a smaller --layers"),
             memory_named("--layers"),
         ):
             raise error
-    with pytest.raises(RuntimeError, match="another"), memory_named("--layers"):
-        raise RuntimeError("another")
+    with pytest.raises(FitError, match="do not fit into memory"), memory_named("--layers"):
+        torch.empty(10**15)  # more than any machine has
+    for text in (
+        "CUDA error: an illegal memory access was encountered",
+        "required keyword attribute 'memory_format' has the wrong type",
+        "Expected all tensors to share memory",
+    ):
+        with pytest.raises(RuntimeError, match=text), memory_named("--layers"):
+            raise RuntimeError(text)
 
 
 class Shares(Evaluator):

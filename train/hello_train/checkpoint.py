@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from hello_train.config import ModelConfig, check_types
-from hello_train.errors import CheckpointError, ConfigError
+from hello_train.errors import CheckpointError, ConfigError, reason, shortened
 from hello_train.files import write_whole
 from hello_train.model import Network
 
@@ -26,6 +29,10 @@ FILE_NAME = "checkpoint.safetensors"
 FORMAT_VERSION = 1
 METADATA_KEY = "hello-rnn"
 """A single key, for safetensors writes several in any order and equal runs shall be equal files."""
+LARGEST = 2**63
+"""Numbers in a header are smaller."""
+SHOWN_FAULTS = 4
+"""Tensors that an error names, at most."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,14 @@ class Training:
         check_types(
             self, {str: ("data", "example"), int: ("seed", "characters"), dict: ("scores",)}
         )
+        for name, row in self.scores.items():
+            if not isinstance(row, dict) or not all(map(is_score, row.values())):
+                raise ConfigError(f"the scores of {shortened(name)} are {shortened(row)}")
+
+
+def is_score(value: object) -> bool:
+    """Tell whether this is a share or a count, or None in the place of a share of nothing."""
+    return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
 
 
 def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
@@ -97,18 +112,21 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
             metadata: dict[str, str] = content.metadata() or {}
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file}: not a readable safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{file}: not a readable safetensors file ({reason(error)})"
+        ) from error
     config, training = parse_header(file, metadata.get(METADATA_KEY))
     if config.layers > len(tensors):
         raise CheckpointError(f"{file}: its configuration has more layers than it has tensors")
     try:
         with torch.device("meta"):  # sizes are compared before anything of their size is made
-            expected = Network(config).state_dict()
+            network = Network(config)
     except (OverflowError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"{file}: damaged header (sizes beyond all bounds)") from error
-    check_tensors(file, expected, tensors)
-    network = Network(config)
-    network.load_state_dict(tensors)
+    if faults := tensor_faults(network.state_dict(), tensors):
+        raise CheckpointError(f"{file}: {faults}")
+    # What was read are views of the file; it may be written over, so the network gets its own.
+    network.load_state_dict({name: tensors[name].clone() for name in tensors}, assign=True)
     return network.eval(), training
 
 
@@ -122,43 +140,54 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
         raise CheckpointError(f"{file}: its header has no hello-rnn configuration")
     try:
         content = json.loads(header)
-        version = int(content["format_version"])
+        version = entry(content, "format_version")
+        if type(version) is not int:
+            raise ValueError(f"format_version is {shortened(version)}")
         if version > FORMAT_VERSION:
             raise CheckpointError(
-                f"{file}: written in checkpoint format {version}, and this hello-rnn reads up to "
-                f"{FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
+                f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
+                f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
-        return ModelConfig(**content["config"]), Training(**content["training"])
-    except (
-        ArithmeticError,
-        ConfigError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise CheckpointError(f"{file}: damaged header ({error}); train it again") from error
+        return ModelConfig(**entry(content, "config")), Training(**entry(content, "training"))
+    except (ConfigError, RecursionError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{file}: damaged header ({reason(error)}); train it again"
+        ) from error
 
 
-def check_tensors(
-    file: Path, expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]
-) -> None:
-    """Check that the tensors are those of the network, in shape and type, and finite.
+def entry(content: Any, name: str) -> Any:
+    """Return an entry of a JSON object.
 
     Raises:
-        CheckpointError: the first tensor that is not.
+        ValueError: it is no object, or has no such entry.
     """
-    for name in sorted(expected.keys() | tensors.keys()):
-        if name not in tensors:
-            raise CheckpointError(f"{file}: tensor {name} is missing")
+    if not isinstance(content, dict):
+        raise ValueError(f"{shortened(content)} stands in the place of an object")
+    if name not in content:
+        raise ValueError(f"it has no {name}")
+    return content[name]
+
+
+def tensor_faults(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Return which tensors have another shape or type, or are not finite; nothing if none.
+
+    Args:
+        expected: tensors of the right shapes, whatever else they are.
+        found: tensors that were read.
+    """
+    faults = [f"tensor {name} is missing" for name in sorted(expected.keys() - found.keys())]
+    for name in sorted(found):
+        tensor = found[name]
         if name not in expected:
-            raise CheckpointError(f"{file}: tensor {name} does not belong to its configuration")
-        if tensors[name].shape != expected[name].shape:
-            raise CheckpointError(
-                f"{file}: tensor {name} has shape {list(tensors[name].shape)}, and its "
-                f"configuration wants {list(expected[name].shape)}"
+            faults.append(f"tensor {name[:60]} does not belong to its configuration")
+        elif tensor.shape != expected[name].shape:
+            faults.append(
+                f"tensor {name} has shape {list(tensor.shape)}, and its configuration wants "
+                f"{list(expected[name].shape)}"
             )
-        if tensors[name].dtype != torch.float32:
-            raise CheckpointError(f"{file}: tensor {name} is {tensors[name].dtype}, not float32")
-        if not torch.isfinite(tensors[name]).all():
-            raise CheckpointError(f"{file}: tensor {name} has values that are not finite")
+        elif tensor.dtype != torch.float32:
+            faults.append(f"tensor {name} is {tensor.dtype}, not float32")
+        elif not torch.isfinite(tensor).all():
+            faults.append(f"tensor {name} has values that are not finite")
+    more = len(faults) - SHOWN_FAULTS
+    return "; ".join(faults[:SHOWN_FAULTS] + [f"and {more} more of this kind"] * (more > 0))

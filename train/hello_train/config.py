@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from hello_train.errors import ConfigError
+from hello_train.errors import ConfigError, shortened
 
 Cell = Literal["rnn", "gru", "lstm"]
 Nonlinearity = Literal["tanh", "relu"]
@@ -20,7 +20,8 @@ FORBIDDEN_LOGIT = -(2.0**100)
 """The logit of a label that the guard forbids: finite, so that logits can be compared exactly, a
 power of two, so that float32, float64 and bfloat16 have the same, and far below the logits of any
 network that has not diverged."""
-
+LARGEST_TABLE = 2**30
+"""Entries of the table of what each input character may become, at most; a byte each."""
 
 FIELD_TYPES: dict[type, tuple[str, ...]] = {
     str: ("cell", "input_alphabet", "output_alphabet", "unknown", "nonlinearity"),
@@ -34,15 +35,20 @@ def check_types(record: object, types: dict[type, tuple[str, ...]]) -> None:
     """Check the types of a record's fields, and that its texts can be written as UTF-8.
 
     Raises:
-        ConfigError: the first field that has another type.
+        ConfigError: some fields have another type.
     """
+    faults = []
     for expected, names in types.items():
         for name in names:
             value = getattr(record, name)
             if type(value) is not expected:
-                raise ConfigError(f"{name} is {value!r}; it must be of type {expected.__name__}")
-            if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-                raise ConfigError(f"{name} has a surrogate, which is no character")
+                faults.append(
+                    f"{name} is {shortened(value)}; it must be of type {expected.__name__}"
+                )
+            elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+                faults.append(f"{name} has a surrogate, which is no character")
+    if faults:
+        raise ConfigError("; ".join(faults))
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,15 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_types(self, FIELD_TYPES)
         if self.cell not in CELLS:
-            raise ConfigError(f"cell is {self.cell!r}; it must be one of {', '.join(CELLS)}")
+            raise ConfigError(
+                f"cell is {shortened(self.cell)}; it must be one of {', '.join(CELLS)}"
+            )
         if self.unknown not in UNKNOWN_POLICIES:
-            raise ConfigError(f"unknown is {self.unknown!r}; it must be error or copy")
+            raise ConfigError(f"unknown is {shortened(self.unknown)}; it must be error or copy")
         if self.nonlinearity not in NONLINEARITIES:
-            raise ConfigError(f"nonlinearity is {self.nonlinearity!r}; it must be tanh or relu")
+            raise ConfigError(
+                f"nonlinearity is {shortened(self.nonlinearity)}; it must be tanh or relu"
+            )
         if self.nonlinearity != "tanh" and self.cell != "rnn":
             raise ConfigError(f"only the rnn has a choice of nonlinearity; {self.cell} has tanh")
         for name in ("embedding_dim", "hidden_size", "layers"):
@@ -93,7 +103,14 @@ class ModelConfig:
         for name in ("input_alphabet", "output_alphabet"):
             alphabet = getattr(self, name)
             if not alphabet or len(set(alphabet)) != len(alphabet):
-                raise ConfigError(f"{name} {alphabet!r} must name each character once, and one")
+                raise ConfigError(
+                    f"{name} {shortened(alphabet)} must name each character once, and one"
+                )
+        if (self.unknown_id + 1) * self.labels > LARGEST_TABLE:
+            raise ConfigError(
+                f"{self.unknown_id} characters read and {self.labels} written are too many: their "
+                f"product may be {LARGEST_TABLE} at most; use a larger --rare"
+            )
         if not self.projection and self.features != self.labels:
             raise ConfigError(
                 f"without a projection the {self.features} hidden values of a step are read as "

@@ -33,6 +33,13 @@ EVALUATION_SHARE = 0.2
 PATIENT_EPOCHS = 2
 """Epochs in which an evaluation without a gain does not count, until the network is better than no
 change at all."""
+NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory: you tried to allocate",
+    "DefaultCPUAllocator: not enough memory: you tried to allocate",
+    "MPS backend out of memory",
+)
+"""What PyTorch's allocators say that have no error of their own: c10/core/impl/alloc_cpu.cpp, on
+Windows the second, and aten/src/ATen/mps/MPSAllocator.mm."""
 
 
 @dataclass(frozen=True)
@@ -380,12 +387,19 @@ def memory_named(options: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # PyTorch's own is a RuntimeError, on the CPU
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_lack_of_memory(error):
             raise
         raise FitError(
             f"the network and a batch do not fit into memory; use a smaller {options}"
         ) from error
+
+
+def is_lack_of_memory(error: Exception) -> bool:
+    """Tell whether an allocation failed."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        text in str(error) for text in NO_MEMORY
+    )
 
 
 def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:

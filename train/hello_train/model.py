@@ -63,7 +63,8 @@ class Network(nn.Module):
             nn.Linear(config.features, config.labels) if config.projection else nn.Identity()
         )
         self.allowed: Tensor
-        self.register_buffer("allowed", allowed_labels(config), persistent=False)
+        if config.guard is not None:
+            self.register_buffer("allowed", allowed_labels(config), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the logits of a batch of lines of one length.
@@ -136,8 +137,12 @@ class Network(nn.Module):
 
 def allowed_labels(config: ModelConfig) -> Tensor:
     """Return what the guard allows, bool [alphabet + 1, labels]; an unknown character is free."""
-    mask = torch.ones(config.unknown_id + 1, config.labels, dtype=torch.bool)
-    for char, outputs in (config.guard or {}).items():
-        row = [label in outputs for label in config.output_alphabet]
-        mask[config.input_alphabet.index(char)] = torch.tensor(row)
-    return mask
+    mask = np.zeros((config.unknown_id + 1, config.labels), np.bool_)
+    mask[config.unknown_id] = True
+    if config.guard is None:
+        mask[:] = True
+    else:
+        outputs = [config.guard[char] for char in config.input_alphabet]
+        ids = np.repeat(np.arange(len(outputs)), [len(labels) for labels in outputs])
+        mask[ids, encode(outputs, config.output_alphabet)] = True
+    return torch.from_numpy(mask)

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hello_train.checkpoint import METADATA_KEY
-from hello_train.errors import ResumeError
+from hello_train.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
+from hello_train.errors import ResumeError, reason, shortened
 from hello_train.files import write_whole
 from hello_train.fit import Keeper, Place, State
 from hello_train.history import Evaluation, History
@@ -64,14 +65,17 @@ class Unfinished(Keeper):
         Raises:
             ResumeError: there is none, it is damaged, or it is another training.
         """
-        header, tensors = self._read()
-        self._check(header["identity"])
         try:
+            header, tensors = self._read()
+            self._check(entry(header, "identity"))
+            place = read_place(entry(header, "place"))
+            history = read_history(entry(header, "history"))
             put_tensors(state, tensors)
-            state.place = Place(**header["place"])
-            state.history = read_history(header["history"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise self._damaged(error) from error
+        except (SafetensorError, OSError, RecursionError, TypeError, ValueError) as error:
+            raise ResumeError(
+                f"{self._path}: damaged ({reason(error)}); run the training without --resume"
+            ) from error
+        state.place, state.history = place, history
 
     def digest(self) -> str:
         """Return a digest of the file, in hexadecimal; nothing where there is none."""
@@ -86,38 +90,32 @@ class Unfinished(Keeper):
             raise ResumeError(
                 f"{self._path}: there is no unfinished training; run it without --resume"
             )
-        try:
-            with safe_open(self._path, framework="pt") as content:
-                tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-                header = json.loads((content.metadata() or {})[METADATA_KEY])
-            version, _ = header["format_version"], header["identity"]
-        except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
-            raise self._damaged(error) from error
+        with safe_open(self._path, framework="pt") as content:
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            header = json.loads(entry(content.metadata(), METADATA_KEY))
+        version = entry(header, "format_version")
+        if type(version) is not int:
+            raise ValueError(f"format_version is {shortened(version)}")
         if version != FORMAT_VERSION:
             raise ResumeError(
-                f"{self._path}: written in format {version}, and this hello-rnn reads format "
-                f"{FORMAT_VERSION}; run the training without --resume"
+                f"{self._path}: written in format {shortened(version)}, and this hello-rnn "
+                f"reads format {FORMAT_VERSION}; run the training without --resume"
             )
         return header, tensors
 
-    def _damaged(self, error: Exception) -> ResumeError:
-        return ResumeError(f"{self._path}: damaged ({error}); run the training without --resume")
-
-    def _check(self, saved: Identity) -> None:
+    def _check(self, saved: Any) -> None:
+        if not isinstance(saved, dict):
+            raise ValueError(f"identity is {shortened(saved)}")
+        others = []
         for name in sorted(self._identity.keys() | saved.keys()):
             now, then = self._identity.get(name), saved.get(name)
             if now != then:
-                raise ResumeError(
-                    f"{self._path}: it is another training, whose {name} was {shortened(then)} "
-                    f"and not {shortened(now)}; give the same files and options, or run it "
-                    f"without --resume"
-                )
-
-
-def shortened(value: object) -> str:
-    """Return a value for a line of an error."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+                others.append(f"{name[:60]} was {shortened(then)} and not {shortened(now)}")
+        if others:
+            raise ResumeError(
+                f"{self._path}: it is another training, whose {', '.join(others)}; give the same "
+                f"files and options, or run it without --resume"
+            )
 
 
 def tensors_of(state: State) -> dict[str, Tensor]:
@@ -130,11 +128,18 @@ def tensors_of(state: State) -> dict[str, Tensor]:
 
 
 def put_tensors(state: State, tensors: Mapping[str, Tensor]) -> None:
-    """Give a training its tensors back."""
+    """Give a training its tensors back.
+
+    Raises:
+        ValueError: they are not those of its network and optimizer.
+    """
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "adam": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")
+        if part not in parts:
+            raise ValueError(f"tensor {name[:60]} does not belong to it")
         parts[part][rest] = value
+    check_parts(state, parts)
     state.network.load_state_dict(parts["network"])
     state.best = parts["best"]
     memories: dict[int, dict[str, Tensor]] = {}
@@ -144,15 +149,79 @@ def put_tensors(state: State, tensors: Mapping[str, Tensor]) -> None:
     state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": memories})
 
 
-def read_history(content: Mapping[str, Any]) -> History:
-    """Return a history as it was before it became JSON."""
-    evaluations = [
-        Evaluation(
-            **{
-                **row,
-                "by_character": {char: tuple(n) for char, n in row["by_character"].items()},
-            }
-        )
-        for row in content["evaluations"]
-    ]
-    return History(evaluations=evaluations)
+def check_parts(state: State, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Check that tensors fit a training; all of `best` and all of `adam` may be absent.
+
+    Raises:
+        ValueError: they do not.
+    """
+    weights = state.network.state_dict()
+    scalar = torch.zeros(())
+    adam = {
+        f"{number}.{kind}": scalar if kind == "step" else parameter
+        for number, parameter in enumerate(state.optimizer.param_groups[0]["params"])
+        for kind in ADAM
+    }
+    for part, expected in (("network", weights), ("best", weights), ("adam", adam)):
+        found = parts[part]
+        faults = tensor_faults(expected, found) if found or part == "network" else ""
+        if faults:
+            raise ValueError(f"of {part}: {faults}")
+    for name, value in parts["adam"].items():
+        if not name.endswith(".exp_avg") and (value < 0).any():  # the mean of gradients has a sign
+            raise ValueError(f"of adam: tensor {name} has negative values")
+
+
+def read_place(content: Any) -> Place:
+    """Return a place as it was before it became JSON.
+
+    Raises:
+        ValueError: a field is missing, or not what it must be.
+    """
+    place = Place(**numbers(Place, content))
+    if place.evaluated_step > place.step:
+        raise ValueError(f"evaluated in step {place.evaluated_step}, after step {place.step}")
+    return place
+
+
+def read_history(content: Any) -> History:
+    """Return a history as it was before it became JSON.
+
+    Raises:
+        ValueError: a field is missing, or not what it must be.
+    """
+    rows = entry(content, "evaluations")
+    if not isinstance(rows, list):
+        raise ValueError(f"evaluations is {shortened(rows)}")
+    return History(evaluations=[read_evaluation(row) for row in rows])
+
+
+def read_evaluation(row: Any) -> Evaluation:
+    """Return one of the evaluations of a history; errors as there."""
+    by_character: dict[str, tuple[int, int]] = {}
+    counted = entry(row, "by_character")
+    if not isinstance(counted, dict):
+        raise ValueError(f"by_character is {shortened(counted)}")
+    for char, counts in counted.items():
+        whole = isinstance(counts, list) and [type(count) for count in counts] == [int, int]
+        if not (len(char) == 1 and whole and 0 <= counts[0] <= counts[1] < LARGEST):
+            raise ValueError(f"the counts of {shortened(char)} are {shortened(counts)}")
+        by_character[char] = counts[0], counts[1]
+    return Evaluation(**numbers(Evaluation, row), by_character=by_character)
+
+
+def numbers(record: type, content: Any) -> dict[str, Any]:
+    """Return the fields of a record that are numbers, from what `asdict` made of it.
+
+    Raises:
+        ValueError: one is missing, of another type, negative, or beyond all bounds.
+    """
+    found = {}
+    for name, kind in get_type_hints(record).items():
+        if kind not in (int, float):
+            continue
+        value = entry(content, name)
+        if type(value) not in (int, kind) or not 0 <= value < LARGEST:
+            raise ValueError(f"{name} is {shortened(value)}")
+        found[name] = value
+    return found
