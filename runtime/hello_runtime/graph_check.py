@@ -223,10 +223,9 @@ def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
 
 def declared_size(dimension: Dimension) -> Size:
     """Return the size of an axis: a number, or the name of one that is free."""
-    given = [size for size in dimension if size is not None]
-    need(len(given) == 1 and given[0] != "", "an axis has no size, or two")
-    size: Size = given[0]
-    return size
+    if dimension.dim_value is not None:
+        return dimension.dim_value
+    return dimension.dim_param or "unknown"
 
 
 def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:

@@ -249,6 +249,8 @@ class Reader:
         message = kind(**found)
         if isinstance(message, Tensor) and (message.external_data or message.data_location):
             raise OutsideDataError(f"the tensor {message.name!r} has its values in another file")
+        if isinstance(message, Dimension) and None not in message:
+            raise ValueError("an axis has two sizes")  # of which the last would count
         return message
 
     def _value(self, field: Field, raw: Any) -> Any:
