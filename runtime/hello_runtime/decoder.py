@@ -17,7 +17,7 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model_file import CELLS, ModelInfo, Unknown, load_model, locate
+from hello_runtime.model_file import CELLS, Unknown, load_model, locate
 from hello_runtime.providers import open_session
 from hello_runtime.threads import available_cpus
 

@@ -109,8 +109,10 @@ def place(kind: str, name: str) -> Iterator[None]:
 class Budget:
     """Adds up what a graph allocates and multiplies, and refuses what its file does not explain.
 
-    In a graph that we write each weight is expanded at most twice (`Cast`, `Mul`) and multiplied once
-    at each step, and the tensors of a step have together fewer elements than the file has bytes / 4.
+    In a graph that we write each weight is expanded at most twice (`Cast`, `Mul`), and multiplied
+    once at each step. All tensors of a step have together fewer elements than the file has bytes /
+    2: what is wide is a hidden state, whose recurrent matrix is its square, or a label's, each of
+    which has a column of weights, a bias, a code point and a character in the metadata.
     """
 
     def __init__(self, file_size: int, weights: int) -> None:

@@ -97,7 +97,7 @@ class CheckedModel(NamedTuple):
 def load_model(file: Path) -> CheckedModel:
     """Read a model file and check all of it, before an engine acts on what it says.
 
-    A model may come from a stranger. `onnx_wire` says which files are read at all, and `graph_check`
+    A model may come from a stranger. `onnx_wire` says which files are read at all, `graph_check`
     what a graph may do.
 
     Raises:

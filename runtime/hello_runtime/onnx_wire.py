@@ -1,24 +1,25 @@
-"""Reads an ONNX file strictly, before an engine does: bytes that have one reading only.
+"""Reads an ONNX file strictly, before an engine does: only bytes that have a single reading.
 
-A model file may come from a stranger, and an engine acts on what it reads: a tensor may name another
-file that holds its values, and whoever opens the model then reads that file into it. So the model is
-checked first. But protobuf's own parsers are lenient, and not all in the same way: they cut a key
-or a number down to 32 bits, join a message that stands twice, take the last of two values, skip what
-they do not know. A check that reads a file in one way protects no engine that reads it in another.
+A model file may come from a stranger, and an engine acts on what it reads: a tensor may name
+another file that holds its values, and whoever opens the model then reads that file into it. So a
+model is checked first. But the parsers of protobuf are lenient, each in its own way: they cut keys
+and numbers down to 32 bits, join a message that stands twice, take the last of two values, skip
+fields that they do not know. A check that reads a file in one way does not protect an engine that
+reads it in another.
 
-So this reader refuses what could be read in two ways. Of a file that it takes this holds:
+So this reader refuses whatever could be read in two ways. Of a file that it takes this holds:
 
-- Every field is in `FIELDS`, with the wire type that it has there. There are no groups, no packed
-  numbers, no unknown fields.
-- Every integer, keys and lengths included, is written in as few bytes as it needs, and is within
+- Each field is one of `FIELDS`, with the wire type that it has there. There are no groups, no
+  packed numbers, no unknown fields.
+- Each integer, keys and lengths included, is written in as few bytes as it needs, and is within
   the range of its type.
-- A field that is not a list stands at most once.
+- A field that is not a list stands at most once, and of two that exclude each other there is one.
 - Text is UTF-8.
-- No tensor keeps its values outside the file.
+- No tensor has its values outside the file.
 
 The encoding: https://protobuf.dev/programming-guides/encoding. Messages and field numbers are those
-of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), as far as `hello-export` writes
-them. What the graph then does is checked by `graph_check`.
+of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as far as `hello-export`
+writes them. What the graph does is another matter, and that of `graph_check`.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Entry(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A model file; the graph is read by itself, once the metadata says that it is of our format."""
+    """A model file; its graph is read later, when the metadata says that it is of our format."""
 
     ir_version: int = 0
     producer_name: str = ""

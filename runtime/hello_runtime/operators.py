@@ -6,8 +6,8 @@ a shape each axis is a number or the name of one that is free, `batch` or `time`
 from a shape that is written in the file, so a tensor can be as large as one likes only where the
 file says so, and `graph_check` adds that up.
 
-A new operator is a rule of a few lines here and an entry in `OPERATORS`. What the operators compute is
-at https://onnx.ai/onnx/operators, in the versions of opset 12.
+A new operator is a rule of a few lines here and an entry in `OPERATORS`. What the operators compute
+stands at https://onnx.ai/onnx/operators, in the versions of opset 12.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def open_session(content: bytes, file: Path, provider: str) -> Opened:
         ModelFileError: the file is not a model that onnxruntime opens.
         ProviderError: the session would not run on that device.
     """
-    # An allocator, or a provider whose libraries do not load, complains to the process's own logger.
+    # Allocators, and providers whose libraries do not load, complain to the process's own logger.
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
     if provider == "cpu":
         return open_cpu(content, file)

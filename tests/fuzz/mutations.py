@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from hello_runtime import onnx_wire
 from hello_runtime.model_file import locate
-from hello_runtime.onnx_wire import FIELDS, LENGTH_DELIMITED, VARINT
+from hello_runtime.onnx_wire import FIELDS, VARINT
 from hello_runtime.operators import OPERATORS
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
@@ -108,18 +108,18 @@ def parse(content: bytes, kind: type | None) -> list[Item]:
         key, position = onnx_wire.varint(memoryview(content), position)
         number, wire_type = key >> 3, key & 7
         if wire_type in (FIXED64, FIXED32):
-            value: int | bytes = content[position : position + (8 if wire_type == FIXED64 else 4)]
-            position += len(value)
+            size = 8 if wire_type == FIXED64 else 4
         else:
-            value, position = onnx_wire.varint(memoryview(content), position)
-        if wire_type != LENGTH_DELIMITED:
-            items.append(Item(number, wire_type, value))
+            size, position = onnx_wire.varint(memoryview(content), position)
+        if wire_type == VARINT:
+            items.append(Item(number, wire_type, size))
             continue
-        whole = content[position : position + value]
-        position += value
-        field = FIELDS.get(kind, {}).get(number)
+        whole = content[position : position + size]
+        position += size
+        field = FIELDS[kind].get(number) if kind else None
         inner = onnx_wire.Graph if field and field.name == "graph" else field and field.kind
-        items.append(Item(number, wire_type, parse(whole, inner) if inner in FIELDS else whole))
+        known = inner in FIELDS
+        items.append(Item(number, wire_type, parse(whole, inner) if known else whole))
     return items
 
 
@@ -227,7 +227,9 @@ def mutate_value(item: Item, random: Random) -> None:
 
 def any_name(model: ModelProto, random: Random) -> str:
     """Return the name of some value."""
-    names = [name for node in model.graph.node for name in (*node.input, *node.output)]
+    names: list[str] = []
+    for node in model.graph.node:
+        names += [*node.input, *node.output]
     return random.choice([*names, "codepoints", "no such value"])
 
 
@@ -340,17 +342,13 @@ def add_node(model: ModelProto, random: Random) -> None:
 
 def widen(model: ModelProto, random: Random) -> None:
     """Double a value again and again, or multiply it."""
-    name, size = any_name(model, random), random.choice((2, 5, 30))
+    name, size, axis = any_name(model, random), random.choice((2, 5, 30)), random.randrange(4)
     for index in range(random.choice((1, 5, 40))):
-        node = random.choice(
-            (
-                helper.make_node("Concat", [name] * size, [f"wide{index}"], axis=-1),
-                helper.make_node("Concat", [name] * size, [f"wide{index}"], axis=0),
-            )
-        )
-        model.graph.node.append(node)
-        name = node.output[0]
-    add_output(model, name)
+        made = f"wide{index}"
+        model.graph.node.append(helper.make_node("Concat", [name] * size, [made], axis=axis))
+        name = made
+    if random.random() < 0.5:
+        add_output(model, name)
 
 
 def add_output(model: ModelProto, name: str) -> None:
@@ -396,11 +394,15 @@ def edit_metadata(model: ModelProto, random: Random) -> None:
         case 0:
             entry.value = json.dumps(random.choice(ODD_VALUES))
         case 1:
-            entry.value = random.choice(("", "x" * 10**5, "\x1b[31mred\nred", "9" * 5000, "[" * 9999))
+            entry.value = random.choice(
+                ("", "x" * 10**5, "\x1b[31mred\nred", "9" * 5000, "[" * 9999)
+            )
         case 2:
             place = random.randrange(len(entry.value) + 1)
-            entry.value = entry.value[:place] + random.choice(('"', "\\n", "\n", "é", "9")) + (
-                entry.value[place + random.randrange(2) :]
+            entry.value = (
+                entry.value[:place]
+                + random.choice(('"', "\\n", "\n", "é", "9"))
+                + (entry.value[place + random.randrange(2) :])
             )
         case 3:
             model.metadata_props.append(entry)
@@ -410,9 +412,9 @@ def edit_metadata(model: ModelProto, random: Random) -> None:
             entry.key = random.choice(("cell", "guard", "ort_config", "", "\x1b[31m"))
 
 
-ODD_VALUES = (
-    None, 0, -1, 1e308, True, [], {}, "", "\ud800\n", "\n", "a\na", ["h"], {"h": 3}, {"h": "\ud800"},
-    {"x": "\n"}, "ehlo", "olhe", "ehlo\n",
+ODD_VALUES: tuple[object, ...] = (
+    None, 0, -1, 1e308, True, [], {}, "", "\ud800\n", "\n", "a\na", ["h"], {"h": 3}, {"x": "\n"},
+    {"h": "\ud800"}, "ehlo", "olhe", "ehlo\n",
 )  # fmt: skip
 
 
