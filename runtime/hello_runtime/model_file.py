@@ -245,6 +245,7 @@ def check_info(info: ModelInfo) -> None:
     for alphabet in (info.input_alphabet, info.output_alphabet):
         need(isinstance(alphabet, str) and alphabet, "an alphabet is not a text")
         alphabet.encode()
+        need(len(set(alphabet)) == len(alphabet), "an alphabet has a character twice")
     need("\n" not in info.output_alphabet, "it writes LF, which would make two lines of one")
     need(isinstance(info.training, dict), "training is not an object")
     if info.guard is not None:

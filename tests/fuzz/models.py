@@ -82,7 +82,9 @@ def serve(seed: int, first: int, stop: int, folder: Path) -> None:
 
 
 def peak_megabytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    """Return the most memory that this process had; what `resource` tells is also its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) >> 10
 
 
 def outcome(seed: int, number: int, folder: Path) -> str:
@@ -188,13 +190,13 @@ def plain(value: Any) -> Any:
 # In the process that counts.
 
 
-def outcomes(seed: int, first: int, stop: int) -> Iterator[tuple[int, str]]:
+def outcomes(seed: int, first: int, stop: int, script: str = __file__) -> Iterator[tuple[int, str]]:
     """Yield the number of each file, and what came of it."""
     while first < stop:
         with tempfile.TemporaryDirectory() as name:
             # A process for some hundreds of files, so that each finds a fresh one soon.
             last = min(first + 500, stop)
-            command = [sys.executable, __file__, "--serve", *map(str, (seed, first, last, name))]
+            command = [sys.executable, script, "--serve", *map(str, (seed, first, last, name))]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout
                 said = "nothing"

@@ -94,6 +94,8 @@ class ModelConfig:
             alphabet = getattr(self, name)
             if not alphabet or len(set(alphabet)) != len(alphabet):
                 raise ConfigError(f"{name} {alphabet!r} must name each character once, and one")
+        if "\n" in self.output_alphabet:
+            raise ConfigError("output_alphabet has LF, which would make two lines of one")
         if not self.projection and self.features != self.labels:
             raise ConfigError(
                 f"without a projection the {self.features} hidden values of a step are read as "
