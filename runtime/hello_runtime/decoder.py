@@ -12,13 +12,12 @@ import numpy as np
 from hello_runtime.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead
 from hello_runtime.errors import (
     EngineError,
-    ModelFileError,
     NotCausalError,
     ProviderError,
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model_file import CELLS, ModelInfo, Unknown, locate, parse_metadata
+from hello_runtime.model_file import CELLS, Unknown, load_model, locate
 from hello_runtime.providers import open_session
 from hello_runtime.threads import available_cpus
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_OR_NONE = (*get_args(Unknown), None)
 
-MAX_SIZE = 1 << 20
-"""Beyond any size of a state, so that a damaged one is refused and not allocated."""
+DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
+"""Of the outputs that are asked for."""
 
 
 class Decoder:
@@ -48,15 +47,14 @@ class Decoder:
 
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
-        self._session, self.provider, self.passed_over = open_session(file, provider)
-        self.info: ModelInfo = parse_metadata(
-            file, self._session.get_modelmeta().custom_metadata_map
-        )
+        content, self.info, state = load_model(file)
+        self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
-        if self.info.causal:
-            self._zero_state = np.zeros(state_shape(file, self._session), np.float32)
+        if state:
+            slots, hidden_size = state
+            self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
         self._given = "state" if self.info.causal else "lengths"
 
     @classmethod
@@ -219,6 +217,13 @@ class Decoder:
             results: list[Array] = self._session.run(outputs, inputs)
         except Exception as error:  # onnxruntime's own classes share no base but this
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
+        for name, result in zip(outputs, results, strict=True):
+            shape = given.shape if name == "state_out" else codepoints.shape
+            if result.shape != shape or result.dtype != DTYPES[name]:
+                raise EngineError(
+                    f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
+                    f"where {DTYPES[name]} {[*shape]} was due; export it again"
+                )
         return results
 
     def _to_text(self, codepoints: Array) -> str:
@@ -279,17 +284,3 @@ def to_text(codepoints: Array) -> str:
         UnicodeDecodeError: one of them is none.
     """
     return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
-
-
-def state_shape(file: Path, session: Any) -> tuple[int, int, int]:
-    """Return the shape of a causal model's state for one line, [slots, 1, hidden].
-
-    Raises:
-        ModelFileError: the model declares another input, or a size that no small model has.
-    """
-    match [(given.name, given.shape) for given in session.get_inputs()]:
-        case [("codepoints", _), ("state", [int(slots), _, int(hidden)])] if (
-            0 < slots < MAX_SIZE and 0 < hidden < MAX_SIZE
-        ):
-            return slots, 1, hidden
-    raise ModelFileError(f"{file}: its inputs are not those of a causal model; export it again")

@@ -44,6 +44,21 @@ class UnknownCharacterError(HelloRuntimeError):
         )
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, or its class if it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+LONGEST = 400
+"""Characters of what an error quotes, at most."""
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Return the first line of a foreign text as an error may quote it.
+
+    A file's content or an engine's message may be of any length, and may do things to a terminal:
+    it is cut, and what is not printable is escaped.
+    """
+    line = next((line for line in text[: 4 * longest].splitlines() if line.strip()), "")
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class if it has none; see `one_line`."""
+    return one_line(str(error)) or type(error).__name__
