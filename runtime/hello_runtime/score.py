@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from gzip import GzipFile
 from io import BufferedReader
 from pathlib import Path
@@ -239,8 +240,9 @@ def compare(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str
             yield pairs.inputs
 
     try:
-        for outputs in decoder.decode_batches(inputs()):
-            tally.add(reading.popleft(), outputs)
+        with closing(decoder.decode_batches(inputs())) as batches:
+            for outputs in batches:
+                tally.add(reading.popleft(), outputs)
     except UnknownCharacterError as error:
         number = reading[-1].numbers[error.index]
         raise InputError(f"{path}, line {number}: {error}") from error
