@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from hello_runtime.decoder import Decoder
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hello_runtime.model_file import Unknown
 
-Columns = dict[str, "NDArray[Any]"]
+Columns: TypeAlias = dict[str, Any]
+"""Columns by name, each an array of one library or another."""
 
 
 class DecodeColumn:
