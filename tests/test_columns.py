@@ -52,12 +52,12 @@ def test_a_missing_value_is_none(name: str) -> None:
     assert DecodeColumn()({"text": values})["decoded"].tolist() == ["ohlol", None, "", "ohlol"]
 
 
-def series(dtype: str) -> Callable[[list[Any]], object]:
+def series(dtype: str) -> Callable[[list[Any]], Any]:
     return lambda values: pytest.importorskip("pandas").Series(values, dtype=dtype, index=[7, 8, 9])
 
 
-def arrow(kind: str) -> Callable[[list[Any]], object]:
-    def make(values: list[Any]) -> object:
+def arrow(kind: str) -> Callable[[list[Any]], Any]:
+    def make(values: list[Any]) -> Any:
         pyarrow = pytest.importorskip("pyarrow")
         return pyarrow.array(values, getattr(pyarrow, kind)())
 
@@ -130,6 +130,10 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
 def test_on_ray() -> None:
     ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+
+    def decode(batch: dict[str, Any]) -> dict[str, Any]:
+        return DecodeColumn()(batch)
+
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -137,11 +141,14 @@ def test_on_ray() -> None:
         rows = ray.data.from_items([{"id": i, "text": word} for i, word in enumerate(words)])
         copies = ray.data.ActorPoolStrategy(min_size=1, max_size=2)
         decoded = rows.map_batches(DecodeColumn, compute=copies, batch_size=100).take_all()
+        with pytest.raises(UnknownCharacterError, match=r"U\+00E9") as caught:
+            ray.get(ray.remote(decode).remote(column("hello", "héllo")))
     finally:
         ray.shutdown()
     expected = DecodeColumn()(column(*words))["decoded"].tolist()
     assert [row["decoded"] for row in sorted(decoded, key=lambda row: row["id"])] == expected
     assert expected[0] == "ohlol"
+    assert (caught.value.position, caught.value.index) == (1, 1)
 
 
 def test_the_two_lines_for_spark() -> None:
