@@ -87,10 +87,9 @@ class Lifecycle:
 
     def exit(self) -> None:
         """Stop all workers, and wait until no other thread is in the engine; none enters again."""
-        for _ in range(2):  # again for those that began before `exiting` was set
-            for workers in tuple(self.workers):
-                workers.stop()
-            self.exiting = get_ident()
+        self.exiting = get_ident()
+        for workers in tuple(self.workers):
+            workers.stop()
         while self.others():
             time.sleep(0.001)
 

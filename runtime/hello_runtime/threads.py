@@ -86,18 +86,19 @@ class Workers:
 
         Raises:
             ForkError: this is a forked child of the process that has the threads.
-            RuntimeError: the interpreter has stopped them.
+            RuntimeError: the interpreter exits, and has stopped them.
         """
+        self.check()
+        if len(items) > 1:
+            LIFECYCLE.workers.add(self)  # first, so that they are stopped, or `exiting` is seen
         if len(items) == 1 or LIFECYCLE.exiting is not None:
             return [partial(given, function(item)) for item in items]
-        self.check()
         # Imported here, because a single line needs no threads and should not wait for this.
         from queue import SimpleQueue
 
         if self._tasks is None:
             self._ended = SimpleQueue()
             self._tasks = SimpleQueue()
-        LIFECYCLE.workers.add(self)
         waits: list[Callable[[], Result]] = []
         for item in items:
             outcome: SimpleQueue[Outcome[Result]] = SimpleQueue()
@@ -109,27 +110,35 @@ class Workers:
         return waits
 
     def check(self) -> None:
-        """Raise the error of whoever goes on with what was stopped."""
+        """Raise the error of whoever goes on with what was stopped; see `start`.
+
+        Raises:
+            SystemExit: another thread ends the interpreter, and so this one ends without a word.
+        """
         if self._lost:
             raise ForkError(
                 "this process was forked while it decoded batches, and the threads that do so are "
                 "in its parent; call decode_batches here"
             )
+        if self.leaving and LIFECYCLE.exiting not in (None, get_ident()):
+            raise SystemExit
         if self.leaving:
             raise RuntimeError("decoding was stopped, because the interpreter exits")
 
     def stop(self) -> None:
         """Wait for what is at work, and drop what has not begun; a second time do nothing."""
         self.leaving = True
-        if self._tasks is not None:
-            from queue import Empty
+        tasks = self._tasks
+        if tasks is None:
+            return
+        from queue import Empty
 
-            self._tasks.put(None)
-            while self._serving:
-                with suppress(Empty):
-                    self._ended.get(timeout=0.1)
-            self._tasks = None
-            LIFECYCLE.workers.discard(self)
+        tasks.put(None)
+        while self._serving:
+            with suppress(Empty):
+                self._ended.get(timeout=0.1)
+        self._tasks = None
+        LIFECYCLE.workers.discard(self)
 
     def lose(self) -> None:
         """Forget the threads, which a forked child does not have."""
@@ -152,6 +161,7 @@ class Workers:
             self.check()
         result, error = outcome.get()
         if error:
+            self.check()  # whether it is only that of a stop
             raise error
         return cast("Result", result)
 
