@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import re
 import shutil
@@ -379,6 +380,21 @@ def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> N
     (copied / "artifact/baseline.json").write_bytes(raw)
     result = run("hello-infer", *MODEL, "run/holdout.tsv")
     assert_one_line_error(result, "artifact/baseline.json", message)
+
+
+def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
+    """A pipe would be waited for, and a device read without end."""
+    baseline = copied / "artifact/baseline.json"
+    baseline.unlink()
+    os.mkfifo(baseline)
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
+    baseline.unlink()
+    baseline.symlink_to("/dev/zero")
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
+    baseline.unlink()
+    with baseline.open("wb") as file:
+        file.truncate(score.BASELINE_BYTES + 1)  # it takes no room
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "larger than")
 
 
 def test_a_good_baseline_is_read(tmp_path: Path) -> None:

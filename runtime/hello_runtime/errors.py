@@ -23,6 +23,10 @@ class EngineError(HelloRuntimeError):
     """onnxruntime failed while it ran the model."""
 
 
+class ForkError(HelloRuntimeError):
+    """A forked process goes on with what the threads of its parent had begun."""
+
+
 class NotCausalError(HelloRuntimeError):
     """A model that reads its lines from both ends was asked to stream."""
 
@@ -31,15 +35,22 @@ class UnknownCharacterError(HelloRuntimeError):
     """A text has a character outside the model's alphabet, and the model copies none."""
 
     def __init__(self, character: str, position: int, alphabet: str, index: int = 0) -> None:
+        # Exceptions are pickled by these, and made again of them.
+        super().__init__(character, position, alphabet, index)
         self.character = character
         self.position = position
         """Of the character in its text, or in all that a stream was fed, counted from 0."""
+        self.alphabet = alphabet
+        """Of the model."""
         self.index = index
         """Of the text in its batch, counted from 0."""
+
+    def __str__(self) -> str:
+        alphabet = self.alphabet
         shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
-        super().__init__(
-            f"{self.character!r} (U+{ord(self.character):04X}), character {position + 1} of the "
-            f"text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
+        return (
+            f"{self.character!r} (U+{ord(self.character):04X}), character {self.position + 1} of "
+            f"the text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
             f"unknown='copy') leaves such characters as they are"
         )
 

@@ -12,9 +12,8 @@ import pkgutil
 from threading import Lock
 from typing import Any
 
-import onnxruntime
-
 from hello_runtime.errors import ProviderError, first_line
+from hello_runtime.ort import onnxruntime
 from hello_runtime.providers import Opened, quiet_options
 
 PREFIX = "onnxruntime_ep_"

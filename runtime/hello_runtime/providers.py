@@ -6,9 +6,8 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import onnxruntime
-
 from hello_runtime.errors import ModelFileError, ProviderError, first_line
+from hello_runtime.ort import onnxruntime
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
