@@ -68,7 +68,8 @@ def default(name: str) -> str:
 @click.option(
     "--corrupt",
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
-    help="How --text is worn down; FUNCTION takes a line and returns one of the same length.",
+    help="How inputs are made of --text.  FUNCTION, of a module that is here or installed, takes a "
+    "line and returns one of the same length, for equal lines the same.",
 )
 @click.option(
     "--extra",
