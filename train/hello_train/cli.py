@@ -170,8 +170,8 @@ def main(
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
 
-    Without --pairs or --text it learns the post's example, hello -> ohlol, and starts again from
-    the next seed until it is right.
+    Without --pairs or --text it learns the post's example, hello -> ohlol. Where a start does
+    not learn it, another follows from the next seed, up to 20 in all.
     """
     paths = pairs or text
     check_usage(pairs, text, corrupt, given)
