@@ -20,7 +20,10 @@ import pytest
 from click.testing import CliRunner
 from hello_export import artifact, cli
 from hello_export.onnx_graph import build_model
-from hello_train.checkpoint import load_checkpoint
+from hello_train.checkpoint import Training, load_checkpoint, save_checkpoint
+from hello_train.fit import new_network
+from hello_train.hello import HELLO_ALPHABETS, HELLO_DATA
+from hello_train.options import HELLO_OPTIONS, configure
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
@@ -70,6 +73,21 @@ def test_a_run_of_something_else_is_not_taken_for_hello(run: Run, tmp_path: Path
     result = run("hello-export", "--cell", "gru")
     assert_one_line_error(result, "a run that learned 'hello.tsv, pairs'", "hello-export runs")
     assert run("hello-export", "runs/hello-gru").returncode == 0
+
+
+def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+    config = configure(HELLO_OPTIONS, HELLO_ALPHABETS)
+    training = Training(data=HELLO_DATA, example="hello", seed=0, characters=5)
+    save_checkpoint(tmp_path / "runs/hello-gru", new_network(config, 0), training)
+    said = load_checkpoint(tmp_path / "runs/hello-gru")[0].rewrite("hello")
+    assert_one_line_error(
+        run("hello-export"),
+        f"runs/hello-gru holds a network that says {said!r} to 'hello', not 'ohlol'",
+        "hello-train --cell gru",
+    )
+    result = run("hello-export", "runs/hello-gru")
+    assert result.returncode == 0
+    assert result.stderr == f"note: this network did not learn hello -> ohlol; it says {said!r}\n"
 
 
 def test_a_run_is_exported_where_it_is_told(run: Run, hello_run: Path, tmp_path: Path) -> None:

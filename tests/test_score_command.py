@@ -461,3 +461,31 @@ def test_a_damaged_baseline_is_not_exported(run: Run, copied: Path) -> None:
     result = run("hello-export", "run", "--output", "new")
     assert_one_line_error(result, "run/baseline.json: damaged baseline ('format_version')")
     assert not (copied.parent / "new").exists()
+
+
+NOISE = """
+import random
+
+def seeded(line):
+    source = random.Random(line)
+    return "".join(char if source.random() > 0.1 else "?" for char in line)
+
+def unseeded(line):
+    return "".join(char if random.random() > 0.1 else "?" for char in line)
+"""
+
+
+def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "noise.py").write_text(NOISE)
+    learn = ("hello-train", "--text", POLISH, "--epochs", 3, "--holdout", 0.5, "--output", "run")
+    refused = run(*learn, "--corrupt", "noise:unseeded")
+    assert_one_line_error(
+        refused, f"{POLISH}, line ", "the corruption made ", "random.Random(line)"
+    )
+    assert not (tmp_path / "run").exists()
+    told = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
+    assert told.returncode == 0, told.stderr
+    network, training = load_checkpoint(tmp_path / "run")
+    onnx.save(build_model(network, training), tmp_path / "run/model.onnx")
+    scored = run("hello-infer", "--model", "run/model.onnx", "--score", "run/holdout.tsv")
+    assert scored.stdout.splitlines()[1:] == told.stdout.splitlines()[1:5]

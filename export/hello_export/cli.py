@@ -98,12 +98,15 @@ def export(run: Path, output: Path | None, storage: Storage) -> None:
     """Export a run, and print the proof and what to do next."""
     # Only now, so that help and usage are answered without waiting for torch.
     from hello_train.checkpoint import load_checkpoint
+    from hello_train.hello import HELLO, HELLO_DATA
     from hello_train.run import BASELINE_NAME, read_holdout
 
     from hello_export.artifact import write_artifact
     from hello_export.parity import table
 
     network, training = load_checkpoint(run)
+    if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
+        click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
     home = run if run.is_dir() else run.parent
     folder = output or home / "artifact"
     # Only smaller weights are judged by text.
@@ -153,9 +156,17 @@ def hello_run(cell: Cell) -> Path:
     if not (folder / FILE_NAME).exists():
         click.echo(f"no checkpoint in {folder}; training one", err=True)
         run_hello(replace(HELLO_OPTIONS, cell=cell), folder, ProgressDisplay(HELLO.input))
-    elif (found := load_checkpoint(folder)[1].data) != HELLO_DATA:
+        return folder
+    network, training = load_checkpoint(folder)
+    if training.data != HELLO_DATA:
         raise ExportError(
-            f"{folder} holds a run that learned {found!r}, not the post's example; "
+            f"{folder} holds a run that learned {training.data!r}, not the post's example; "
             f"to export it run: hello-export {folder}"
+        )
+    if (said := network.rewrite(HELLO.input)) != HELLO.target:
+        raise ExportError(
+            f"{folder} holds a network that says {said!r} to {HELLO.input!r}, not "
+            f"{HELLO.target!r}; train another: hello-train --cell {cell}; or export this one: "
+            f"hello-export {folder}"
         )
     return folder
