@@ -45,5 +45,5 @@ class UnknownCharacterError(HelloRuntimeError):
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, or its class if it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """Return the first line of an error's text that says something, or its class if none does."""
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
