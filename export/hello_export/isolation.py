@@ -5,7 +5,8 @@ empty batch; without a wall between them and us such an end would be ours.
 
 The process is a fresh Python that imports this module and nothing of the program that started it.
 (`multiprocessing` would run that program's script again in each process, unless it is guarded by
-`if __name__ == "__main__"`.) Requests and answers are pickles on its standard input and output.
+`if __name__ == "__main__"`.) Requests and answers are pickles on its standard input and output; it
+ends with its standard input, and so with whoever started it.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ class Isolated:
                 assert process.stdin
                 assert process.stdout
                 while (request := self._requests.get()) is not None:
-                    process.stdin.write(request)
+                    pickle.dump(request, process.stdin)
                     process.stdin.flush()
                     self._answers.put(pickle.load(process.stdout))
         finally:
@@ -132,23 +133,26 @@ class Isolated:
 
 def serve() -> None:
     """Be an engine's process: open it, check its declaration, and answer each case."""
-    requests, answers = take_over(0, "rb"), take_over(1, "wb")
+    requests: SimpleQueue[bytes] = SimpleQueue()
+    answers = take_over(1, "wb")
+    Thread(target=pass_on, args=(take_over(0, "rb"), requests), daemon=True).start()
 
     def answer(content: object) -> None:
         pickle.dump(content, answers)
         answers.flush()
 
     try:
-        engine, config, folder = pickle.load(requests)
+        engine, config, folder = pickle.loads(requests.get())
         opened: Engine = engine(config, folder)
         opened.check_declaration()
         answer(None)
-        for case in received(requests):
-            answer(opened.run(case))
+        while True:
+            answer(opened.run(pickle.loads(requests.get())))
     except ParityError as error:
         answer(error)
     except Exception as error:  # whatever an engine raises: each has classes of its own
         answer(RuntimeError(first_line(error)))  # theirs may not survive the way
+    os._exit(0)  # the other thread still waits for requests
 
 
 def take_over(descriptor: int, mode: str) -> IO[Any]:
@@ -158,14 +162,15 @@ def take_over(descriptor: int, mode: str) -> IO[Any]:
     return stream
 
 
-def received(requests: IO[bytes]) -> Iterator[Case]:
-    """Yield the requests until there are no more."""
-    while True:
-        try:
-            case: Case = pickle.load(requests)
-        except EOFError:
-            return
-        yield case
+def pass_on(stream: IO[bytes], requests: SimpleQueue[bytes]) -> None:
+    """Pass requests on while there are any, then end the process, whatever its engine is doing.
+
+    The stream ends when the process that asks closes it or ends itself, however it ends.
+    """
+    with suppress(EOFError, pickle.UnpicklingError):
+        while True:
+            requests.put(pickle.load(stream))
+    os._exit(0)
 
 
 @contextmanager

@@ -106,8 +106,8 @@ class Display(Progress):
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its largest unit."""
+    """Return a time in its largest unit, at least a second."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return f"{max(seconds, 1):.0f} s"

@@ -65,7 +65,6 @@ def prove(
     """
     opened: list[Engine | Isolated] = []
     others: list[Verdict] = []
-    progress.phase("opening the files with each engine")
     with ExitStack() as stack:
         all_engines = engines()
         for engine in all_engines:

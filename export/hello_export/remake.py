@@ -51,17 +51,28 @@ def check_model(
         return
     part = "its size"
     if len(content) <= expected.ByteSize() + SPARE:
-        read_model(file)
-        try:
-            found = onnx.load_model_from_string(content)
-        except DecodeError as error:
-            reason = first_line(error)
-            raise ArtifactError(f"{file}: no ONNX model, or cut off ({reason})") from error
+        found = parse_model(file, content)
         expected.producer_version = found.producer_version
         if content == expected.SerializeToString():
             return
         part = next(differing_parts(found, expected), "its encoding")
     refuse(file, part, tools, ("hello-rnn", "onnx"))
+
+
+def parse_model(file: Path, content: bytes) -> ModelProto:
+    """Return a model that has no other files read, wherever it is from.
+
+    Raises:
+        ArtifactError: its parts are not those of a model.
+        ModelFileError: it is no ONNX file, or would have other files read.
+    """
+    read_model(file)
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ArtifactError(
+            f"{file}: no ONNX model, or cut off ({first_line(error)}); export it again"
+        ) from error
 
 
 def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[str, object]) -> None:

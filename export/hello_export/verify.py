@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME, read_model
+from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.score import BASELINE_NAME
 from hello_train.checkpoint import FILE_NAME, load_checkpoint
 
@@ -28,7 +28,7 @@ from hello_export.onnx_graph import build_model
 from hello_export.parity import Report
 from hello_export.progress import SILENT, Progress
 from hello_export.proof import prove
-from hello_export.remake import check_model, check_program
+from hello_export.remake import check_model, check_program, parse_model
 from hello_export.rounding import round_weights
 from hello_export.storage import STORAGES, Storage
 from hello_export.torchscript import PROGRAM_NAME, program_bytes
@@ -69,7 +69,7 @@ def verify_artifact(
     rounded = round_weights(network, storage)
     model, program = folder / MODEL_NAME, folder / PROGRAM_NAME
     if trusted:
-        read_model(model)  # no model may have an engine read other files
+        parse_model(model, content[MODEL_NAME])
     else:
         tools = said["tools"] if isinstance(said.get("tools"), dict) else {}
         made = build_model(rounded, training, storage)
