@@ -13,7 +13,7 @@ import pytest
 from hello_runtime import Decoder, EngineError, UnknownCharacterError
 from hello_runtime import decoder as decoder_module
 from hello_runtime.model_file import Unknown
-from hello_train.config import CELLS, Cell
+from hello_train.cells import CELLS
 from helpers import STRANGE, open_model, random_texts
 
 
@@ -37,7 +37,7 @@ def test_empty_texts_never_reach_the_engine() -> None:
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_alone_and_in_a_batch(cell: Cell, bidirectional: bool, tmp_path: Path) -> None:
+def test_alone_and_in_a_batch(cell: str, bidirectional: bool, tmp_path: Path) -> None:
     decoder = open_model(tmp_path, cell, bidirectional=bidirectional, layers=2)
     texts = [*random_texts(200, 90), STRANGE, "a" * 6000, *random_texts(5, 300)]
     alone = [decoder.decode(text) for text in texts]

@@ -17,8 +17,8 @@ from hello_export.proof import ENGINES
 from hello_export.reference import Reference
 from hello_export.storage import STORAGES
 from hello_export.torchscript import TorchScript, save_program
+from hello_train.cells import CELLS
 from hello_train.checkpoint import load_checkpoint
-from hello_train.config import CELLS
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -20,7 +20,6 @@ from hello_export.proof import ENGINES
 from hello_export.rounding import agreement, round_weights
 from hello_export.storage import Storage
 from hello_export.torchscript import TorchScript, save_program
-from hello_train.config import Cell, Nonlinearity
 from hello_train.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
 
@@ -31,7 +30,7 @@ SMALLER: tuple[Storage, ...] = ("float16", "int8")
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_engine_agrees_on_the_rounded_weights(
-    kind: tuple[Cell, Nonlinearity], bidirectional: bool, storage: Storage, tmp_path: Path
+    kind: tuple[str, str], bidirectional: bool, storage: Storage, tmp_path: Path
 ) -> None:
     network = round_weights(
         make_network(*kind, bidirectional=bidirectional, hidden_size=32, guarded=True), storage

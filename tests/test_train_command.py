@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from hello_train.cells import CELLS
 from hello_train.checkpoint import load_checkpoint
-from hello_train.config import CELLS
 from hello_train.fit import STARTS
 from helpers import Run, assert_one_line_error
 

@@ -37,8 +37,9 @@ from hello_export.torchscript import (
 )
 from hello_export.verify import verify_artifact
 from hello_runtime.errors import ModelFileError
+from hello_train.cells import CELLS
 from hello_train.checkpoint import load_checkpoint
-from hello_train.config import CELLS, ModelConfig
+from hello_train.config import ModelConfig
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 from hello_runtime.errors import HelloRuntimeError
+from hello_train.cells import CELLS
 from hello_train.command import OneLineErrors
-from hello_train.config import CELLS, Cell
 from hello_train.environment import set_defaults
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, run_folder
@@ -71,7 +71,7 @@ class OneLineExportErrors(OneLineErrors):
 @click.version_option(package_name="hello-rnn", prog_name="hello-export")
 def main(
     run: Path | None,
-    cell: Cell | None,
+    cell: str | None,
     output: Path | None,
     storage: Storage | None,
     artifact: Path | None,
@@ -141,7 +141,7 @@ def verify(artifact: Path, characters: int, trust_program: bool) -> None:
     report.check()
 
 
-def hello_run(cell: Cell) -> Path:
+def hello_run(cell: str) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
     from dataclasses import replace
 

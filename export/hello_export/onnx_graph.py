@@ -51,6 +51,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from hello_runtime.model_file import FORMAT_VERSION
+from hello_train.cells import CELLS
 from hello_train.checkpoint import Training
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.model import Network, allowed_labels
@@ -65,11 +66,8 @@ from hello_export.storage import Storage
 OPSET = 12
 IR_VERSION = 7
 
-OPERATORS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
-PYTORCH_GATES = {"rnn": "i", "gru": "rzh", "lstm": "ifco"}
-"""How PyTorch stacks the gates, by ONNX's letters."""
-ONNX_GATES = {"rnn": "i", "gru": "zrh", "lstm": "iofc"}
-"""How ONNX stacks them."""
+ATTRIBUTES: dict[str, dict[str, Any]] = {"rnn": {}, "gru": {"linear_before_reset": 1}, "lstm": {}}
+"""What the node of each cell is told beside its width."""
 
 NEGLIGIBLE = 80.0
 """So far below the highest logit the probability is e^-80: nothing beside 1, in float32, but a
@@ -269,7 +267,7 @@ def write_bidirectional_layers(
     """
     size = graph.node("Shape", [steps], "time_and_batch")  # (2)
     reversal = write_reversal_indices(graph, size)
-    zeros = [write_zero_state(graph, config, size)] * (2 if config.cell == "lstm" else 1)
+    zeros = [write_zero_state(graph, config, size)] * len(CELLS[config.cell].states)
     for layer in range(config.layers):
         ahead = write_recurrence(graph, config, weights, layer, "forward", x, zeros)
         name = f"layer{layer}.backward"
@@ -335,23 +333,22 @@ def write_recurrence(
         before: names of the initial hidden state and an LSTM's cell state, [1, b, H] each.
         after: what to call the same states after the last step.
     """
-    gates = ONNX_GATES[config.cell]
+    cell = CELLS[config.cell]
+    gates = cell.onnx_gates
 
     def onnx_gates(kind: str) -> NDArray[np.float32]:
         suffix = "_reverse" if direction == "backward" else ""
         blocks = np.split(weights[f"recurrence.{kind}_l{layer}{suffix}"], len(gates))
-        by_gate = dict(zip(PYTORCH_GATES[config.cell], blocks, strict=True))
+        by_gate = dict(zip(cell.pytorch_gates, blocks, strict=True))
         return np.concatenate([by_gate[gate] for gate in gates])
 
     name = f"layer{layer}.{direction}"
     biases = np.concatenate([onnx_gates("bias_ih"), onnx_gates("bias_hh")])
-    attributes: dict[str, Any] = {"hidden_size": config.hidden_size}
-    if config.nonlinearity == "relu":
-        attributes["activations"] = ["Relu"]
-    if config.cell == "gru":
-        attributes["linear_before_reset"] = 1
+    attributes = {"hidden_size": config.hidden_size, **ATTRIBUTES[config.cell]}
+    if config.nonlinearity != "tanh":
+        attributes["activations"] = [config.nonlinearity.title()]
     hidden = graph.node(
-        OPERATORS[config.cell],
+        cell.title,
         [
             x,
             graph.weight(f"{name}.W_{gates}", onnx_gates("weight_ih")[None], channels=1),

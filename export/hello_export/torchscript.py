@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hello_train.cells import CELLS
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.model import Network, allowed_labels
 from torch import Tensor, nn
@@ -177,7 +178,8 @@ def program_of(network: Network) -> CodepointProgram:
     """Return the program for a network's direction and kind of state."""
     if network.config.bidirectional:
         return Bidirectional(network)
-    return CausalLstm(network) if network.config.cell == "lstm" else Causal(network)
+    has_cell_state = len(CELLS[network.config.cell].states) > 1
+    return CausalLstm(network) if has_cell_state else Causal(network)
 
 
 def load_program(path: Path) -> torch.jit.ScriptModule:

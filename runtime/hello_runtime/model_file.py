@@ -236,7 +236,7 @@ def check_info(info: ModelInfo) -> None:
     Raises:
         ValueError: it has not.
     """
-    need(info.cell in CELLS, f"cell is {info.cell!r}")
+    need(info.cell.isidentifier(), f"cell is {info.cell!r}")
     need(info.unknown in get_args(Unknown), f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
     need(info.weights in WEIGHTS, f"weights are {info.weights!r}")

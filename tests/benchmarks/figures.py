@@ -18,8 +18,8 @@ from pathlib import Path
 
 import click
 from hello_export.onnx_graph import build_model
+from hello_train.cells import CELLS
 from hello_train.checkpoint import load_checkpoint
-from hello_train.config import CELLS
 from measuring import machine, medians
 
 ROOT = Path(__file__).parents[2]

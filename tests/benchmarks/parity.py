@@ -20,7 +20,8 @@ from hello_export.errors import ParityError
 from hello_export.parity import Report, Verdict
 from hello_export.proof import ENGINES, prove
 from hello_export.torchscript import TorchScript
-from hello_train.model import RECURRENCES, Network
+from hello_train.cells import RECURRENCES
+from hello_train.model import Network
 from networks import random_network, save
 
 

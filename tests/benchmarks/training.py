@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from hello_train.alphabets import choose_alphabets, count_substitutions
 from hello_train.batches import Batches, lengths
-from hello_train.config import CELLS, Cell
+from hello_train.cells import CELLS
 from hello_train.corruption import find_corruption
 from hello_train.data import Split, read, text_source
 from hello_train.evaluation import Evaluator
@@ -83,7 +83,7 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
 @click.option("--characters", default=300_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
-def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) -> None:
+def main(text: Path, cell: str, characters: int, rounds: int, as_json: bool) -> None:
     """Print a row for each of the two."""
     options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=EPOCHS)
     source = text_source(find_corruption("strip-diacritics"))

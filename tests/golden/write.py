@@ -30,11 +30,12 @@ from hello_export.reference import Reference
 from hello_export.rounding import round_weights
 from hello_export.storage import STORAGES
 from hello_runtime.model_file import locate
+from hello_train.cells import CELLS, RECURRENCES
 from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
-from hello_train.config import CELLS, Cell, ModelConfig, Nonlinearity
+from hello_train.config import ModelConfig
 from hello_train.fit import Watcher
 from hello_train.hello import run_hello
-from hello_train.model import RECURRENCES, Network
+from hello_train.model import Network
 from hello_train.options import HELLO_OPTIONS
 
 GOLDEN = Path(__file__).parent
@@ -64,14 +65,14 @@ def main() -> None:
         onnx.save(build_model(network, training, storage), GOLDEN / f"tall-{storage}.onnx")
 
 
-def hello_network(cell: Cell) -> tuple[Network, Training]:
+def hello_network(cell: str) -> tuple[Network, Training]:
     """Train the post's network."""
     with tempfile.TemporaryDirectory() as folder:
         run = run_hello(replace(HELLO_OPTIONS, cell=cell), Path(folder), Watcher())
         return run.network, run.training
 
 
-def deep_config(cell: Cell, nonlinearity: Nonlinearity) -> ModelConfig:
+def deep_config(cell: str, nonlinearity: str) -> ModelConfig:
     """Return a network that has everything the post's has not."""
     return ModelConfig(
         cell=cell,
@@ -91,7 +92,7 @@ def deep_config(cell: Cell, nonlinearity: Nonlinearity) -> ModelConfig:
     )  # fmt: skip
 
 
-def tall_config(cell: Cell, nonlinearity: Nonlinearity) -> ModelConfig:
+def tall_config(cell: str, nonlinearity: str) -> ModelConfig:
     """Return a network that is the post's three times over, on other characters."""
     return ModelConfig(
         cell=cell,

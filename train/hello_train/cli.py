@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hello_train.cells import CELLS, NONLINEARITIES
 from hello_train.command import OneLineErrors
-from hello_train.config import CELLS, NONLINEARITIES, UNKNOWN_POLICIES
+from hello_train.config import UNKNOWN_POLICIES
 from hello_train.corruption import CORRUPTIONS, find_corruption
 from hello_train.data import PAIRS, Split, read, text_source
 from hello_train.environment import set_defaults

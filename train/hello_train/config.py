@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from hello_train.cells import CELLS
 from hello_train.errors import ConfigError, shortened
 
-Cell = Literal["rnn", "gru", "lstm"]
-Nonlinearity = Literal["tanh", "relu"]
 Unknown = Literal["error", "copy"]
 
-CELLS: tuple[Cell, ...] = get_args(Cell)
-NONLINEARITIES: tuple[Nonlinearity, ...] = get_args(Nonlinearity)
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
 FORBIDDEN_LOGIT = -(2.0**100)
@@ -59,8 +56,8 @@ class ModelConfig:
         ConfigError: the values contradict each other.
     """
 
-    cell: Cell
-    """The recurrence: Elman's, GRU, or LSTM."""
+    cell: str
+    """The recurrence, a key of `CELLS`."""
     input_alphabet: str
     """The characters that the network reads; the position of a character is its id."""
     output_alphabet: str
@@ -79,7 +76,7 @@ class ModelConfig:
     """What a character outside `input_alphabet` gets: an error, or a copy of itself."""
     guard: Mapping[str, str] | None
     """For each input character the output characters that it may become; None allows them all."""
-    nonlinearity: Nonlinearity = "tanh"
+    nonlinearity: str = "tanh"
     """What Elman's recurrence puts its sum through; the gates of the others have their own. Absent
     in files that are older than the choice."""
 
@@ -91,12 +88,12 @@ class ModelConfig:
             )
         if self.unknown not in UNKNOWN_POLICIES:
             raise ConfigError(f"unknown is {shortened(self.unknown)}; it must be error or copy")
-        if self.nonlinearity not in NONLINEARITIES:
+        choice = CELLS[self.cell].nonlinearities
+        if self.nonlinearity not in choice:
             raise ConfigError(
-                f"nonlinearity is {shortened(self.nonlinearity)}; it must be tanh or relu"
+                f"nonlinearity is {shortened(self.nonlinearity)}; of {self.cell} it must be "
+                f"{' or '.join(choice)}"
             )
-        if self.nonlinearity != "tanh" and self.cell != "rnn":
-            raise ConfigError(f"only the rnn has a choice of nonlinearity; {self.cell} has tanh")
         for name in ("embedding_dim", "hidden_size", "layers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -145,7 +142,7 @@ class ModelConfig:
     @property
     def slots(self) -> int:
         """Rows of a causal network's state: its layers, and twice that for an LSTM."""
-        return self.layers * (2 if self.cell == "lstm" else 1)
+        return self.layers * len(CELLS[self.cell].states)
 
     @property
     def unknown_id(self) -> int:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hello_train.alphabets import choose_alphabets, count_substitutions
+from hello_train.cells import CELLS
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
-from hello_train.config import CELLS
 from hello_train.data import Pair
 from hello_train.errors import FitError
 from hello_train.fit import Progress, Watcher, fit_exactly

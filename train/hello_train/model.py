@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
+from hello_train.cells import CELLS
 from hello_train.codepoints import codepoints, encode, text_of
-from hello_train.config import FORBIDDEN_LOGIT, Cell, ModelConfig, Nonlinearity
+from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 
 REWRITTEN = 8192
 """Characters that are rewritten together, at most, but for a line that is longer by itself."""
-
-RECURRENCES: dict[tuple[Cell, Nonlinearity], Callable[..., nn.RNNBase]] = {
-    ("rnn", "tanh"): partial(nn.RNN, nonlinearity="tanh"),
-    ("rnn", "relu"): partial(nn.RNN, nonlinearity="relu"),
-    ("gru", "tanh"): nn.GRU,
-    ("lstm", "tanh"): nn.LSTM,
-}
-"""By cell and nonlinearity."""
 
 
 class Embedding(nn.Embedding):
@@ -52,13 +44,7 @@ class Network(nn.Module):
         self.config = config
         rows = len(config.input_alphabet) + (config.unknown == "copy")
         self.embedding = Embedding(rows, config.embedding_dim)
-        self.recurrence = RECURRENCES[config.cell, config.nonlinearity](
-            config.embedding_dim,
-            config.hidden_size,
-            num_layers=config.layers,
-            bidirectional=config.bidirectional,
-            batch_first=True,
-        )
+        self.recurrence = recurrence(config)
         self.projection = (
             nn.Linear(config.features, config.labels) if config.projection else nn.Identity()
         )
@@ -133,6 +119,21 @@ class Network(nn.Module):
         hidden, _ = self.recurrence(packed._replace(data=self.embed(ids)))
         labels = self.logits(hidden.data, ids).argmax(-1).cpu()
         return unpack_sequence(packed._replace(data=labels))
+
+
+def recurrence(config: ModelConfig) -> nn.RNNBase:
+    """Return PyTorch's own recurrence, with weights as PyTorch draws them."""
+    cell = CELLS[config.cell]
+    kind: Callable[..., nn.RNNBase] = getattr(nn, cell.title)
+    choice = {"nonlinearity": config.nonlinearity} if len(cell.nonlinearities) > 1 else {}
+    return kind(
+        config.embedding_dim,
+        config.hidden_size,
+        num_layers=config.layers,
+        bidirectional=config.bidirectional,
+        batch_first=True,
+        **choice,
+    )
 
 
 def allowed_labels(config: ModelConfig) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hello_train.alphabets import Alphabets
-from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
+from hello_train.config import ModelConfig, Unknown
 from hello_train.errors import ConfigError
 
 EVALUATIONS = 20
@@ -21,8 +21,8 @@ class TrainOptions:
         ConfigError: both of them are given, or neither.
     """
 
-    cell: Cell = "gru"
-    nonlinearity: Nonlinearity = "tanh"
+    cell: str = "gru"
+    nonlinearity: str = "tanh"
     """Of the rnn."""
     embedding_dim: int = 10
     hidden_size: int = 4
@@ -82,7 +82,7 @@ TEXT_OPTIONS = TrainOptions(
 """What does well on lines of real text, in minutes on two cores."""
 
 
-def run_folder(name: str, cell: Cell) -> Path:
+def run_folder(name: str, cell: str) -> Path:
     """Return the folder of a run that is not told where to go."""
     return Path("runs") / f"{name}-{cell}"
 

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from hello_train.config import Cell
 from hello_train.gates import Values
 from hello_train.history import Evaluation
 from hello_train.page import Html, visible
@@ -31,7 +30,6 @@ INK = "#010203"
 """Stands for the page's colour of text, which matplotlib has no name for; nothing else is of it."""
 BLUE, GREEN, VERMILION = "#0072b2", "#009e73", "#d55e00"
 """Told apart by people of any colour vision (Okabe and Ito 2008, "Color Universal Design")."""
-COLOURS: dict[Cell, str] = {"rnn": VERMILION, "gru": BLUE, "lstm": GREEN}
 STYLE = {
     "svg.fonttype": "none",  # text stays text, in the page's font
     "font.size": 9,

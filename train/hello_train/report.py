@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from hello_train.cells import CELLS
 from hello_train.checkpoint import Training
-from hello_train.config import Cell, ModelConfig
+from hello_train.config import ModelConfig
 from hello_train.data import Pair
 from hello_train.errors import ReportError
 from hello_train.files import write_whole
@@ -34,7 +35,6 @@ from hello_train.page import (
     text,
 )
 from hello_train.pictures import (
-    COLOURS,
     SHOWN_UNITS,
     accuracy_curve,
     heat_map,
@@ -47,27 +47,6 @@ from hello_train.slowest import LEARNED, OFTEN, slowest
 
 SHOWN_SAYINGS = 30
 """Rows of what was said, at most: those of the start and the end."""
-MEANINGS: dict[Cell, dict[str, str]] = {
-    "rnn": {"hidden": "h = tanh(W x + U h\u2032 + b)"},
-    "gru": {
-        "hidden": "h = (1 \u2212 z) n + z h\u2032, what is remembered",
-        "reset": "r, how much of the state before is seen by n",
-        "update": "z, how much of the state before is kept",
-        "new": "n, what takes the place of the rest",
-    },
-    "lstm": {
-        "hidden": "h = o tanh(c), what is said of the cell",
-        "input": "i, how much of g is written to the cell",
-        "forget": "f, how much of the cell before is kept",
-        "candidate": "g, what may be written",
-        "output": "o, how much of the cell is said",
-        "cell": "c = f c\u2032 + i g, what is remembered",
-    },
-}
-"""What each gate and state does, in the order in which they are shown; h\u2032 and c\u2032 are
-those of the step before. An RNN may have another function than tanh."""
-SHARES = {"reset", "update", "input", "forget", "output"}
-"""The gates, from 0 to 1; everything else has a sign."""
 TOOLS = ("hello-rnn", "torch", "matplotlib")
 """Whose versions are told."""
 LOSS = "the mean of \u2212ln p, p being the probability that the right character gets; in nats"
@@ -103,7 +82,7 @@ class HelloRun:
     @property
     def name(self) -> str:
         """The cell, as people write it."""
-        return self.network.config.cell.upper()
+        return CELLS[self.network.config.cell].title
 
     @property
     def said(self) -> str:
@@ -323,7 +302,7 @@ def loss_picture(run: HelloRun, others: Sequence[HelloRun]) -> Html:
         run.name,
         run.history.losses,
         [other.history.losses for other in others],
-        COLOURS[run.network.config.cell],
+        CELLS[run.network.config.cell].colour,
         run.first_right,
         loss_floor(run.network.config),
     )
@@ -453,6 +432,7 @@ def reading_gates(runs: Sequence[HelloRun]) -> Html:
 def gate_pictures(run: HelloRun) -> list[Html]:
     """Return a picture of each gate and state of a network while it reads the example."""
     config, said = run.network.config, run.network.rewrite(run.pair.input)
+    cell = CELLS[config.cell]
     columns = [f"{read} \u2192 {out}" for read, out in zip(run.pair.input, said, strict=True)]
     rows = [str(unit) for unit in range(1, config.hidden_size + 1)]
     chosen: list[int] = []
@@ -469,11 +449,11 @@ def gate_pictures(run: HelloRun) -> list[Html]:
                 values[name],
                 columns,
                 rows[:SHOWN_UNITS],
-                is_share=name in SHARES,
+                is_share=name in cell.between_zero_and_one,
                 chosen=chosen if name == "hidden" else [],
             ),
         )
-        for name, meaning in MEANINGS[config.cell].items()
+        for name, meaning in cell.meanings.items()
     ]
 
 
@@ -507,7 +487,7 @@ def shape(config: ModelConfig) -> str:
     return ", ".join(
         [
             f"embedding of {config.embedding_dim}",
-            f"{layers} of {config.cell.upper()}, {config.hidden_size} hidden units"
+            f"{layers} of {CELLS[config.cell].title}, {config.hidden_size} hidden units"
             + (" in each of two directions" if config.bidirectional else ""),
             f"a projection to {config.labels} logits"
             if config.projection
