@@ -367,7 +367,7 @@ GRAPHS: dict[str, tuple[Callable[[ModelProto], object], str]] = {
         append(node("Div", ["codepoints", "codepoints"])),
         "not a positive constant",
     ),
-    "a foreign operator": (append(node("Tile", ["logits", "c"]), c=[9]), "no model of ours has"),
+    "a foreign operator": (append(node("Tile", ["logits", "c"]), c=[9]), "hello-export writes no such operator"),
     "a foreign domain": (of_a_domain, "Node has a field 7"),
     "a foreign attribute": (with_attribute("layer0.forward.hidden", clip=0.5), "key 0x15"),
     "a foreign attribute of numbers": (
