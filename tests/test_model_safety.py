@@ -367,7 +367,10 @@ GRAPHS: dict[str, tuple[Callable[[ModelProto], object], str]] = {
         append(node("Div", ["codepoints", "codepoints"])),
         "not a positive constant",
     ),
-    "a foreign operator": (append(node("Tile", ["logits", "c"]), c=[9]), "no model of ours has"),
+    "a foreign operator": (
+        append(node("Tile", ["logits", "c"]), c=[9]),
+        "hello-export writes no such operator",
+    ),
     "a foreign domain": (of_a_domain, "Node has a field 7"),
     "a foreign attribute": (with_attribute("layer0.forward.hidden", clip=0.5), "key 0x15"),
     "a foreign attribute of numbers": (
@@ -515,6 +518,16 @@ def test_other_labels_that_some_tools_take_for_ends_end_no_line(run: Run, tmp_pa
     assert result.returncode == 0
     assert [len(line) for line in result.stdout.split("\n")] == [8, 1, 0]
     assert set(result.stdout) & set(labels)
+
+
+def test_what_a_model_says_of_itself_does_nothing_to_a_terminal(run: Run, file: Path) -> None:
+    model = onnx.load(CAUSAL)
+    set_metadata("training", json.dumps({"\x1b[31m\ud800": "\x1b[31m\n\ud800"}))(model)
+    onnx.save(model, file)
+    for arguments in ((), ("--json",)):
+        result = run("hello-infer", "--model", file, "--info", *arguments)
+        assert result.returncode == 0
+        assert all(line.isprintable() for line in result.stdout.splitlines())
 
 
 # What it may give: text of the length that was read, or an error.

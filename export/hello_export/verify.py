@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hello_runtime.errors import first_line
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.score import BASELINE_NAME
 from hello_train.checkpoint import FILE_NAME, load_checkpoint
@@ -140,7 +141,9 @@ def read_manifest(file: Path) -> tuple[dict[str, str], Storage, dict[str, Any]]:
         if storage not in STORAGES:
             raise ValueError(f"weights are {storage!r}")
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file}: damaged manifest ({error}); export the run again") from error
+        raise ArtifactError(
+            f"{file}: damaged manifest ({first_line(error)}); export the run again"
+        ) from error
     return digests, storage, manifest
 
 

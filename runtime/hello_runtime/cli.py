@@ -305,7 +305,10 @@ def describe(decoder: Decoder, as_json: bool) -> str:
     facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
     if isinstance(scores, dict):
         facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
-    lines = (f"{name.replace('_', ' '):<28}{printable(value)}\n" for name, value in facts.items())
+    lines = (
+        f"{printable(name.replace('_', ' ')):<28}{printable(value)}\n"
+        for name, value in facts.items()
+    )
     return "".join(lines)
 
 

@@ -159,7 +159,7 @@ def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
     """Work out what a node makes of the values that are known, and add that to them."""
     operator = OPERATORS.get(node.op_type)
     if operator is None:
-        raise ValueError("no model of ours has such an operator")
+        raise ValueError("hello-export writes no such operator")
     inputs = known_inputs(node, operator, values)
     arguments = attributes(node, operator)
     if operator.told_outputs:

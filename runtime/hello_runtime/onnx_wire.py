@@ -33,6 +33,8 @@ VARINT, LENGTH_DELIMITED = 0, 2
 MAX_FIELDS = 100_000
 """More than any network has that `hello-train` makes, so that reading a file ends soon."""
 
+NEVER = "which hello-export never writes"
+
 Message = TypeVar("Message", bound="tuple[Any, ...]")
 
 
@@ -131,6 +133,9 @@ class Model(NamedTuple):
     ir_version: int = 0
     producer_name: str = ""
     producer_version: str = ""
+    domain: str = ""
+    model_version: int = 0
+    doc_string: str = ""
     graph: memoryview = memoryview(b"")
     opset_import: Sequence[OperatorSet] = ()
     metadata_props: Sequence[Entry] = ()
@@ -162,6 +167,9 @@ FIELDS: Mapping[type, Mapping[int, Field]] = {
         1: one("ir_version", int),
         2: one("producer_name", str),
         3: one("producer_version", str),
+        4: one("domain", str),
+        5: one("model_version", int),
+        6: one("doc_string", str),
         7: one("graph", bytes),
         8: many("opset_import", OperatorSet),
         14: many("metadata_props", Entry),
@@ -237,7 +245,7 @@ class Reader:
                 raise ValueError(f"it has more than {MAX_FIELDS} fields")
             field = known.get(number)
             if field is None:
-                raise ValueError(f"its {kind.__name__} has a field {number}, as no model of ours")
+                raise ValueError(f"its {kind.__name__} has a field {number}, {NEVER}")
             if wire_type != (VARINT if field.kind is int else LENGTH_DELIMITED):
                 raise ValueError(f"the {field.name} of its {kind.__name__} has another wire type")
             value = self._value(field, raw)
@@ -277,7 +285,7 @@ def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         key, position = varint(message, position)
         wire_type = key & 7
         if key >> 32 or wire_type not in (VARINT, LENGTH_DELIMITED):
-            raise ValueError(f"it has a field with the key {key:#x}, as no model of ours")
+            raise ValueError(f"it has a field with the key {key:#x}, {NEVER}")
         value, position = varint(message, position)
         if wire_type == VARINT:
             yield key >> 3, wire_type, value

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hello_runtime.decoder import Decoder, to_codepoints
-from hello_runtime.errors import BaselineError, UnknownCharacterError
+from hello_runtime.errors import BaselineError, UnknownCharacterError, first_line
 from hello_runtime.lines import READ_SIZE, Block, InputError, read_stream
 from hello_runtime.model_file import ModelInfo
 
@@ -113,7 +113,9 @@ def read_baseline(file: Path) -> Baseline:
     except OSError as error:
         raise BaselineError(f"cannot read {file}: {error.strerror}") from error
     except DAMAGE as error:
-        raise BaselineError(f"{file}: damaged baseline ({error}); export the run again") from error
+        raise BaselineError(
+            f"{file}: damaged baseline ({first_line(error)}); export the run again"
+        ) from error
     return Baseline(words, frozenset(changeable))
 
 

@@ -194,8 +194,8 @@ def outcomes(seed: int, first: int, stop: int, script: str = __file__) -> Iterat
     """Yield the number of each file, and what came of it."""
     while first < stop:
         with tempfile.TemporaryDirectory() as name:
-            # A process for some hundreds of files, so that each finds a fresh one soon.
-            last = min(first + 500, stop)
+            # A fresh process from time to time, so that its memory tells what a file takes.
+            last = min(first + 2000, stop)
             command = [sys.executable, script, "--serve", *map(str, (seed, first, last, name))]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
                 assert process.stdout
