@@ -1,4 +1,4 @@
-"""Every start ends with `ohlol`, in the end. `benchmarks/convergence.py` tries a hundred seeds."""
+"""Each of these starts ends with `ohlol`. `benchmarks/convergence.py` tries a hundred seeds."""
 
 from __future__ import annotations
 

@@ -127,6 +127,73 @@ def test_a_corruption_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             find_corruption(name)
 
 
+class Counting:
+    """A corruption that makes something else of a line from one of its calls on."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+
+    def __call__(self, line: str) -> str:
+        self.calls -= 1
+        return line if self.calls >= 0 else line[:-1] + "x"
+
+
+def misspell(line: str) -> tuple[str, str]:
+    """Misspell a character in ten, for equal lines the same ones."""
+    source = random.Random(line)
+    return "".join(char if source.random() > 0.1 else "x" for char in line), line.upper()
+
+
+NUMBERS = iter(range(100))
+
+
+@pytest.mark.parametrize(
+    ("corruption", "message"),
+    [
+        (Counting(1), r"line 1: the corruption made 'line 0' and then 'line x' of one line; it"),
+        (Counting(2 * 30 + 1), r"line 31: the corruption made 'line 30' and then 'line 3x'"),
+        (lambda line: (line, f"{next(NUMBERS)}{line[1:]}"), "made '0ine 0' and then '1ine 0'"),
+        (lambda line: str(next(NUMBERS)).rjust(6), r"made '     \d' and then '     \d' of one"),
+        (
+            lambda line: random.choice("ab") * len(line),
+            r"text.txt, line \d.*random.Random\(line\)$",
+        ),
+    ],
+)
+def test_a_corruption_that_is_no_function_is_refused(
+    tmp_path: Path, corruption: Corruption, message: str
+) -> None:
+    file = write_lines(tmp_path / "text.txt", [f"line {i}" for i in range(50)])
+    with pytest.raises(DataError, match=message):
+        read(text_source(corruption), [file], [], 0.1, 0)
+
+
+@pytest.mark.parametrize("calls", [100, 101, 150, 199])
+def test_a_corruption_that_changes_later_is_refused(tmp_path: Path, calls: int) -> None:
+    """It made the same of each line when that was read, and twice."""
+    file = write_lines(tmp_path / "text.txt", [f"line {i}" for i in range(50)])
+    train, holdout, _ = read(text_source(Counting(calls)), [file], [], 0.1, 0)
+    with pytest.raises(
+        DataError, match=r"made 'line \d*x' of .*, and something else when the line"
+    ):
+        assert [list(train[1:]) + list(holdout) for _ in range(3)]
+
+
+def test_a_corruption_may_be_random_by_its_line(tmp_path: Path) -> None:
+    texts = [f"a line of some length {i}" for i in range(50)]
+    file = write_lines(tmp_path / "text.txt", texts)
+    split = read(text_source(misspell), [file], [], 0.1, 0)
+    expected = {Pair(*misspell(text)) for text in texts}
+    for _ in range(2):
+        assert {*split.train, *split.holdout} == expected
+
+
+def test_our_own_corruptions_are_called_once_for_a_line(tmp_path: Path) -> None:
+    for corruption in CORRUPTIONS.values():
+        assert not text_source(corruption).is_checked
+    assert text_source(misspell).is_checked
+
+
 @pytest.mark.parametrize("name", ["strip-diacritics", "lowercase"])
 def test_a_corruption_gives_one_character_for_each_of_unicode(name: str) -> None:
     changed = 0

@@ -65,6 +65,7 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].update(nonlinearity="relu"), "only the rnn has a choice"),
         (lambda _, h: h["config"].update(layers=0), "layers is 0; it must be at least 1"),
         (lambda _, h: h["config"].update(input_alphabet="hh"), "must name each character once"),
+        (lambda _, h: h["config"].update(output_alphabet="ehl\n"), "output_alphabet has LF"),
         (lambda _, h: h["config"].update(guard={"h": "h"}), "the guard must give every input"),
         (lambda _, h: h["config"].update(hidden_size=4.0), "hidden_size is 4.0; .* type int"),
         (lambda _, h: h["config"].update(hidden_size=10**9), "without a projection"),
@@ -171,7 +172,7 @@ BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
     "text": (lambda: b"hello, this is no model\n" * 9, "no ONNX model, or cut off"),
     "cut": (lambda: model_bytes(lambda _: None)[:2000], "no ONNX model, or cut off"),
-    "graphless": (lambda: b"\x08\x07", "onnxruntime cannot open it"),
+    "graphless": (lambda: model_bytes(lambda model: model.ClearField("graph")), "its inputs are"),
     "foreign": (
         lambda: model_bytes(lambda model: model.ClearField("metadata_props")),
         "its metadata has no hello-rnn format_version",
@@ -183,8 +184,8 @@ BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "poor": (lambda: model_bytes(set_metadata("cell", None)), "its metadata lacks 'cell'"),
     "damaged": (lambda: model_bytes(set_metadata("causal", "perhaps")), "damaged metadata"),
     "outside": (lambda: model_bytes(keep_weights_outside), "keeps weights in other files"),
-    "disguised": (disguised_path, "keeps weights in other files"),
-    "nested": (lambda: model_bytes(keep_a_branch_outside), "keeps weights in other files"),
+    "disguised": (lambda: model_bytes(lambda _: None) + disguised_path(), "stands there twice"),
+    "nested": (lambda: model_bytes(keep_a_branch_outside), "its Attribute has a field 6"),
     "typeless": (lambda: model_bytes(set_metadata("input_alphabet", "3")), "is not a text"),
     "broken": (
         lambda: model_bytes(set_metadata("input_alphabet", '"\\ud800"')),
@@ -195,7 +196,7 @@ BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "policy": (lambda: model_bytes(set_metadata("unknown", "drop")), "unknown is 'drop'"),
     "cell": (lambda: model_bytes(set_metadata("cell", "cnn")), "cell is 'cnn'"),
     "long": (lambda: model_bytes(set_metadata("format_version", "9" * 5000)), "format_version"),
-    "stateless": (lambda: model_bytes(free_the_state), "inputs are not those of a causal model"),
+    "stateless": (lambda: model_bytes(free_the_state), "codepoints with lengths, or with a state"),
 }
 
 

@@ -80,6 +80,13 @@ def test_a_package_imports_only_those_below_it(package: str, above: set[str]) ->
         assert not imports_of(file) & above, file
 
 
+def test_onnxruntime_is_imported_in_one_place() -> None:
+    """There its telemetry is turned off, which must come first."""
+    files = [file for package in PACKAGES for file in files_of(package)]
+    found = [file.name for file in files if "onnxruntime" in imports_of(file)]
+    assert found == ["ort.py"]
+
+
 def test_importing_the_runtime_alone_loads_no_engine() -> None:
     script = "import sys, hello_runtime; print(*sorted({'onnxruntime', 'numpy'} & {*sys.modules}))"
     result = subprocess.run(

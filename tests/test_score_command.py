@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import re
 import shutil
@@ -381,6 +382,21 @@ def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> N
     assert_one_line_error(result, "artifact/baseline.json", message)
 
 
+def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
+    """A pipe would be waited for, and a device read without end."""
+    baseline = copied / "artifact/baseline.json"
+    baseline.unlink()
+    os.mkfifo(baseline)
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
+    baseline.unlink()
+    baseline.symlink_to("/dev/zero")
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
+    baseline.unlink()
+    with baseline.open("wb") as file:
+        file.truncate(score.BASELINE_BYTES + 1)  # it takes no room
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "larger than")
+
+
 def test_a_good_baseline_is_read(tmp_path: Path) -> None:
     """What the bad ones are made of is good."""
     (tmp_path / "baseline.json").write_text(json.dumps(GOOD))
@@ -445,3 +461,31 @@ def test_a_damaged_baseline_is_not_exported(run: Run, copied: Path) -> None:
     result = run("hello-export", "run", "--output", "new")
     assert_one_line_error(result, "run/baseline.json: damaged baseline ('format_version')")
     assert not (copied.parent / "new").exists()
+
+
+NOISE = """
+import random
+
+def seeded(line):
+    source = random.Random(line)
+    return "".join(char if source.random() > 0.1 else "?" for char in line)
+
+def unseeded(line):
+    return "".join(char if random.random() > 0.1 else "?" for char in line)
+"""
+
+
+def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "noise.py").write_text(NOISE)
+    learn = ("hello-train", "--text", POLISH, "--epochs", 3, "--holdout", 0.5, "--output", "run")
+    refused = run(*learn, "--corrupt", "noise:unseeded")
+    assert_one_line_error(
+        refused, f"{POLISH}, line ", "the corruption made ", "random.Random(line)"
+    )
+    assert not (tmp_path / "run").exists()
+    told = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
+    assert told.returncode == 0, told.stderr
+    network, training = load_checkpoint(tmp_path / "run")
+    onnx.save(build_model(network, training), tmp_path / "run/model.onnx")
+    scored = run("hello-infer", "--model", "run/model.onnx", "--score", "run/holdout.tsv")
+    assert scored.stdout.splitlines()[1:] == told.stdout.splitlines()[1:5]

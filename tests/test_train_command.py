@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hello_train.checkpoint import load_checkpoint
 from hello_train.config import CELLS
+from hello_train.fit import STARTS
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -72,14 +73,30 @@ def test_a_lost_start_is_said_and_restarted(run: Run, tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "here")[1].seed == 8
 
 
-def test_what_never_learns_ends_with_an_error(run: Run, tmp_path: Path) -> None:
-    result = run("hello-train", "--learning-rate", 1e-9, "--epochs", 1)
-    assert result.returncode == 1
-    assert (
-        "20 starts did not learn 'hello' -> 'ohlol'; use more --epochs or --minutes"
-        in result.stderr
+def test_what_never_learns_ends_with_an_error_and_the_last_start(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/checkpoint.safetensors").write_bytes(b"of an earlier run")
+    result = run("hello-train", "--learning-rate", 1e-9, "--epochs", 10, "--output", "run")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.count("did not learn; starting again") == STARTS - 1
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: none of {STARTS} starts learned hello -> ohlol; use more --epochs or --minutes, "
+        "or another --learning-rate; what became of the last one is in run/lost/report.html, its "
+        "checkpoint beside it"
     )
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == b"of an earlier run"
+    network, training = load_checkpoint(tmp_path / "run/lost")
+    assert training.seed == STARTS - 1
+    said = network.rewrite("hello")
+    assert said != "ohlol"
+    page = (tmp_path / "run/lost/report.html").read_text("utf-8")
+    assert f"GRU: hello \u2192 {said}, not ohlol" in page
+    assert f"A lost start: of {STARTS} none learned ohlol, and this is the last one." in page
+
+
+def test_the_help_tells_how_many_starts_there_are(run: Run) -> None:
+    told = " ".join(run("hello-train", "--help").stdout.split())
+    assert f"another follows from the next seed, up to {STARTS} in all." in told
 
 
 def test_hello_in_other_shapes(run: Run, tmp_path: Path) -> None:

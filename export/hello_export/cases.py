@@ -68,6 +68,11 @@ def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Itera
         yield case
 
 
+def count_characters(config: ModelConfig, characters: int = 0, seed: int = 0) -> int:
+    """Return about how many the cases of `grid_cases` have: a grid, or what is asked for."""
+    return max(characters, sum(case.characters for case in grid_cases(config, 0, seed)))
+
+
 class RandomText:
     """Draws cases from a model's alphabet, with unknown characters strewn in."""
 

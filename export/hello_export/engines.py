@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import onnxruntime
 from hello_runtime import Decoder, ModelInfo
 from hello_runtime.errors import ProviderError
 from hello_runtime.model_file import MODEL_NAME
+from hello_runtime.ort import onnxruntime
 from hello_runtime.providers import CPU, CUDA, FLOAT32, load_libraries
 from hello_train.config import ModelConfig
 from numpy.typing import NDArray

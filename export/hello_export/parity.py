@@ -31,6 +31,7 @@ from hello_export.cases import Case
 from hello_export.engines import Array, Engine, Outputs
 from hello_export.errors import ParityError
 from hello_export.isolation import Isolated
+from hello_export.progress import SILENT, Progress
 from hello_export.reference import SWAY, Reference, Row, in_double_precision, swayed
 from hello_export.signature import outputs
 
@@ -42,6 +43,8 @@ SWAYS = 4
 """How often the weights are changed to see what that moves: once may happen to move little."""
 LARGEST_SHARE = 1e-5
 """However a network rounds, no larger share of the condition passes."""
+PYTORCH = "PyTorch"
+"""What the reference is called while it is waited for."""
 NUMBERS = ("logits", "state_out", "confidence")
 """The outputs that are numbers, the most telling one first."""
 SHOWN_CHARACTERS = 60
@@ -207,6 +210,7 @@ def compare(
     engines: Sequence[Engine | Isolated],
     cases: Iterable[Case],
     others: Sequence[Verdict] = (),
+    progress: Progress = SILENT,
 ) -> Report:
     """Run the cases on all engines and hold each result against eager PyTorch.
 
@@ -215,6 +219,7 @@ def compare(
         engines: what opened the exported files; one that fails is not asked again.
         cases: the batches.
         others: verdicts on engines that are not there to be compared.
+        progress: is told each case that an engine, or `PYTORCH`, is through with.
 
     Raises:
         ParityError: PyTorch itself gives what is no number, so that there is no truth.
@@ -228,7 +233,8 @@ def compare(
             list(beside.map(check_declaration, engines, verdicts))
             for case in cases:
                 # The engines run while PyTorch does, most of them in processes of their own.
-                found = beside.map(partial(run_engine, network.config, case), engines, verdicts)
+                run = partial(run_engine, network.config, case, progress)
+                found = beside.map(run, engines, verdicts)
                 expected = reference.run_rows(case.rows)
                 check_finite(case, expected)
                 swaying = zip(*(other.run_rows(case.rows) for other in moved), strict=True)
@@ -237,6 +243,7 @@ def compare(
                     for row, others in zip(expected, swaying, strict=True)
                 ]
                 note_case(rounding, network.config, case, truth, exact.run_rows(case.rows))
+                progress.advance(PYTORCH, case.characters)
                 for verdict, rows in zip(verdicts, found, strict=True):
                     if rows is not None:
                         note_case(verdict, network.config, case, truth, rows)
@@ -277,12 +284,16 @@ def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
 
 
 def run_engine(
-    config: ModelConfig, case: Case, engine: Engine | Isolated, verdict: Verdict
+    config: ModelConfig,
+    case: Case,
+    progress: Progress,
+    engine: Engine | Isolated,
+    verdict: Verdict,
 ) -> list[Row] | None:
     """Return what an engine makes of each row of a case; note if it fails, and return None."""
-    if verdict.failure:
-        return None
     try:
+        if verdict.failure:
+            return None
         found = engine.run(case)
         check_shapes(engine.name, config, case, found)
     except ParityError as error:
@@ -291,6 +302,8 @@ def run_engine(
         verdict.failure = f"{engine.name} fails on {case}: {first_line(error)}"
     else:
         return rows_of(case, found)
+    finally:
+        progress.advance(engine.name, case.characters)
     return None
 
 

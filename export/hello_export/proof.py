@@ -21,7 +21,8 @@ from hello_export.engines import (
     Tract,
 )
 from hello_export.isolation import Isolated
-from hello_export.parity import Report, Verdict, compare
+from hello_export.parity import PYTORCH, Report, Verdict, compare
+from hello_export.progress import SILENT, Progress
 from hello_export.torchscript import TorchScript
 
 ENGINES: tuple[type[Engine], ...] = (
@@ -31,7 +32,7 @@ ENGINES: tuple[type[Engine], ...] = (
     OpenVino,
     Tract,
 )
-"""Of the graph. TorchScript's stays in this process: it is PyTorch, as the reference is."""
+"""Of the graph."""
 
 
 def engines() -> tuple[type[Engine], ...]:
@@ -40,13 +41,24 @@ def engines() -> tuple[type[Engine], ...]:
     return (TorchScript, *ENGINES, *on_gpu)
 
 
-def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
+def prove(
+    network: Network,
+    folder: Path,
+    cases: Iterable[Case],
+    *,
+    foreign: bool = False,
+    characters: int = 0,
+    progress: Progress = SILENT,
+) -> Report:
     """Hold the files in a folder against a network, on every engine that is installed.
 
     Args:
         network: the truth.
         folder: with the files of an artifact.
         cases: the batches.
+        foreign: whether the program was not made here, so that it may do anything, or never end.
+        characters: how many the cases have, for the progress.
+        progress: is told how far the comparison is.
 
     Returns:
         The report; it is not checked yet.
@@ -64,20 +76,27 @@ def prove(network: Network, folder: Path, cases: Iterable[Case]) -> Report:
                 others.append(Verdict(engine.name, version, not_compared=limit))
             else:
                 try:
-                    opened.append(open_engine(engine, network.config, folder))
+                    opened.append(open_engine(engine, network.config, folder, foreign))
                 except Exception as error:  # PyTorch says in many ways that a file is no program
                     failure = f"{engine.name} does not open its file: {first_line(error)}"
                     others.append(Verdict(engine.name, version, failure=failure))
                 else:
                     stack.callback(opened[-1].close)
-        report = compare(network, opened, cases, others)
+        progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
+        report = compare(network, opened, cases, others, progress)
     names = [engine.name for engine in all_engines]
     report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))
     return report
 
 
-def open_engine(engine: type[Engine], config: ModelConfig, folder: Path) -> Engine | Isolated:
-    """Open the files in a folder, in a process of its own unless it is PyTorch's engine."""
-    if engine is TorchScript:
+def open_engine(
+    engine: type[Engine], config: ModelConfig, folder: Path, foreign: bool
+) -> Engine | Isolated:
+    """Open the files in a folder, in a process of its own if the engine or its file may fail.
+
+    PyTorch stays in this process with a program of its own making: it is here already, and would
+    take seconds to start again.
+    """
+    if engine is TorchScript and not foreign:
         return TorchScript(config, folder)
     return Isolated(engine, config, folder)

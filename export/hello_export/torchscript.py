@@ -4,10 +4,18 @@ TorchScript is deprecated in favour of `torch.export`, which does not yet take r
 with a free time axis; until it does this is how PyTorch's side runs without our code. Nothing else
 in the project knows how it works. (Its compiler reads the annotations, so
 they are not postponed here.)
+
+Equal networks give equal files, byte for byte, with one version of PyTorch: so a file can be held
+against the one that its checkpoint makes, and is not opened to see what it does. Three things would
+differ from process to process, and have no part in what a program does: numbers in the names of
+classes that were compiled before in another shape, the order of constants, which are a set, and the
+path and line of each function's source.
 """
 
 import io
+import re
 import warnings
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +25,17 @@ import torch
 from hello_train.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.model import Network, allowed_labels
 from torch import Tensor, nn
+from torch.jit import _recursive, _state
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from hello_export.engines import Array, GraphEngine
 
 PROGRAM_NAME = "model.pt"
 """The program's name in an artifact folder."""
+NOT_EXECUTED = (".debug_pkl", "/.data/serialization_id")
+"""How members of PyTorch's archive end that are left out: it loads without them."""
+CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
+"""The constants of a class, in the code of an archive."""
 
 
 class CodepointProgram(nn.Module):
@@ -108,11 +121,56 @@ class Bidirectional(CodepointProgram):
 
 def save_program(network: Network, path: Path) -> None:
     """Write the network's program."""
-    with deprecation_accepted():
-        program = torch.jit.script(program_of(network).eval())
-        content = io.BytesIO()  # written by PyTorch itself, a full disk ends the whole process
-        torch.jit.save(program, content)
-    path.write_bytes(content.getvalue())
+    # Written by PyTorch itself, a full disk would end the whole process.
+    path.write_bytes(program_bytes(network))
+
+
+def program_bytes(network: Network) -> bytes:
+    """Return the content of the file of the network's program."""
+    content = io.BytesIO()
+    with deprecation_accepted(), nothing_compiled():
+        torch.jit.save(torch.jit.script(program_of(network).eval()), content)
+    return canonical(content)
+
+
+@contextmanager
+def nothing_compiled() -> Iterator[None]:
+    """Give a context in which PyTorch has compiled no class yet, so that no name has a number.
+
+    What it compiled before stays as it is, and is found again afterwards. PyTorch has no public way
+    to do this.
+    """
+    unit, types = _state._python_cu, _recursive.concrete_type_store
+    _state._python_cu = torch._C.CompilationUnit()
+    _recursive._python_cu = _state._python_cu  # type: ignore[attr-defined]
+    _recursive.concrete_type_store = _recursive.ConcreteTypeStore()
+    try:
+        yield
+    finally:
+        _state._python_cu = unit
+        _recursive._python_cu = unit  # type: ignore[attr-defined]
+        _recursive.concrete_type_store = types
+
+
+def canonical(archive: io.BytesIO) -> bytes:
+    """Return a program's archive in the form that all programs of equal networks have."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(archive) as given, zipfile.ZipFile(content, "w") as made:
+        for name in given.namelist():
+            if name.endswith(NOT_EXECUTED):
+                continue
+            member = given.read(name)
+            if name.endswith(".py"):
+                member = CONSTANTS.sub(sorted_lines, member)
+            info = zipfile.ZipInfo(name)  # of 1980, as PyTorch's are
+            info.create_system = 3  # Unix, wherever it is written
+            made.writestr(info, member)
+    return content.getvalue()
+
+
+def sorted_lines(found: re.Match[bytes]) -> bytes:
+    """Return the lines that were found, in order."""
+    return b"".join(sorted(found[0].splitlines(keepends=True)))
 
 
 def program_of(network: Network) -> CodepointProgram:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder, Stream
     from hello_runtime.errors import (
         EngineError,
+        ForkError,
         HelloRuntimeError,
         ModelFileError,
         NotCausalError,
@@ -31,6 +32,7 @@ __all__ = [
     "DecodeColumn",
     "Decoder",
     "EngineError",
+    "ForkError",
     "HelloRuntimeError",
     "ModelFileError",
     "ModelInfo",

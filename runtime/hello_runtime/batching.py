@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -131,7 +131,7 @@ def run_ahead(
     threads: int,
     *,
     windowed: bool,
-) -> Iterator[list[Annotation]]:
+) -> Generator[list[Annotation], None, None]:
     """Yield the rows of each batch of texts, while those of the next are at work.
 
     Args:
@@ -141,17 +141,20 @@ def run_ahead(
         windowed: whether a text longer than `WHOLE` is run in windows.
     """
     rows: dict[str, Annotation] = {"": EMPTY}
+    remembered = 0  # characters of the texts in rows
     started: deque[Started] = deque()
     with Workers(threads) as workers:
         start = partial(start_batch, partial(run_pieces, run, workers), workers, windowed)
         for texts in batches:
             fresh = [text for text in dict.fromkeys(texts) if text not in rows]
             rows.update(dict.fromkeys(fresh, EMPTY))  # until they are finished
+            remembered += sum(map(len, fresh))
             started.append(start(texts, fresh))
             if len(started) > 1:
                 yield finish(started.popleft(), rows)
-            if sum(map(len, rows)) > REMEMBERED:
+            if remembered > REMEMBERED:
                 rows = {"": EMPTY, **{text: rows[text] for text in texts}}
+                remembered = sum(map(len, rows))
         while started:
             yield finish(started.popleft(), rows)
 
@@ -176,8 +179,7 @@ def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Anno
     parts = []
     for rows in run([piece if isinstance(piece, str) else piece.read() for piece in pieces]):
         parts.append(rows)
-        if workers.leaving:  # nobody waits for the rest, which may be long
-            break
+        workers.check()  # where nobody waits for the rest, which may be long
     if len(parts) > 1:
         rows = [Parts(row).joined() for row in zip(*parts, strict=True)]
     return [
@@ -200,6 +202,17 @@ def finish(batch: Started, rows: dict[str, Annotation]) -> list[Annotation]:
                 long[piece.text].add(row)
     rows.update((text, parts.joined()) for text, parts in long.items())
     return [rows[text] for text in batch.texts]
+
+
+def unshared(rows: Iterable[Annotation]) -> list[Annotation]:
+    """Return rows of which each has its own confidences; those of equal texts are one object."""
+    taken: set[int] = set()
+    own = []
+    for row in rows:
+        shared = id(row) in taken
+        taken.add(id(row))
+        own.append(row._replace(confidence=row.confidence.copy()) if shared else row)
+    return own
 
 
 class Parts:

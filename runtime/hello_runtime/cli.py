@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
@@ -138,15 +138,18 @@ def main(
         for error in decoder.passed_over:
             click.echo(f"passed over: {error}", err=True)
         click.echo(f"running on {decoder.provider}", err=True)
+    results: Generator[bytes, None, None]
     if pairs:
-        results = iter([score(decoder, pairs, as_json).encode()])
+        results = (text.encode() for text in [score(decoder, pairs, as_json)])
+    elif stream:
+        results = stream_lines(decoder)
     elif source is None:
-        results = stream_lines(decoder) if stream else iter([describe(decoder, as_json).encode()])
+        results = (text.encode() for text in [describe(decoder, as_json)])
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
         results = (decode_block(decoder, block, as_json) for block in source)
-    with open_output(output_file) as output:
+    with open_output(output_file) as output, closing(results):
         for result in results:
             output.write(result)
             output.flush()
@@ -177,7 +180,7 @@ def decode_block(decoder: Decoder, block: Block, as_json: bool) -> bytes:
 
 def decode_file(
     decoder: Decoder, blocks: Iterator[Block], path: Path, *, shown: bool
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield the output of a file's lines, while the engine works on those that follow."""
     reading: deque[Block] = deque()
 
@@ -186,9 +189,12 @@ def decode_file(
             reading.append(block)
             yield block.texts
 
-    with progress_bar(path, shown=shown) as advance:
+    with (
+        progress_bar(path, shown=shown) as advance,
+        closing(decoder.decode_batches(texts())) as batches,
+    ):
         try:
-            for decoded in decoder.decode_batches(texts()):
+            for decoded in batches:
                 block = reading.popleft()
                 yield join_lines(decoded, block)
                 advance(block.size)
@@ -202,7 +208,7 @@ def join_lines(decoded: list[str], block: Block) -> bytes:
     return b"".join(part.encode() for part in chain.from_iterable(lines))
 
 
-def stream_lines(decoder: Decoder) -> Iterator[bytes]:
+def stream_lines(decoder: Decoder) -> Generator[bytes, None, None]:
     """Yield the output of the standard input as it arrives; each line is a stream of its own.
 
     A CR waits for what follows, which tells whether it belongs to the line's end.

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from hello_runtime.errors import ModelFileError
-from hello_runtime.onnx_wire import keeps_data_outside
+from hello_runtime.errors import ModelFileError, first_line
+from hello_runtime.graph_check import check_graph
+from hello_runtime.onnx_wire import (
+    Entry,
+    Graph,
+    Message,
+    Model,
+    OperatorSet,
+    OutsideDataError,
+    read_message,
+)
+from hello_runtime.operators import need
 
 FORMAT_VERSION = 1
 """The newest format of the graph and its metadata that this runtime reads."""
@@ -19,8 +29,21 @@ Unknown = Literal["error", "copy"]
 CELLS = ("rnn", "gru", "lstm")
 """The cells of the models that the package carries."""
 
+NONLINEARITIES = ("tanh", "relu")
+WEIGHTS = ("float32", "float16", "int8")
+
 MODEL_NAME = "model.onnx"
 """The model's name in an artifact folder."""
+
+OPSET = 12
+IR_VERSION = 7
+"""The version of the operators, and of the file, that we write."""
+
+MAX_SIZE = 2**31 - 1
+"""Bytes of a file that protobuf reads."""
+ORT_MARK = slice(4, 8)
+"""Where a file says that it is of onnxruntime's own format. onnxruntime believes it, whatever else
+the file may be, and such a file is not what is checked here."""
 
 
 class ModelInfo(NamedTuple):
@@ -61,28 +84,110 @@ def locate(path: str | Path | None, cell: str) -> Path:
     return file
 
 
-def read_model(file: Path) -> bytes:
-    """Return the bytes of a model file.
+class CheckedModel(NamedTuple):
+    """A model that an engine may open, whoever made it."""
+
+    content: bytes
+    """The bytes of the file."""
+    info: ModelInfo
+    state: tuple[int, int] | None
+    """Of a causal model: how many slots its state has, and the width of each."""
+
+
+def load_model(file: Path) -> CheckedModel:
+    """Read a model file and check all of it, before an engine acts on what it says.
+
+    A model may come from a stranger. `onnx_wire` says which files are read at all, `graph_check`
+    what a graph may do.
 
     Raises:
-        ModelFileError: it is empty or unreadable, or would have the engine read other files.
+        ModelFileError: it is unreadable, none of ours, damaged, or from a newer format version.
+    """
+    content = read_content(file)
+    model = parse(file, Model, content)
+    info = parse_metadata(file, unique_entries(file, model.metadata_props))
+    graph = parse(file, Graph, model.graph)
+    try:
+        check_versions(model)
+        state = check_graph(graph, info.output_alphabet, len(content))
+        need(info.causal == (state is not None), "its inputs are not those of its metadata")
+    except ValueError as error:
+        raise ModelFileError(
+            f"{file}: its graph is none that hello-export writes ({first_line(error)}); "
+            f"export it again"
+        ) from error
+    return CheckedModel(content, info, state)
+
+
+def read_model(file: Path) -> bytes:
+    """Return the bytes of a model file that every parser reads alike; its graph may be any.
+
+    Raises:
+        ModelFileError: it is empty or unreadable, or would have an engine read other files.
+    """
+    content = read_content(file)
+    parse(file, Graph, parse(file, Model, content).graph)
+    return content
+
+
+def read_content(file: Path) -> bytes:
+    """Return the bytes of a file that may be a model.
+
+    Raises:
+        ModelFileError: it is unreadable, empty, too large, or a model of another kind.
     """
     try:
+        if file.stat().st_size > MAX_SIZE:
+            raise ModelFileError(f"{file}: it is larger than an ONNX file can be")
         content = file.read_bytes()
     except OSError as error:
         raise ModelFileError(f"{file}: {error.strerror}") from error
     if not content:
         raise ModelFileError(f"{file}: the file is empty; export the model again")
+    if content[ORT_MARK] == b"ORTM":
+        raise ModelFileError(f"{file}: it is marked as onnxruntime's own format, and no ONNX model")
+    return content
+
+
+def parse(file: Path, kind: type[Message], content: bytes | memoryview) -> Message:
+    """Return a message of a model file.
+
+    Raises:
+        ModelFileError: it is none, or a tensor in it has its values in another file.
+    """
     try:
-        outside = keeps_data_outside(content)
-    except ValueError as error:
-        raise ModelFileError(f"{file}: no ONNX model, or cut off ({error})") from error
-    if outside:
+        return read_message(kind, content)
+    except OutsideDataError as error:
         raise ModelFileError(
             f"{file}: it keeps weights in other files, which is refused, because such a model can "
             f"read any file; save it with its weights inside"
-        )
-    return content
+        ) from error
+    except ValueError as error:
+        raise ModelFileError(
+            f"{file}: no ONNX model, or cut off, or none of hello-export ({first_line(error)})"
+        ) from error
+
+
+def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the metadata of a model.
+
+    Raises:
+        ModelFileError: a key stands in it twice.
+    """
+    metadata = {entry.key: entry.value for entry in entries}
+    if len(metadata) < len(entries):
+        raise ModelFileError(f"{file}: damaged metadata (a key stands there twice)")
+    return metadata
+
+
+def check_versions(model: Model) -> None:
+    """Check that the operators of a model are those that we mean by their names.
+
+    Raises:
+        ValueError: they may be others.
+    """
+    need(model.ir_version == IR_VERSION, f"its IR version is {model.ir_version}")
+    need([*model.opset_import] == [OperatorSet("", OPSET)], "it has other sets of operators")
 
 
 def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
@@ -119,7 +224,9 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
     except KeyError as error:
         raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{file}: damaged metadata ({error}); export it again") from error
+        raise ModelFileError(
+            f"{file}: damaged metadata ({first_line(error)}); export it again"
+        ) from error
     return info
 
 
@@ -129,17 +236,34 @@ def check_info(info: ModelInfo) -> None:
     Raises:
         ValueError: it has not.
     """
-    if info.cell not in CELLS:
-        raise ValueError(f"cell is {info.cell!r}")
-    if info.unknown not in get_args(Unknown):
-        raise ValueError(f"unknown is {info.unknown!r}")
-    if not isinstance(info.causal, bool):
-        raise ValueError("causal is neither true nor false")
+    need(info.cell in CELLS, f"cell is {info.cell!r}")
+    need(info.unknown in get_args(Unknown), f"unknown is {info.unknown!r}")
+    need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
+    need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
+    need(isinstance(info.causal, bool), "causal is neither true nor false")
+    need(info.layers > 0 and info.hidden_size > 0, "it has no layers, or they have no width")
     for alphabet in (info.input_alphabet, info.output_alphabet):
-        if not isinstance(alphabet, str) or not alphabet:
-            raise ValueError("an alphabet is not a text")
+        need(isinstance(alphabet, str) and alphabet, "an alphabet is not a text")
         alphabet.encode()
-    if not isinstance(info.training, dict):
-        raise ValueError("training is not an object")
-    if not (info.guard is None or isinstance(info.guard, dict)):
+        need(len(set(alphabet)) == len(alphabet), "an alphabet has a character twice")
+    need("\n" not in info.output_alphabet, "it writes LF, which would make two lines of one")
+    need(isinstance(info.training, dict), "training is not an object")
+    if info.guard is not None:
+        check_guard(info)
+
+
+def check_guard(info: ModelInfo) -> None:
+    """Check that the guard of a model gives each character that it reads some that it writes.
+
+    Raises:
+        ValueError: it does not.
+    """
+    guard = info.guard
+    if not isinstance(guard, dict):
         raise ValueError("guard is neither an object nor null")
+    need(set(guard) == set(info.input_alphabet), "guard is not of the characters that it reads")
+    labels = set(info.output_alphabet)
+    need(
+        all(isinstance(outputs, str) and labels.issuperset(outputs) for outputs in guard.values()),
+        "guard gives what it does not write",
+    )

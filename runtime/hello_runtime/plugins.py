@@ -12,9 +12,8 @@ import pkgutil
 from threading import Lock
 from typing import Any
 
-import onnxruntime
-
 from hello_runtime.errors import ProviderError, first_line
+from hello_runtime.ort import onnxruntime
 from hello_runtime.providers import Opened, quiet_options
 
 PREFIX = "onnxruntime_ep_"
@@ -55,7 +54,7 @@ def open_plugin(content: bytes, name: str) -> Opened:
     options.add_session_config_entry(NO_FALLBACK, "1")
     try:
         options.add_provider_for_devices([device], OPTIONS.get(device.ep_name, {}))
-        session = onnxruntime.InferenceSession(content, options)
+        session = onnxruntime.InferenceSession(content, options, enable_fallback=0)
     except Exception as error:  # onnxruntime's own classes share no base but this
         raise ProviderError(
             f"the model cannot be opened on {device.ep_name}: {first_line(error)}; "

@@ -6,10 +6,8 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import onnxruntime
-
 from hello_runtime.errors import ModelFileError, ProviderError, first_line
-from hello_runtime.model_file import read_model
+from hello_runtime.ort import onnxruntime
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -31,25 +29,25 @@ class Opened(NamedTuple):
     """What `auto` tried before, and why it did not serve."""
 
 
-def open_session(file: Path, provider: str) -> Opened:
-    """Open a model on a device.
+def open_session(content: bytes, file: Path, provider: str) -> Opened:
+    """Open a checked model on a device.
 
     A call of the session uses one thread: for recurrent networks of this size several callers are
     faster than several threads within a call, and one session serves them all.
 
     Args:
-        file: the model.
+        content: of the model file; see `model_file.load_model`.
+        file: where it is, for errors.
         provider: `cpu`, `cuda`, `auto`, or the NAME of an installed package onnxruntime-ep-NAME.
 
     Raises:
         ModelFileError: the file is not a model that onnxruntime opens.
         ProviderError: the session would not run on that device.
     """
-    content = read_model(file)
+    # Allocators, and providers whose libraries do not load, complain to the process's own logger.
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
     if provider == "cpu":
         return open_cpu(content, file)
-    # A provider whose libraries do not load complains through the process's own logger.
-    onnxruntime.set_default_logger_severity(FATAL_ONLY)
     if provider == "cuda":
         return open_cuda(content)
     # Imported here, because the CPU needs none of it.
@@ -78,7 +76,10 @@ def open_cpu(content: bytes, file: Path) -> Opened:
         ModelFileError: the file is not a model that onnxruntime opens.
     """
     try:
-        session = onnxruntime.InferenceSession(content, quiet_options(), providers=[CPU])
+        # With enable_fallback=1 it would try again, and say so on stdout.
+        session = onnxruntime.InferenceSession(
+            content, quiet_options(), providers=[CPU], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's own classes share no base but this
         raise ModelFileError(f"{file}: onnxruntime cannot open it: {first_line(error)}") from error
     return Opened(session, CPU)
@@ -173,5 +174,6 @@ def quiet_options() -> onnxruntime.SessionOptions:
     options.enable_mem_pattern = False  # it keeps a plan for each shape that it has seen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # and not its own
     options.log_severity_level = FATAL_ONLY
     return options

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from gzip import GzipFile
 from io import BufferedReader
 from pathlib import Path
@@ -36,6 +38,8 @@ BASELINE_NAME = "baseline.json"
 """The baseline's name, beside the model."""
 BASELINE_VERSION = 1
 """The newest format of it that this runtime reads."""
+BASELINE_BYTES = 1 << 28
+"""More than any has: words of 20 million characters and as many of their targets."""
 
 DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What reading JSON of another shape than expected may raise."""
@@ -93,7 +97,7 @@ def read_baseline(file: Path) -> Baseline:
         BaselineError: it cannot be read, is damaged, or of a newer format.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(file))
         version = int(content["format_version"])
         if version > BASELINE_VERSION:
             raise BaselineError(
@@ -111,6 +115,23 @@ def read_baseline(file: Path) -> Baseline:
     except DAMAGE as error:
         raise BaselineError(f"{file}: damaged baseline ({error}); export the run again") from error
     return Baseline(words, frozenset(changeable))
+
+
+def read_regular(file: Path) -> str:
+    """Return the text of a file that is no pipe or device, which may have no end.
+
+    Raises:
+        BaselineError: it is one, or too large.
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BaselineError(f"{file}: not a regular file; export the run again")
+    if status.st_size > BASELINE_BYTES:
+        raise BaselineError(f"{file}: larger than hello-train writes it; export the run again")
+    with file.open("rb") as stream:
+        return stream.read(status.st_size).decode()
 
 
 def read_pairs(path: Path) -> Iterator[Pairs]:
@@ -239,8 +260,9 @@ def compare(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str
             yield pairs.inputs
 
     try:
-        for outputs in decoder.decode_batches(inputs()):
-            tally.add(reading.popleft(), outputs)
+        with closing(decoder.decode_batches(inputs())) as batches:
+            for outputs in batches:
+                tally.add(reading.popleft(), outputs)
     except UnknownCharacterError as error:
         number = reading[-1].numbers[error.index]
         raise InputError(f"{path}, line {number}: {error}") from error

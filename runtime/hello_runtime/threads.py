@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from _thread import start_new_thread
+from _thread import get_ident, start_new_thread
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from hello_runtime.errors import ForkError
+from hello_runtime.lifecycle import LIFECYCLE
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -58,24 +62,37 @@ class Workers:
     Ctrl-C comes between any two steps of Python: in `threading` and `concurrent.futures` also just
     behind the taking of a lock that then nobody gives back, and for which each thread waits for
     ever. So these meet in queues only, of which each call is one step
-    (https://docs.python.org/3/library/signal.html#handlers-and-exceptions).
+    (https://docs.python.org/3/library/signal.html#handlers-and-exceptions). Whether a thread is at
+    work is told by a set, and the message that one has ended only wakes who waits.
+
+    A context that is left open, as that of a generator that nobody closes, ends with the
+    interpreter: `LIFECYCLE` stops it before Python ends its threads.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._begun = 0
+        self._serving: set[int] = set()
         self._tasks: SimpleQueue[Callable[[], None] | None] | None = None
         self._ended: SimpleQueue[None]
+        self._lost = False
         self.leaving = False
         """Whether the context ends, so that what is still at work may stop."""
 
     def start(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> list[Callable[[], Result]]:
-        """Start a function on each item; return for each what waits for its result, once."""
-        if len(items) == 1:
-            result = function(items[0])
-            return [lambda: result]
+        """Start a function on each item; return for each what waits for its result, once.
+
+        Raises:
+            ForkError: this is a forked child of the process that has the threads.
+            RuntimeError: the interpreter exits, and has stopped them.
+        """
+        self.check()
+        if len(items) > 1:
+            LIFECYCLE.workers.add(self)  # first, so that they are stopped, or `exiting` is seen
+        if len(items) == 1 or LIFECYCLE.exiting is not None:
+            return [partial(given, function(item)) for item in items]
         # Imported here, because a single line needs no threads and should not wait for this.
         from queue import SimpleQueue
 
@@ -89,15 +106,64 @@ class Workers:
             if self._begun < self._count:
                 start_new_thread(self._serve, (self._tasks,))
                 self._begun += 1
-            waits.append(partial(wait, outcome.get))
+            waits.append(partial(self._wait, outcome))
         return waits
 
+    def check(self) -> None:
+        """Raise the error of whoever goes on with what was stopped; see `start`.
+
+        Raises:
+            SystemExit: another thread ends the interpreter, and so this one ends without a word.
+        """
+        if self._lost:
+            raise ForkError(
+                "this process was forked while it decoded batches, and the threads that do so are "
+                "in its parent; call decode_batches here"
+            )
+        if self.leaving and LIFECYCLE.exiting not in (None, get_ident()):
+            raise SystemExit
+        if self.leaving:
+            raise RuntimeError("decoding was stopped, because the interpreter exits")
+
+    def stop(self) -> None:
+        """Wait for what is at work, and drop what has not begun; a second time do nothing."""
+        self.leaving = True
+        tasks = self._tasks
+        if tasks is None:
+            return
+        from queue import Empty
+
+        tasks.put(None)
+        while self._serving:
+            with suppress(Empty):
+                self._ended.get(timeout=0.1)
+        self._tasks = None
+        LIFECYCLE.workers.discard(self)
+
+    def lose(self) -> None:
+        """Forget the threads, which a forked child does not have."""
+        self._lost = self.leaving = True
+        self._tasks = None
+
     def _serve(self, tasks: SimpleQueue[Callable[[], None] | None]) -> None:
+        thread = get_ident()
+        self._serving.add(thread)
         while (task := tasks.get()) and not self.leaving:
             task()
             del task  # and with it what it held, which nobody needs while this one waits
         tasks.put(None)  # to the next
+        self._serving.discard(thread)
         self._ended.put(None)
+
+    def _wait(self, outcome: SimpleQueue[Outcome[Result]]) -> Result:
+        """Return the result when it is there, or raise the error."""
+        if outcome.empty():
+            self.check()
+        result, error = outcome.get()
+        if error:
+            self.check()  # whether it is only that of a stop
+            raise error
+        return cast("Result", result)
 
     def __enter__(self) -> Workers:
         return self
@@ -108,12 +174,13 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Wait for what is at work, and drop what has not begun."""
-        self.leaving = True
-        if self._tasks is not None:
-            self._tasks.put(None)
-            for _ in range(self._begun):
-                self._ended.get()
+        """Stop."""
+        self.stop()
+
+
+def given(result: Result) -> Result:
+    """Return what is there already."""
+    return result
 
 
 def work(
@@ -126,11 +193,3 @@ def work(
         report((function(item), None))
     except BaseException as error:  # whatever it is, it is raised where it is waited for
         report((None, error))
-
-
-def wait(outcome: Callable[[], Outcome[Result]]) -> Result:
-    """Return the result when it is there, or raise the error."""
-    result, error = outcome()
-    if error:
-        raise error
-    return cast("Result", result)

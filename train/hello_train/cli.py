@@ -69,7 +69,8 @@ def default(name: str) -> str:
 @click.option(
     "--corrupt",
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
-    help="How --text is worn down; FUNCTION takes a line and returns one of the same length.",
+    help="How inputs are made of --text.  FUNCTION, of a module that is here or installed, takes a "
+    "line and returns one of the same length, for equal lines the same.",
 )
 @click.option(
     "--extra",
@@ -177,8 +178,8 @@ def main(
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
 
-    Without --pairs or --text it learns the post's example, hello -> ohlol, and starts again from
-    the next seed until it is right.
+    Without --pairs or --text it learns the post's example, hello -> ohlol. Where a start does
+    not learn it, another follows from the next seed, up to 20 in all.
     """
     set_defaults()
     paths = pairs or text

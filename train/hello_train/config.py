@@ -111,6 +111,8 @@ class ModelConfig:
                 f"{self.unknown_id} characters read and {self.labels} written are too many: their "
                 f"product may be {LARGEST_TABLE} at most; use a larger --rare"
             )
+        if "\n" in self.output_alphabet:
+            raise ConfigError("output_alphabet has LF, which would make two lines of one")
         if not self.projection and self.features != self.labels:
             raise ConfigError(
                 f"without a projection the {self.features} hidden values of a step are read as "

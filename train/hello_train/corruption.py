@@ -1,9 +1,14 @@
-"""How a line of text is worn down to the input from which the network shall restore it.
+"""Corruptions: functions from a line of text to the input from which a network restores it.
 
-A corruption is a function from a target line to its input, of the same number of characters: the
-network writes one character for each that it reads. One that cannot leave the line itself as the
-target returns both, input and target. `--corrupt module:function` names a function of your own; it
-is called from two threads, now one and now the other.
+An input has as many characters as its line, for the network writes one for each that it reads. A
+corruption that cannot leave the line itself as the target returns both, input and target.
+`--corrupt module:function` names one of your own. It is called whenever a line is used, from two
+threads, now one and now the other, so it must return the same for a line each time; what is random
+in it comes from a generator of the line's own:
+
+    def misspell(line: str) -> str:
+        source = random.Random(line)
+        return "".join(char if source.random() > 0.02 else "x" for char in line)
 """
 
 from __future__ import annotations

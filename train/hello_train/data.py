@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -11,7 +12,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hello_train.corruption import Corruption, corrupt
+from hello_train.corruption import CORRUPTIONS, Corruption, corrupt
 from hello_train.errors import DataError
 from hello_train.files import write_whole
 from hello_train.text_files import find_files, read_lines
@@ -23,6 +24,11 @@ MOST_HELD_OUT = 20_000
 DIGEST_BYTES = 8
 """By which equal lines are known: among 10 million lines two different ones would be taken for
 equal once in four hundred thousand times."""
+SHOWN = 40
+"""Characters that an error shows around a difference."""
+SEED_IT = (
+    "it must make the same of a line each time; let what is random come from random.Random(line)"
+)
 
 
 class Pair(NamedTuple):
@@ -41,11 +47,23 @@ class Source(NamedTuple):
     """Makes lines of at most `WHOLE` characters of one."""
     most: int
     """Characters that are read of a line at once; -1 for the whole line."""
+    is_checked: bool = False
+    """Whether `pair` may make something else of a line another time, so that it is watched."""
 
 
 def text_source(corruption: Corruption) -> Source:
-    """Return how lines of text are understood: as targets, whose inputs a corruption makes."""
-    return Source(lambda line: Pair(*corrupt(line, corruption)), lambda line: (line,), WHOLE)
+    """Return how lines of text are understood: as targets, whose inputs a corruption makes.
+
+    Inputs are not kept but made again whenever a line is asked for. Of a corruption that is not
+    ours nobody knows that it makes the same ones, so each is compared.
+    """
+    is_ours = any(corruption is known for known in CORRUPTIONS.values())
+    return Source(
+        lambda line: Pair(*corrupt(line, corruption)),
+        lambda line: (line,),
+        WHOLE,
+        is_checked=not is_ours,
+    )
 
 
 def parse_pair(line: str) -> Pair:
@@ -91,6 +109,7 @@ class Lines(Sequence[Pair]):
         lengths: NDArray[np.uint16],
         pair: Callable[[str], Pair],
         rows: NDArray[np.uint32],
+        checksums: NDArray[np.uint32] | None = None,
     ) -> None:
         """Look at some of the lines of a buffer.
 
@@ -100,12 +119,14 @@ class Lines(Sequence[Pair]):
             lengths: their characters, [lines].
             pair: makes a pair of a line.
             rows: which of them these are, [rows].
+            checksums: of the pair that each made when it was read, [lines]; None not to compare.
         """
         self._text = text
         self._ends = ends
         self._lengths = lengths
         self._pair = pair
         self._rows = rows
+        self._checksums = checksums
 
     @property
     def lengths(self) -> NDArray[np.uint16]:
@@ -121,10 +142,17 @@ class Lines(Sequence[Pair]):
     def __getitem__(self, index: slice) -> Lines: ...
     def __getitem__(self, index: int | slice) -> Pair | Lines:
         if isinstance(index, slice):
-            return Lines(self._text, self._ends, self._lengths, self._pair, self._rows[index])
+            rows = self._rows[index]
+            return Lines(self._text, self._ends, self._lengths, self._pair, rows, self._checksums)
         row = int(self._rows[index])
         start = int(self._ends[row - 1]) if row else 0
-        return self._pair(self._text[start : int(self._ends[row])].decode())
+        pair = self._pair(self._text[start : int(self._ends[row])].decode())
+        if self._checksums is not None and checksum(pair) != self._checksums[row]:
+            raise DataError(
+                f"the corruption made {pair.input[:SHOWN]!r} of {pair.target[:SHOWN]!r}, and "
+                f"something else when the line was read; {SEED_IT}"
+            )
+        return pair
 
 
 class Split(NamedTuple):
@@ -145,6 +173,7 @@ class Reader:
         self._ends = array("Q")
         self._lengths = array("H")
         self._digests = bytearray()
+        self._checksums = array("I")
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -158,13 +187,21 @@ class Reader:
         for number, line in read_lines(path, self._source.most):
             try:
                 for part in self._source.parts(line):
-                    self._add(part, self._source.pair(part))
+                    self._add(part, self._pair(part))
             except DataError as error:
                 raise DataError(f"{path}, line {number}: {error}") from error
+
+    def _pair(self, line: str) -> Pair:
+        pair = self._source.pair(line)
+        if self._source.is_checked and (again := self._source.pair(line)) != pair:
+            raise DataError(f"the corruption made {difference(pair, again)}; {SEED_IT}")
+        return pair
 
     def _add(self, line: str, pair: Pair) -> None:
         if not pair.input:
             return
+        if self._source.is_checked:
+            self._checksums.append(checksum(pair))
         encoded = line.encode()
         self._text += encoded
         self._ends.append(len(self._text))
@@ -180,13 +217,30 @@ class Reader:
         """Return some of the lines."""
         ends = np.frombuffer(self._ends, np.uint64)
         lengths = np.frombuffer(self._lengths, np.uint16)
-        return Lines(self._text, ends, lengths, self._source.pair, rows)
+        checksums = np.frombuffer(self._checksums, np.uint32) if self._checksums else None
+        return Lines(self._text, ends, lengths, self._source.pair, rows, checksums)
 
     def fingerprint(self, rows: NDArray[np.uint32]) -> str:
         """Return a digest of all the lines, and of some that are set apart."""
         digest = blake2b(self._digests, digest_size=DIGEST_BYTES)
         digest.update(rows.tobytes())
         return digest.hexdigest()
+
+
+def checksum(pair: Pair) -> int:
+    """Return a checksum of a pair, of 32 bits."""
+    return zlib.crc32(f"{pair.input}\t{pair.target}".encode("utf-8", "surrogatepass"))
+
+
+def difference(one: Pair, other: Pair) -> str:
+    """Return where two pairs begin to differ, in words."""
+    first, second = (
+        (one.input, other.input) if one.input != other.input else (one.target, other.target)
+    )
+    pairs = enumerate(zip(first, second, strict=False))
+    place = next((place for place, (a, b) in pairs if a != b), len(first))
+    part = slice(max(0, place - SHOWN // 2), place + SHOWN // 2)
+    return f"{first[part]!r} and then {second[part]!r} of one line"
 
 
 def read(

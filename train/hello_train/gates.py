@@ -1,4 +1,4 @@
-"""What the gates of a network do while it reads a text.
+"""What a network computes while it reads a text: its gates, and how sure it is of its answer.
 
 PyTorch's recurrences return their hidden states and keep the gates to themselves, so the gates are
 computed here once more, by the equations in the documentation of `torch.nn.RNN`, `torch.nn.GRU`
@@ -17,6 +17,7 @@ from torch.nn.functional import linear
 
 from hello_train.codepoints import encode
 from hello_train.config import Cell, Nonlinearity
+from hello_train.data import Pair
 from hello_train.model import Network
 
 Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -95,3 +96,23 @@ def gates(network: Network, text: str) -> dict[str, Values]:
         step = STEPS[config.cell, config.nonlinearity](read, recalled, step)
         steps.append(step)
     return {name: torch.stack([step[name] for step in steps]).numpy() for name in steps[0]}
+
+
+@torch.inference_mode()
+def certainty(network: Network, pair: Pair) -> list[float]:
+    """Return the probability that a network gives to each character of a target, 0 to 1.
+
+    Args:
+        network: any network, on the CPU.
+        pair: a line whose target has no character that is not a label.
+    """
+    ids, labels = (
+        torch.from_numpy(encode([text], alphabet))
+        for text, alphabet in (
+            (pair.input, network.config.input_alphabet),
+            (pair.target, network.config.output_alphabet),
+        )
+    )
+    probabilities = network(ids[None])[0].softmax(-1)  # (time, labels)
+    found: list[float] = probabilities[torch.arange(len(labels)), labels].tolist()
+    return found

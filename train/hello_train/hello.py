@@ -9,6 +9,7 @@ from hello_train.alphabets import choose_alphabets, count_substitutions
 from hello_train.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.config import CELLS
 from hello_train.data import Pair
+from hello_train.errors import FitError
 from hello_train.fit import Progress, Watcher, fit_exactly
 from hello_train.history import History, Saying
 from hello_train.model import Network
@@ -20,10 +21,15 @@ HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
 HELLO_ALPHABETS = choose_alphabets(count_substitutions([HELLO]), 0)._replace(outputs="ehlo")
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
+LOST_NAME = "lost"
+"""The folder, in that of a run, of the last start where none learned."""
 
 
 def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
-    """Train `hello` -> `ohlol` until it is right, and save the checkpoint in the folder.
+    """Train `hello` -> `ohlol` until it is right, and save checkpoint and report in the folder.
+
+    Where no start learned it, those of the last one are saved in a folder of their own, and what
+    an earlier run left stays.
 
     Raises:
         TrainError: the options make no network, no start learned it, or it cannot be saved.
@@ -40,14 +46,22 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
         seed=seed,
         characters=len(HELLO.input),
     )
-    checkpoint = save_checkpoint(folder, network, training)
-    save_holdout(folder, [])
-    (folder / BASELINE_NAME).unlink(missing_ok=True)
-    run = Run(network, training, checkpoint, recorder.history, {})
+    is_lost = network.rewrite(HELLO.input) != HELLO.target
+    home = folder / LOST_NAME if is_lost else folder
+    checkpoint = save_checkpoint(home, network, training)
+    save_holdout(home, [])
+    (home / BASELINE_NAME).unlink(missing_ok=True)
     from hello_train.report import HelloRun, hello_page, write_report
 
-    write_report(folder / REPORT_NAME, hello_page(HelloRun(network, training, run.history, HELLO)))
-    return run
+    told = HelloRun(network, training, recorder.history, HELLO, recorder.starts)
+    write_report(home / REPORT_NAME, hello_page(told))
+    if is_lost:
+        raise FitError(
+            f"none of {recorder.starts} starts learned {HELLO_DATA}; use more --epochs or "
+            f"--minutes, or another --learning-rate; what became of the last one is in "
+            f"{home / REPORT_NAME}, its checkpoint beside it"
+        )
+    return Run(network, training, checkpoint, recorder.history, {})
 
 
 def compare_cells(options: TrainOptions, folder: Path, watcher: Watcher) -> list[Run]:
@@ -69,6 +83,7 @@ class Recorder(Watcher):
 
     def __init__(self, example: str, watcher: Watcher) -> None:
         self.history = History()
+        self.starts = 1
         self._example = example
         self._watcher = watcher
 
@@ -91,6 +106,7 @@ class Recorder(Watcher):
         self._watcher.step(progress, network)
 
     def restart(self, lost_seed: int, next_seed: int) -> None:
-        """Forget the start that was lost."""
+        """Forget the start that was lost, but for its number."""
         self.history = History()
+        self.starts += 1
         self._watcher.restart(lost_seed, next_seed)

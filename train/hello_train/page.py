@@ -97,8 +97,18 @@ def paragraph(content: str) -> Html:
     return element("p", text(content))
 
 
-def table(caption: str, columns: Mapping[str, Column], rows: Iterable[Sequence[Html]]) -> Html:
-    """Return a table; its columns are given by their headings."""
+def table(
+    caption: str, columns: Mapping[str, Column], rows: Iterable[Sequence[Html]], class_: str = ""
+) -> Html:
+    """Return a table.
+
+    Args:
+        caption: what stands above it.
+        columns: what they hold, by heading.
+        rows: their cells.
+        class_: "stacked" for a wide last column, which goes below the others where there is no
+            room beside them.
+    """
     head = [
         element("th", text(heading), scope="col", class_=kind) for heading, kind in columns.items()
     ]
@@ -113,6 +123,7 @@ def table(caption: str, columns: Mapping[str, Column], rows: Iterable[Sequence[H
             element("caption", text(caption)),
             element("thead", element("tr", *head)),
             element("tbody", *body),
+            **({"class_": class_} if class_ else {}),
         ),
         class_="scroll",
     )

@@ -47,8 +47,10 @@ STYLE = {
     "legend.frameon": False,
 }
 NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
-FRAME: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 2.5, "clip_on": False}
-"""Around the unit that speaks."""
+FRAME: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 2.5}
+"""Around the unit that speaks; inside its cell, whose colour is the same on a dark page."""
+INSET = (0.05, 0.11)
+"""How far inside, as shares of a cell's width and height."""
 PALER = 1.6
 """How far the colours of a heat map go beyond its values, so that black can be read on all."""
 SMALLEST_LOSS = 1e-8
@@ -90,6 +92,7 @@ def losses_by_epoch(
     others: Sequence[Sequence[float]],
     colour: str,
     first_right: int | None,
+    floor: float | None = None,
 ) -> Html:
     """Draw the loss of a training over its epochs, those of others pale behind it.
 
@@ -99,6 +102,7 @@ def losses_by_epoch(
         others: the losses of the others; they share the axes.
         colour: of its curve.
         first_right: the epoch in which it first said what it should, counted from 1.
+        floor: what its loss cannot fall below, in nats.
     """
     every = [own, *others]
 
@@ -106,6 +110,8 @@ def losses_by_epoch(
         for values in others:
             axes.plot(range(1, len(values) + 1), values, color=INK, alpha=0.3, linewidth=1)
         axes.plot(range(1, len(own) + 1), own, color=colour, linewidth=2)
+        if floor is not None:
+            axes.axhline(floor, color=INK, linewidth=1, linestyle=(0, (6, 3)))
         if first_right is not None:
             axes.axvline(first_right, color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
             axes.plot(first_right, own[first_right - 1], "o", color=colour, markersize=7)
@@ -232,7 +238,9 @@ def heat_map(
             axes.text(column + 0.5, row + 0.5, number, color="black", ha="center", va="center")
         for column, unit in enumerate(chosen):
             if unit < len(rows):
-                axes.add_patch(Rectangle((column, unit), 1, 1, **FRAME))
+                left, top = INSET
+                corner, size = (column + left, unit + top), (1 - 2 * left, 1 - 2 * top)
+                axes.add_patch(Rectangle(corner, *size, **FRAME))
         axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
         axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
         axes.invert_yaxis()

@@ -6,6 +6,7 @@ side by side. `page` writes HTML and `pictures` draws; what the reader is told i
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from hello_train.config import Cell, ModelConfig
 from hello_train.data import Pair
 from hello_train.errors import ReportError
 from hello_train.files import write_whole
-from hello_train.gates import gates
+from hello_train.gates import certainty, gates
 from hello_train.history import Evaluation, History, Saying
 from hello_train.model import Network
 from hello_train.page import (
@@ -69,6 +70,7 @@ SHARES = {"reset", "update", "input", "forget", "output"}
 """The gates, from 0 to 1; everything else has a sign."""
 TOOLS = ("hello-rnn", "torch", "matplotlib")
 """Whose versions are told."""
+LOSS = "the mean of \u2212ln p, p being the probability that the right character gets; in nats"
 NOTHING = Html("")
 
 
@@ -93,13 +95,20 @@ class HelloRun:
     network: Network
     training: Training
     history: History
-    """Its losses and sayings, of the start that learned."""
+    """Its losses and sayings, of this start."""
     pair: Pair
+    starts: int = 1
+    """How many were made; this is the last one."""
 
     @property
     def name(self) -> str:
         """The cell, as people write it."""
         return self.network.config.cell.upper()
+
+    @property
+    def said(self) -> str:
+        """What it says now."""
+        return self.network.rewrite(self.pair.input)
 
     @property
     def first_right(self) -> int | None:
@@ -125,13 +134,18 @@ def text_page(run: TextRun) -> str:
 
 def hello_page(run: HelloRun) -> str:
     """Return the page of a run of the post's network."""
+    is_lost = run.said != run.pair.target
     return page(
-        f"{run.name}: {run.pair.input} \u2192 {run.pair.target}",
-        "What one network said while it learned its answer, and how it finds it now.",
+        f"{run.name}: {run.pair.input} \u2192 {run.said}" + f", not {run.pair.target}" * is_lost,
+        f"A lost start: of {run.starts} none learned {run.pair.target}, and this is the last one."
+        if is_lost
+        else "What one network said while it learned its answer, and how it finds it now.",
         section(
             "While it learned",
+            lost_words(run) if is_lost else NOTHING,
             grid(told_first(run), loss_picture(run, []), sayings_table(run)),
         ),
+        section("How sure it is", grid(certainty_table(run), floor_words([run.network.config]))),
         section("What it computes", reading_gates([run]), grid(*gate_pictures(run))),
         section("The run", run_facts(run.network, run.training)),
     )
@@ -157,6 +171,9 @@ def compare_page(runs: Sequence[HelloRun]) -> str:
             paragraph("The axes are shared; the pale curves are the others."),
         ),
         columns("What they said", sayings_table),
+        columns(
+            "How sure they are", certainty_table, floor_words([run.network.config for run in runs])
+        ),
         columns(
             "What they compute",
             lambda run: element("div", *gate_pictures(run), class_="stack"),
@@ -184,15 +201,16 @@ def score_table(scores: dict[str, Score]) -> Html:
         (name, f"{row.characters:.2%}", share_of_words(row.words), f"{row.lines:.2%}")
         for name, row in scores.items()
     ]
-    rows.append(
-        ("of", f"{count.character_count:,}", f"{count.word_count:,}", f"{count.line_count:,}")
-    )
+    counts = (count.character_count, count.word_count, count.line_count)
+    cells = [[text(cell) for cell in row] for row in rows]
+    cells.append([text("of how many"), *(text(f"{number:,}") for number in counts)])
     return table(
-        "On held-out lines. Words are those with a character that is not always written as it is "
+        "The share that is right of the held-out characters, words and lines; the last row counts "
+        "these. Words are those with a character that is not always written as it is "
         "read; the most frequent target gives each word what it became most often in the lines "
         "learned.",
         {"": "row", "characters": "number", "words": "number", "exact lines": "number"},
-        [[text(cell) for cell in row] for row in rows],
+        cells,
     )
 
 
@@ -202,10 +220,15 @@ def learning(run: TextRun) -> Html:
     if not evaluations:
         return paragraph("It was not judged while it learned.")
     accuracy, loss = accuracy_curve(evaluations, run.scores), loss_curve(evaluations)
-    return grid(
-        figure("accuracy", "on held-out lines; a line up is ten times fewer mistakes", accuracy),
-        figure("loss", "on the lines that it learns", loss),
-        class_="grid wide",
+    return join(
+        grid(
+            figure(
+                "accuracy", "on held-out lines; a line up is ten times fewer mistakes", accuracy
+            ),
+            figure("loss", f"on the lines that it learns: {LOSS}", loss),
+            class_="grid wide",
+        ),
+        floor_words([run.network.config]),
     )
 
 
@@ -227,6 +250,7 @@ def mistake_table(mistakes: Sequence[Mistake]) -> Html:
             ]
             for mistake in mistakes
         ],
+        class_="stacked",
     )
 
 
@@ -301,8 +325,77 @@ def loss_picture(run: HelloRun, others: Sequence[HelloRun]) -> Html:
         [other.history.losses for other in others],
         COLOURS[run.network.config.cell],
         run.first_right,
+        loss_floor(run.network.config),
     )
-    return figure("loss", "and where it was first right", picture)
+    marks = ""
+    if run.first_right is not None:
+        marks += f"; the dot is where it first said {run.pair.target}"
+    if loss_floor(run.network.config) is not None:
+        marks += "; the line of dashes is the lowest that it can be"
+    return figure("loss", LOSS + marks, picture)
+
+
+def lost_words(run: HelloRun) -> Html:
+    """Return what can be said of a start that did not learn its answer."""
+    losses, wrong = run.history.losses, sum(map(str.__ne__, run.said, run.pair.target))
+    words = [f"It says {run.said}, where {wrong} of {len(run.said)} letters are wrong."]
+    if losses:
+        before = losses[-1 - max(1, len(losses) // 10) :][0]
+        words.append(
+            f"In the last tenth of its {len(losses):,} epochs the loss went from {before:.3f} to "
+            f"{losses[-1]:.3f}. Where it still falls, more --epochs may do; where it does not, the "
+            f"network stays with its answer, and another --seed may do."
+        )
+    return join(*map(paragraph, words))
+
+
+def certainty_table(run: HelloRun) -> Html:
+    """Return how sure a network is of each letter that it should say."""
+    pair, probabilities = run.pair, certainty(run.network, run.pair)
+    losses = [-math.log(max(probability, math.ulp(0.0))) for probability in probabilities]
+    rows = [
+        [text(read), text(right), text(said), text(f"{probability:.1%}"), text(f"{loss:.2f}")]
+        for read, right, said, probability, loss in zip(
+            pair.input, pair.target, run.said, probabilities, losses, strict=True
+        )
+    ]
+    mean = sum(losses) / len(losses)
+    return table(
+        "p is the probability that the right letter gets; the mean of \u2212ln p is the loss, in "
+        "nats",
+        {"read": "words", "right": "words", "said": "words", "p": "number", "\u2212ln p": "number"},
+        [*rows, [text("mean"), text(""), text(""), text(""), text(f"{mean:.2f}")]],
+    )
+
+
+def loss_floor(config: ModelConfig) -> float | None:
+    """Return what the loss of a network cannot fall below, in nats; None where nothing bounds it.
+
+    Without a projection the hidden values are the logits. Those of an RNN with tanh, of a GRU and
+    of an LSTM lie between -1 and 1: the first is a tanh, the second a mean of one and the state
+    before, the third one times a gate. So of n labels the right one has a logit of at most 1, the
+    others of at least -1, and its probability is at most e / (e + (n - 1) / e). A guard changes n
+    from character to character.
+    """
+    if config.projection or config.nonlinearity == "relu" or config.guard is not None:
+        return None
+    return math.log1p((config.labels - 1) * math.exp(-2))
+
+
+def floor_words(configs: Sequence[ModelConfig]) -> Html:
+    """Return why the loss of networks stops where it does, if something bounds it for all alike."""
+    floor = loss_floor(configs[0])
+    if floor is None or any(loss_floor(config) != floor for config in configs):
+        return NOTHING
+    others = configs[0].labels - 1
+    return paragraph(
+        f"The loss cannot fall below {floor:.2f}. The hidden values are the logits, the scores of "
+        f"which softmax makes probabilities: e to the power of each, divided by the sum of all. "
+        f"They lie between \u22121 and 1, so the right character gets at most "
+        f"e / (e + {others}/e) = {math.exp(-floor):.1%}, and \u2212ln of that is "
+        f"ln(1 + {others} e\u207b\u00b2) = {floor:.4f}. With --projection nothing bounds the "
+        f"logits."
+    )
 
 
 def sayings_table(run: HelloRun) -> Html:
@@ -347,8 +440,8 @@ def reading_gates(runs: Sequence[HelloRun]) -> Html:
     ]
     if all(map(units_are_labels, configs)):
         words.append(
-            "The hidden units are the logits: each is named after its letter, and the largest, "
-            "in a frame, is what is said."
+            "The hidden units are the logits, a score for each letter: each is named after its "
+            "letter, and the largest, in a frame, is what is said."
         )
     if any(config.layers > 1 or config.bidirectional for config in configs):
         words.append("Of several layers or directions this is the first.")
@@ -418,7 +511,8 @@ def shape(config: ModelConfig) -> str:
             + (" in each of two directions" if config.bidirectional else ""),
             f"a projection to {config.labels} logits"
             if config.projection
-            else "which are the logits",
+            else f"which are the {config.labels} logits",
+            "of which softmax makes probabilities",
         ]
     )
 
