@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from hello_runtime.errors import ModelFileError
+from hello_runtime.errors import ModelFileError, reason
 from hello_runtime.onnx_wire import keeps_data_outside
 
 FORMAT_VERSION = 1
@@ -70,7 +70,7 @@ def read_model(file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise ModelFileError(f"{file}: {error.strerror}") from error
+        raise ModelFileError(f"{file}: {reason(error)}") from error
     if not content:
         raise ModelFileError(f"{file}: the file is empty; export the model again")
     try:

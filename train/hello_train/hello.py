@@ -13,7 +13,7 @@ from hello_train.fit import Progress, Watcher, fit_exactly
 from hello_train.history import History, Saying
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
-from hello_train.run import BASELINE_NAME, REPORT_NAME, Run, save_holdout
+from hello_train.run import BASELINE_NAME, REPORT_NAME, RUN_NAMES, Run, save_holdout
 from hello_train.threads import one_thread
 
 HELLO = Pair("hello", "ohlol")
@@ -29,7 +29,7 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
         TrainError: the options make no network, no start learned it, or it cannot be saved.
     """
     config = configure(options, HELLO_ALPHABETS)
-    check_writable(folder)
+    check_writable(folder, RUN_NAMES)
     recorder = Recorder(HELLO.input, watcher)
     with one_thread():
         network, seed = fit_exactly(config, HELLO, options, recorder)
@@ -55,6 +55,7 @@ def compare_cells(options: TrainOptions, folder: Path, watcher: Watcher) -> list
     Raises:
         TrainError: as `run_hello`.
     """
+    check_writable(folder, (REPORT_NAME,))
     runs = [run_hello(replace(options, cell=cell), folder / cell, watcher) for cell in CELLS]
     from hello_train.report import HelloRun, compare_page, write_report
 

@@ -13,13 +13,14 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from hello_runtime.errors import reason
+from hello_runtime.files import write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from hello_train.checkpoint import METADATA_KEY
 from hello_train.errors import ResumeError
-from hello_train.files import write_whole
 from hello_train.fit import Keeper, Place, State
 from hello_train.history import Evaluation, History
 
@@ -56,7 +57,7 @@ class Unfinished(Keeper):
         try:
             write_whole(self._path, content)
         except OSError as error:
-            raise ResumeError(f"cannot write {self._path}: {error.strerror}") from error
+            raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
 
     def restore(self, state: State) -> None:
         """Put a new training where the saved one was.
