@@ -14,7 +14,7 @@ import onnx
 import torch
 from hello_export.onnx_graph import build_model
 from hello_runtime import Decoder
-from hello_train.checkpoint import Training, load_checkpoint
+from hello_train.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
 from hello_train.model import RECURRENCES, Network
 
@@ -76,6 +76,11 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config).eval()
+
+
+def save_run(network: Network, folder: Path) -> None:
+    """Save a network as a training does."""
+    save_checkpoint(folder, network, TRAINING)
 
 
 STRANGE = "a\0b\ufeff\r\f\x0b\x85\u2028\u2029e\u0301🦀\U0010ffff\ud800c"

@@ -10,3 +10,7 @@ by `isolation`, on the batches of `cases`; `parity` compares them, and `proof` b
 
 Importing this package does not import torch.
 """
+
+from hello_runtime import __version__
+
+__all__ = ["__version__"]

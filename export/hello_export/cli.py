@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from hello_runtime import __version__
+from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
-from hello_train.command import OneLineErrors
+from hello_runtime.process import ending_at_once
 from hello_train.config import CELLS, Cell
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, run_folder
@@ -26,15 +28,19 @@ CHARACTERS = 1_000_000
 """How many a verdict is given on."""
 
 
-class OneLineExportErrors(OneLineErrors):
-    """Likewise, for the errors of all three packages."""
+SECTIONS = {
+    "Export": ("cell", "output", "storage"),
+    "Prove again": ("artifact", "characters"),
+}
+"""Of the help."""
 
-    errors = (ExportError, TrainError, HelloRuntimeError)
-    extra = "export"
-    needs = (*OneLineErrors.needs, "onnx")
 
-
-@click.command(cls=OneLineExportErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Command,
+    errors=(ExportError, TrainError, HelloRuntimeError),
+    extra="export",
+    sections=SECTIONS,
+)
 @click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
 @click.option(
     "--cell",
@@ -65,7 +71,7 @@ class OneLineExportErrors(OneLineErrors):
     type=click.IntRange(1, 10**10),
     help=f"How many --verify compares on, at least.  [default: {CHARACTERS}]",
 )
-@click.version_option(package_name="hello-rnn", prog_name="hello-export")
+@click.version_option(__version__, prog_name="hello-export")
 def main(
     run: Path | None,
     cell: Cell | None,
@@ -92,9 +98,16 @@ def main(
         verify(artifact, characters or CHARACTERS)
 
 
+def import_export() -> None:
+    """Import PyTorch and what of ours needs it; late, that help and usage do not wait for it."""
+    with ending_at_once():
+        import hello_export.artifact
+        import hello_export.verify  # noqa: F401
+
+
 def export(run: Path, output: Path | None, storage: Storage) -> None:
     """Export a run, and print the proof and what to do next."""
-    # Only now, so that help and usage are answered without waiting for torch.
+    import_export()
     from hello_train.checkpoint import load_checkpoint
     from hello_train.run import BASELINE_NAME, read_holdout
 
@@ -120,6 +133,7 @@ def export(run: Path, output: Path | None, storage: Storage) -> None:
 
 def verify(artifact: Path, characters: int) -> None:
     """Compare an artifact again and print the proof, or what is left of it."""
+    import_export()
     from hello_export.parity import table
     from hello_export.verify import verify_artifact
 
@@ -141,6 +155,9 @@ def counted(bar: Any, cases: Iterable[Case]) -> Iterator[Case]:
 
 def hello_run(cell: Cell) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
+    with ending_at_once():
+        import hello_train.hello
+        import hello_train.report  # noqa: F401
     from dataclasses import replace
 
     from hello_train.checkpoint import FILE_NAME, load_checkpoint

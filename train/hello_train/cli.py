@@ -10,17 +10,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from hello_runtime import __version__
+from hello_runtime.command import Command
+from hello_runtime.errors import HelloRuntimeError, printable
+from hello_runtime.process import ending_at_once
 
-from hello_train.command import OneLineErrors
 from hello_train.config import CELLS, NONLINEARITIES, UNKNOWN_POLICIES
-from hello_train.corruption import CORRUPTIONS, find_corruption
+from hello_train.corruption import CORRUPTIONS, check_corruption, find_corruption
 from hello_train.data import PAIRS, Split, read, text_source
+from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, JUDGEMENTS, TEXT_OPTIONS, TrainOptions, run_folder
 
 if TYPE_CHECKING:
     from hello_train.run import Run
 
 
+SECTIONS = {
+    "What is learned": ("cell", "compare", "text", "corrupt", "pairs", "extra", "holdout"),
+    "Training": (
+        "output",
+        "minutes",
+        "epochs",
+        "patience",
+        "learning_rate",
+        "batch_characters",
+        "seed",
+        "resume",
+    ),
+    "Network": (
+        "bidirectional",
+        "hidden_size",
+        "embedding_dim",
+        "layers",
+        "projection",
+        "nonlinearity",
+        "guarded",
+        "unknown",
+        "rare",
+    ),
+}
+"""Of the help."""
 LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience")
 """Options that only make sense for many lines."""
 
@@ -44,8 +73,15 @@ def default(name: str) -> str:
     return hello if hello == text else f"{hello} for hello, {text} for text"
 
 
-@click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--cell", type=click.Choice(CELLS), help="[default: gru]")
+def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> list[str]:
+    """Return the corruptions whose name starts so, for a shell that completes it."""
+    return [name for name in CORRUPTIONS if name.startswith(start)]
+
+
+@click.command(
+    cls=Command, errors=(TrainError, HelloRuntimeError), extra="train", sections=SECTIONS
+)
+@click.option("--cell", type=click.Choice(CELLS), help="The recurrent layer.  [default: gru]")
 @click.option("--compare", is_flag=True, help="Learn hello with each cell, and show them together.")
 @click.option(
     "--nonlinearity", type=click.Choice(NONLINEARITIES), help="Of --cell rnn.  [default: tanh]"
@@ -68,7 +104,9 @@ def default(name: str) -> str:
 @click.option(
     "--corrupt",
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
-    help="How --text is worn down; FUNCTION takes a line and returns one of the same length.",
+    shell_complete=complete_corruption,
+    help="What makes the input of each line of --text.  FUNCTION takes a line and returns one of "
+    "the same length; its MODULE is looked for in the current folder first, and imported last.",
 )
 @click.option(
     "--extra",
@@ -156,7 +194,7 @@ def default(name: str) -> str:
 @click.option(
     "--resume", is_flag=True, help="Go on with the same training, which was interrupted or killed."
 )
-@click.version_option(package_name="hello-rnn", prog_name="hello-train")
+@click.version_option(__version__, prog_name="hello-train")
 def main(
     pairs: tuple[Path, ...],
     text: tuple[Path, ...],
@@ -185,17 +223,33 @@ def main(
     if not paths:
         train_hello(options, folder)
         return
+    if corrupt and corrupt not in CORRUPTIONS:
+        check_corruption(corrupt)
+        import_training()  # before the user's own module
     source = text_source(find_corruption(corrupt)) if corrupt else PAIRS
     lines = read(source, paths, extra, options.holdout, options.seed)
-    data = ", ".join([*(path.name for path in (*paths, *extra)), corrupt or "pairs"])
+    names = [printable(path.name) for path in (*paths, *extra)]
+    data = ", ".join([*names, printable(corrupt or "pairs")])
     train_lines(lines, data, options, folder, resume=resume)
 
 
-# Only in these three is torch imported, so that help, usage and a bad file do not wait for it.
+def import_training() -> None:
+    """Import PyTorch, and all of ours that a training needs to its end.
+
+    It takes seconds. So it comes late, that help, usage and a bad file do not wait for it.
+    """
+    # oneDNN keeps what it prepares for each shape of a batch: 2 GB of it with its own capacity of
+    # 1024, 0.2 GB with this one, and no slower.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    with ending_at_once():
+        import hello_train.hello
+        import hello_train.progress
+        import hello_train.report  # noqa: F401
 
 
 def train_hello(options: TrainOptions, folder: Path) -> None:
     """Train the post's example, and tell of it."""
+    import_training()
     from hello_train.hello import HELLO, run_hello
     from hello_train.progress import ProgressDisplay
 
@@ -204,6 +258,7 @@ def train_hello(options: TrainOptions, folder: Path) -> None:
 
 def compare_hello(options: TrainOptions, folder: Path) -> None:
     """Train the post's example with each cell, and tell of all of them."""
+    import_training()
     from hello_train.hello import HELLO, compare_cells
     from hello_train.progress import ProgressDisplay
     from hello_train.run import REPORT_NAME
@@ -218,10 +273,7 @@ def train_lines(
     lines: Split, data: str, options: TrainOptions, folder: Path, *, resume: bool
 ) -> None:
     """Train on lines, and tell of it in the process that leads."""
-    # oneDNN keeps what it prepares for each shape of a batch: 2 GB of it with its own capacity of
-    # 1024, 0.2 GB with this one, and no slower.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
-
+    import_training()
     from hello_train.fit import Watcher
     from hello_train.parallel import team
     from hello_train.progress import ProgressDisplay
@@ -247,7 +299,7 @@ def train_lines(
 
 def name_of(path: Path) -> str:
     """Return the name of a run that learns a file or folder: `text` for `text.txt.gz`."""
-    return path.resolve().name.partition(".")[0] or "text"
+    return printable(path.resolve().name.partition(".")[0]) or "text"
 
 
 def check_usage(
