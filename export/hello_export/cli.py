@@ -157,9 +157,7 @@ def verify(artifact: Path, characters: int, trust_program: bool) -> None:
 
 def hello_run(cell: str) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
-    with ending_at_once():
-        import hello_train.hello
-        import hello_train.report  # noqa: F401
+    import_export()
     from dataclasses import replace
 
     from hello_train.checkpoint import FILE_NAME, load_checkpoint
