@@ -50,11 +50,11 @@ __all__ = [
 ]
 
 MODULES = {
-    "CELLS": "model_file",
-    "Annotation": "batching",
+    "CELLS": "model.model_file",
+    "Annotation": "engine.batching",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
-    "ModelInfo": "model_file",
+    "ModelInfo": "model.model_file",
     "Stream": "decoder",
 }
 """Where each public name is; the others are errors."""
