@@ -58,7 +58,7 @@ MAX_NODES = 4096
 """Two directions of 64 layers of int8 weights have about 1100; an engine's time to open grows with
 the square of their number."""
 
-MAX_WIDTH = 4096
+MAX_WIDTH = 1024
 MAX_FIXED = 1 << 16
 MAX_PRODUCTS = 1 << 16
 """What a file of any size may do; beyond that it is in proportion to the file."""
