@@ -58,6 +58,13 @@ def artifact(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "artifact"))
 
 
+@pytest.fixture
+def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof on five cases, for tests of what is around it."""
+    for module in (artifact_module, verify):
+        monkeypatch.setattr(module, "grid_cases", lambda *given: islice(grid_cases(*given), 5))
+
+
 def reseal(folder: Path) -> None:
     """Put the digests of the files as they are into the manifest."""
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -212,6 +219,8 @@ EDITS: list[tuple[Callable[[onnx.ModelProto], object], str]] = [
     (lambda m: m.graph.input.reverse(), "its input 'state'"),
     (lambda m: setattr(m.graph, "doc_string", "mine"), "its doc_string"),
     (lambda m: setattr(m, "ir_version", 8), "its ir_version"),
+    (lambda m: setattr(m, "producer_version", "\n"), "its producer_version"),
+    (lambda m: m.MergeFromString(b"\x1a\x01\xff"), "its producer_version"),
     (lambda m: m.functions.add(name="f"), "its functions"),
     (lambda m: m.MergeFromString(b"\xf8\x3f\x01"), "its encoding"),
 ]
@@ -245,12 +254,9 @@ def test_a_model_by_another_version_that_is_the_same_is_accepted(
 
 @pytest.mark.parametrize("storage", ["float16", "int8"])
 def test_every_kind_of_artifact_is_what_its_checkpoint_makes(
-    tmp_path: Path, storage: Storage, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, storage: Storage, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever else this process has compiled before, and whatever numbers tell of a training."""
-    few = list(islice(grid_cases(make_network().config), 3))
-    for module in (artifact_module, verify):
-        monkeypatch.setattr(module, "grid_cases", lambda *_: few)
     monkeypatch.setattr(proof, "ENGINES", ())
     scores = {"model": {"characters": 0.1 + 0.2, "words": None, "count": 3}}
     training = replace(TRAINING, data='"ż"\n', scores=scores)
@@ -299,7 +305,7 @@ def on_opening(body: str) -> str:
 
 @pytest.mark.parametrize("when", ["called", "opened"])
 def test_a_strangers_program_is_not_run(
-    artifact: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+    artifact: Path, tmp_path: Path, when: str, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is compared, and told; only who asks for it has it run."""
     monkeypatch.setattr(proof, "ENGINES", ())
@@ -563,20 +569,22 @@ BAD_ENGINES = [
 
 @pytest.mark.parametrize(("engine", "message"), BAD_ENGINES)
 def test_an_engine_that_fails_or_crashes_is_named_and_the_others_go_on(
-    engine: type[OnnxRuntime], message: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    engine: type[OnnxRuntime], message: str, artifact: Path, few_cases: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr(proof, "ENGINES", (engine, OnnxRuntime))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 1
     assert errors_of(result.stderr) == [f"Error: {message}"]
     (good,) = (line for line in result.stdout.splitlines() if line.startswith("onnxruntime"))
-    assert good.split()[2] == "23"
+    assert good.split()[2] == "5"
 
 
-@pytest.mark.parametrize(("engine", "message"), BAD_ENGINES)
+@pytest.mark.parametrize(("engine", "message"), [BAD_ENGINES[0], *BAD_ENGINES[-2:]])
 def test_nothing_is_written_when_an_engine_fails_or_crashes(
-    engine: type[OnnxRuntime], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    engine: type[OnnxRuntime], message: str, tmp_path: Path, few_cases: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     shutil.copy(GOLDEN / "hello-gru.safetensors", tmp_path / "checkpoint.safetensors")
     monkeypatch.setattr(proof, "ENGINES", (engine, OnnxRuntime))
     result = CliRunner().invoke(cli.main, [str(tmp_path)])
@@ -585,7 +593,9 @@ def test_nothing_is_written_when_an_engine_fails_or_crashes(
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_every_engine_that_fails_is_named(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_engine_that_fails_is_named(
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bad = (BAD_ENGINES[0], *BAD_ENGINES[-2:])
     monkeypatch.setattr(proof, "ENGINES", tuple(engine for engine, _ in bad))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
@@ -606,7 +616,7 @@ def test_a_manifest_that_lies_is_named(run: Run, artifact: Path, name: str) -> N
 
 
 def test_an_engine_that_does_not_answer_is_named(
-    artifact: Path, monkeypatch: pytest.MonkeyPatch
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proof, "ENGINES", (NeverOpen,))
     monkeypatch.setattr(isolation, "PATIENCE", 1)
@@ -675,7 +685,7 @@ def test_an_engine_that_hangs_ends_with_the_command(
 
 
 def test_an_engine_that_is_not_installed_is_told(
-    artifact: Path, monkeypatch: pytest.MonkeyPatch
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tract, "distribution", "no-such-distribution")
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
