@@ -22,10 +22,14 @@ from fuzz.mutations import Item, add_loop, encode, parse, varint
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
-from hello_runtime import Decoder, EngineError, ModelFileError, onnx_wire, providers
+from hello_runtime import Decoder, EngineError, ModelFileError
+from hello_runtime.engine import providers
 from hello_runtime.errors import first_line, one_line
+from hello_runtime.model import onnx_wire
 from hello_runtime.model.model_file import load_model
 from hello_runtime.model.operators import OPERATORS
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.onnx_cpp2py_export import inliner
@@ -448,6 +452,35 @@ def test_every_network_of_ours_opens(kind: Any, bidirectional: bool, file: Path)
             assert info.output_alphabet == config.output_alphabet
             assert state == (None if bidirectional else (config.slots, config.hidden_size))
             assert compare_readings(content) == "read"
+
+
+UNLIKELY: dict[str, dict[str, Any]] = {
+    "wide embeddings": {"cell": "rnn", "embedding_dim": 8192, "hidden_size": 1},
+    "many labels": {"cell": "rnn", "labels": 5000, "hidden_size": 1},
+    "many guarded labels": {"cell": "rnn", "labels": 5000, "hidden_size": 2, "guarded": True},
+    "many layers": {"cell": "lstm", "layers": 64, "hidden_size": 1},
+    "a wide layer": {"cell": "gru", "hidden_size": 700},
+}
+
+
+@pytest.mark.parametrize("name", UNLIKELY)
+def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
+    """With int8 weights and an alphabet of two characters, which explain the least."""
+    sizes = dict(UNLIKELY[name])
+    labels = "".join(chr(0x4E00 + index) for index in range(sizes.pop("labels", 2)))
+    guard = {"a": labels[0], "b": labels[1]} if sizes.pop("guarded", False) else None
+    config = ModelConfig(
+        input_alphabet="ab",
+        output_alphabet=labels,
+        bidirectional=True,
+        projection=True,
+        unknown="copy",
+        guard=guard,
+        **{"embedding_dim": 1, "layers": 1, **sizes},
+    )
+    network = round_weights(Network(config).eval(), "int8")
+    file.write_bytes(build_model(network, TRAINING, "int8").SerializeToString())
+    assert load_model(file).info.hidden_size == config.hidden_size
 
 
 def test_every_operator_is_one_that_we_write() -> None:

@@ -6,6 +6,10 @@
 
 It needs numpy and onnxruntime, and nothing beside the model file itself. Importing it loads
 neither: each name below is imported from its module when it is first used.
+
+`model_file` reads a model, which may be a stranger's: `onnx_wire` says which bytes are read at all,
+and `graph_check`, by the rules in `operators`, what a graph may do. `providers` opens it on a
+device, and `decoder` runs it.
 """
 
 from __future__ import annotations

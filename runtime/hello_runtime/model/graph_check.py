@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hello_runtime.errors import one_line
-from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo
+from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import (
     DTYPES,
     INT,
@@ -42,7 +42,6 @@ from hello_runtime.model.operators import (
     Size,
     Value,
     constant,
-    need,
 )
 
 BATCH, TIME = "batch", "time"
@@ -58,7 +57,7 @@ MAX_NODES = 4096
 """Two directions of 64 layers of int8 weights have about 1100; an engine's time to open grows with
 the square of their number."""
 
-MAX_WIDTH = 4096
+MAX_WIDTH = 1024
 MAX_FIXED = 1 << 16
 MAX_PRODUCTS = 1 << 16
 """What a file of any size may do; beyond that it is in proportion to the file."""
