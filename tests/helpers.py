@@ -15,7 +15,7 @@ import torch
 from hello_export.onnx_graph import build_model
 from hello_runtime import Decoder
 from hello_train.cells import RECURRENCES
-from hello_train.checkpoint import Training, load_checkpoint
+from hello_train.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.config import ModelConfig, Unknown
 from hello_train.model import Network
 
@@ -77,6 +77,11 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config).eval()
+
+
+def save_run(network: Network, folder: Path) -> None:
+    """Save a network as a training does."""
+    save_checkpoint(folder, network, TRAINING)
 
 
 STRANGE = "a\0b\ufeff\r\f\x0b\x85\u2028\u2029e\u0301🦀\U0010ffff\ud800c"

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
+from hello_export.cli import main as export
 from hello_train.cells import CELLS
 from hello_train.checkpoint import load_checkpoint
+from hello_train.cli import main
+from hello_train.corruption import find_corruption
+from hello_train.errors import ConfigError
 from hello_train.fit import STARTS
 from helpers import Run, assert_one_line_error
 
@@ -218,12 +224,93 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "plain.txt, line 1", "made 8 characters of 13")
 
 
-def test_an_output_that_cannot_be_written_is_found_before_training(
-    run: Run, tmp_path: Path
+def test_a_corruption_of_ones_own_is_imported_last(run: Run, tmp_path: Path) -> None:
+    """What lies beside it under the name of a package that is imported does not run."""
+    for name in ("torch", "safetensors", "matplotlib", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('run by accident')\n")
+    (tmp_path / "beside.py").write_text("from torch import Tensor\ndef lower(x): return x.lower()")
+    (tmp_path / "mine.py").write_text("from beside import lower\n")
+    arguments = ("--text", POLISH, "--corrupt", "mine:lower", *TINY, "--epochs", 1)
+    result = run("hello-train", *arguments, "--output", "run")
+    assert result.returncode == 0, result.stderr
+    assert load_checkpoint(tmp_path / "run")[1].data == "zolw.txt, mine:lower"
+
+
+def test_a_corruption_that_is_not_there_is_said_at_once(run: Run, tmp_path: Path) -> None:
+    """Before PyTorch is imported, which takes seconds."""
+    hide("torch", tmp_path / "hidden")
+    arguments = ("hello-train", "--text", POLISH, "--corrupt")
+    for name in ("nosuch:lower", "no.such:lower"):
+        result = run(*arguments, name, PYTHONPATH=str(tmp_path / "hidden"))
+        assert_one_line_error(result, f"{name!r} cannot be imported: there is no module 'no")
+    (tmp_path / "broken.py").write_text("raise ValueError('of mine')\nnothing = 3\n")
+    result = run(*arguments, "broken:lower", PYTHONPATH=str(tmp_path / "hidden"))
+    assert_one_line_error(result, "needs torch")
+    assert_one_line_error(run(*arguments, "broken:lower"), "cannot be imported: of mine")
+
+
+def test_a_corruption_leaves_the_places_of_modules_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "mine_too.py").write_text("upper = str.upper\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert find_corruption("mine_too:upper")("a") == "A"
+    with pytest.raises(ConfigError, match="has no attribute 'lower'"):
+        find_corruption("mine_too:lower")
+    assert sys.path == before
+
+
+def told(command: click.Command, *arguments: object) -> str:
+    """Return the error of a command that is run in this process."""
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    return result.stderr
+
+
+def test_a_corruption_makes_no_surrogates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which no file of the run could hold, at the end of the training."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    (tmp_path / "halves.py").write_text("def half(line): return '\\ud800' + line[1:]\n")
+    error = told(main, "--text", "a.txt", "--corrupt", "halves:half")
+    assert error == (
+        "Error: a.txt, line 1: the corruption made U+D800, a surrogate, which is no character\n"
+    )
+
+
+def test_a_name_that_is_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9")
+    (tmp_path / f"{name}.txt").write_text("Ala\nOla\n")
+    corrupt = ("--corrupt", "lowercase", "--holdout", 0, "--epochs", 1, *TINY)
+    arguments = ["--text", f"{name}.txt", *map(str, corrupt)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    command, folder = shlex.split(result.stdout.splitlines()[-1])
+    assert (command, folder) == ("hello-export", r"runs/caf\xe9-gru")
+    assert load_checkpoint(tmp_path / folder)[1].data == r"caf\xe9.txt, lowercase"
+    assert told(main, "--text", name, *corrupt) == (
+        r"Error: caf\xe9: No such file or directory" + "\n"
+    )
+    # Libraries of the run and of its export open no such folder.
+    for error in (told(main, "--output", name), told(export, folder, "--output", name)):
+        assert re.fullmatch(
+            r"Error: cannot write \S*caf\\xe9: .* open\S* no name that is not UTF-8; name another "
+            r"folder with --output\n",
+            error,
+        )
+
+
+def test_an_output_that_cannot_be_written_is_found_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = run("hello-train", "--output", "file/run")
-    assert_one_line_error(result, "cannot write file/run", "is not a folder")
+    assert "is not a folder" in told(main, "--output", tmp_path / "file/run")
+    page = tmp_path / "run/report.html"
+    page.mkdir(parents=True)
+    for arguments in ((), ("--compare",), ("--text", POLISH, "--corrupt", "lowercase")):
+        assert told(main, "--output", page.parent, *arguments).endswith(
+            f"Error: cannot write {page}: it is a folder; move it away\n"
+        )
 
 
 @pytest.mark.parametrize(
@@ -262,7 +349,8 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str], message: str
 
 
 @pytest.mark.parametrize(
-    ("command", "package"), [("hello-train", "torch"), ("hello-export", "torch")]
+    ("command", "package"),
+    [("hello-train", "torch"), ("hello-train", "matplotlib"), ("hello-export", "torch")],
 )
 def test_a_missing_package_is_named(run: Run, tmp_path: Path, command: str, package: str) -> None:
     hide(package, tmp_path / "hidden")
@@ -279,19 +367,3 @@ def hide(package: str, folder: Path) -> None:
     (folder / f"{package}.py").write_text(
         f"raise ModuleNotFoundError('No module named {package}', name={package!r})\n"
     )
-
-
-def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    command = [str(TRAIN), "--epochs", "100000000"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        assert process.stderr
-        os.set_blocking(process.stderr.fileno(), False)
-        try:
-            process.wait(4)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-        process.wait(30)
-        errors = process.stderr.read()
-    assert process.returncode == 1
-    assert errors.decode().strip() == "Aborted!"
-    assert list(tmp_path.iterdir()) == []

@@ -11,3 +11,7 @@ found it to be what its checkpoint makes. `cli` is the command; `progress` shows
 
 Importing this package does not import torch.
 """
+
+from hello_runtime import __version__
+
+__all__ = ["__version__"]

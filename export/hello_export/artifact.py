@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from hello_runtime.errors import first_line
+from hello_runtime.errors import reason
+from hello_runtime.files import copy_permissions, folder_beside, is_utf8
 from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.score import BASELINE_NAME, read_baseline
 from hello_train.checkpoint import FILE_NAME, Training, save_checkpoint
@@ -121,8 +121,8 @@ def write_artifact(
         read_baseline(baseline)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-            unfinished = Path(beside) / folder.name
+        with folder_beside(folder) as beside:
+            unfinished = beside / folder.name
             unfinished.mkdir()
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
@@ -130,8 +130,7 @@ def write_artifact(
             keep_what_others_left(folder, unfinished)
             put_in_place(unfinished, folder)
     except OSError as error:
-        reason = error.strerror or first_line(error)
-        raise ArtifactError(f"cannot write {folder}: {reason}") from error
+        raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
     return export
 
 
@@ -230,6 +229,11 @@ def check_replaceable(folder: Path) -> None:
     Raises:
         ArtifactError: something else is there.
     """
+    if not is_utf8(folder):
+        raise ArtifactError(
+            f"cannot write {folder}: onnxruntime and PyTorch open no name that is not UTF-8; name "
+            f"another folder with --output"
+        )
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -276,7 +280,12 @@ def stored_weights(folder: Path) -> Storage | None:
 
 
 def put_in_place(unfinished: Path, folder: Path) -> None:
-    """Rename a finished folder to its place; what was there before ends where it came from."""
+    """Rename a finished folder to its place; what was there before ends where it came from.
+
+    Folder and files keep the permissions of those that they replace.
+    """
+    for path in (*unfinished.iterdir(), unfinished):
+        copy_permissions(folder / path.relative_to(unfinished), path)
     if not folder.exists():
         unfinished.rename(folder)
     elif not exchange(unfinished, folder):

@@ -7,9 +7,11 @@ import shlex
 from pathlib import Path
 
 import click
+from hello_runtime import __version__
+from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
+from hello_runtime.process import ending_at_once
 from hello_train.cells import CELLS
-from hello_train.command import OneLineErrors
 from hello_train.environment import set_defaults
 from hello_train.errors import TrainError
 from hello_train.options import HELLO_OPTIONS, run_folder
@@ -22,15 +24,19 @@ CHARACTERS = 1_000_000
 """How many a verdict is given on."""
 
 
-class OneLineExportErrors(OneLineErrors):
-    """Likewise, for the errors of all three packages."""
+SECTIONS = {
+    "Export": ("cell", "output", "storage"),
+    "Prove again": ("artifact", "characters", "trust_program"),
+}
+"""Of the help."""
 
-    errors = (ExportError, TrainError, HelloRuntimeError)
-    extra = "export"
-    needs = (*OneLineErrors.needs, "onnx")
 
-
-@click.command(cls=OneLineExportErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Command,
+    errors=(ExportError, TrainError, HelloRuntimeError),
+    extra="export",
+    sections=SECTIONS,
+)
 @click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
 @click.option(
     "--cell",
@@ -68,7 +74,7 @@ class OneLineExportErrors(OneLineErrors):
     help="With --verify: run model.pt and model.onnx even where they are not what the checkpoint "
     "makes. A program can do whatever you can: only for files of somebody whom you trust.",
 )
-@click.version_option(package_name="hello-rnn", prog_name="hello-export")
+@click.version_option(__version__, prog_name="hello-export")
 def main(
     run: Path | None,
     cell: str | None,
@@ -84,7 +90,6 @@ def main(
     model.pt, the checkpoint, manifest.json and, of a run on a file, baseline.json; model.onnx alone
     is enough to decode.
     """
-    set_defaults()
     if run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     if characters and not artifact:
@@ -99,10 +104,18 @@ def main(
         verify(artifact, characters or CHARACTERS, trust_program)
 
 
+def import_export() -> None:
+    """Import PyTorch and what of ours needs it; late, that help and usage do not wait for it."""
+    set_defaults()
+    with ending_at_once():
+        import hello_export.artifact
+        import hello_export.verify  # noqa: F401
+
+
 def export(run: Path, output: Path | None, storage: Storage | None) -> None:
     """Export a run, and print the proof and what to do next."""
     with Display(f"reading {run}") as progress:
-        # Only now, so that help and usage are answered without waiting for torch.
+        import_export()
         from hello_train.checkpoint import load_checkpoint
         from hello_train.hello import HELLO, HELLO_DATA
         from hello_train.run import BASELINE_NAME, read_holdout
@@ -133,6 +146,7 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
 def verify(artifact: Path, characters: int, trust_program: bool) -> None:
     """Compare an artifact again and print the proof, or what is left of it."""
     with Display(f"reading {artifact}") as progress:
+        import_export()
         from hello_export.parity import table
         from hello_export.verify import verify_artifact
 
@@ -143,6 +157,7 @@ def verify(artifact: Path, characters: int, trust_program: bool) -> None:
 
 def hello_run(cell: str) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
+    import_export()
     from dataclasses import replace
 
     from hello_train.checkpoint import FILE_NAME, load_checkpoint

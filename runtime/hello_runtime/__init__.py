@@ -8,10 +8,14 @@ It needs numpy and onnxruntime, and nothing beside the model file itself. Import
 neither: each name below is imported from its module when it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+from importlib import import_module
+
+TYPE_CHECKING = False  # of `typing`, whose import takes as long as all else before a command starts
 if TYPE_CHECKING:
+    from typing import Any
+
     from hello_runtime.batching import Annotation
     from hello_runtime.columns import DecodeColumn
     from hello_runtime.decoder import Decoder, Stream
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
         UnknownCharacterError,
     )
     from hello_runtime.model_file import CELLS, ModelInfo
+
+__version__ = "0.1.0"
 
 __all__ = [
     "CELLS",
@@ -40,6 +46,7 @@ __all__ = [
     "ProviderError",
     "Stream",
     "UnknownCharacterError",
+    "__version__",
 ]
 
 MODULES = {

@@ -10,13 +10,13 @@ from contextlib import closing, contextmanager
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import click
 
-from hello_runtime.batching import Annotation
-from hello_runtime.decoder import Decoder
-from hello_runtime.errors import HelloRuntimeError, UnknownCharacterError
+from hello_runtime import __version__
+from hello_runtime.command import Command
+from hello_runtime.errors import UnknownCharacterError, printable
 from hello_runtime.lines import (
     Block,
     InputError,
@@ -27,26 +27,33 @@ from hello_runtime.lines import (
     read_stream,
 )
 from hello_runtime.model_file import CELLS, Unknown
+from hello_runtime.process import ending_at_once
+
+if TYPE_CHECKING:
+    from hello_runtime.batching import Annotation
+    from hello_runtime.decoder import Decoder
 
 STANDARD_INPUT = "standard input, line"
 
-
-class OneLineErrors(click.Command):
-    """A command that turns the package's errors into one line on stderr and exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except HelloRuntimeError as error:
-            raise click.ClickException(str(error).replace("\n", " ")) from error
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+SECTIONS = {
+    "Text": ("input_file", "output_file", "stream", "as_json"),
+    "Model": ("model", "cell", "unknown"),
+    "In place of decoding": ("info", "pairs"),
+    "Machine": ("provider", "threads"),
+}
+"""Of the help."""
 
 
-@click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list[str]:
+    """Return the providers whose name starts so, for a shell that completes it."""
+    from hello_runtime.plugins import installed_plugins
+
+    return [
+        name for name in ("cpu", "cuda", "auto", *installed_plugins()) if name.startswith(start)
+    ]
+
+
+@click.command(cls=Command, sections=SECTIONS)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
     "--cell", type=click.Choice(CELLS), help="Which of the carried models to use.  [default: gru]"
@@ -90,6 +97,7 @@ class OneLineErrors(click.Command):
     metavar="[cpu|cuda|auto|NAME]",
     default="cpu",
     show_default=True,
+    shell_complete=complete_provider,
     help="What the model must run on; NAME is that of an installed package onnxruntime-ep-NAME, "
     "and auto the first of cuda, such packages and cpu that runs.",
 )
@@ -100,7 +108,7 @@ class OneLineErrors(click.Command):
     help="What a character outside the model's alphabet gets.  [default: the model's own choice]",
 )
 @click.option("--info", is_flag=True, help="Tell what the model is, and decode nothing.")
-@click.version_option(package_name="hello-rnn", prog_name="hello-infer")
+@click.version_option(__version__, prog_name="hello-infer")
 def main(
     texts: tuple[str, ...],
     cell: str | None,
@@ -133,6 +141,8 @@ def main(
         raise click.UsageError("--score excludes TEXT, --input, --output, --stream and --info.")
 
     source = None if info or stream or pairs else read_blocks(texts, input_file)
+    with ending_at_once():  # only now, so that help and usage are answered without the engine
+        from hello_runtime.decoder import Decoder
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
     if provider == "auto":
         for error in decoder.passed_over:
@@ -316,8 +326,3 @@ def ascii_start(alphabet: str, width: int = 60) -> str:
     """Return the beginning of an alphabet; what a terminal may not show in its place is escaped."""
     shown = ascii(alphabet)[1:-1]
     return shown if len(shown) <= width else f"{shown[:width]}..."
-
-
-def printable(value: object) -> str:
-    """Return a value as one line that does nothing to a terminal."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))

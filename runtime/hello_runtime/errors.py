@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class HelloRuntimeError(Exception):
     """The base of every error that this package raises on purpose; its text names the fix."""
@@ -66,10 +68,32 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     it is cut, and what is not printable is escaped.
     """
     line = next((line for line in text[: 4 * longest].splitlines() if line.strip()), "")
-    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    shown = printable(line)
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text, or its class if it has none; see `one_line`."""
     return one_line(str(error)) or type(error).__name__
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused something; an error without a number has a text at most."""
+    if error.errno == errno.EBADF:
+        return "it is closed"
+    return error.strerror or first_line(error)
+
+
+def printable(value: object) -> str:
+    """Return a value as text that does nothing to a terminal.
+
+    A byte of a file name that is not UTF-8, which Python keeps as a surrogate, is shown as itself.
+    """
+    return "".join(char if char.isprintable() else escaped(char) for char in str(value))
+
+
+def escaped(char: str) -> str:
+    """Return a character as Python writes it, in ASCII."""
+    if "\udc80" <= char <= "\udcff":
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return ascii(char)[1:-1]

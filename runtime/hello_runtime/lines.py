@@ -14,10 +14,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from hello_runtime.errors import HelloRuntimeError
-
-READ_SIZE = 1 << 20
-"""Bytes that are read at a time, at most; of a pipe, what has arrived."""
+from hello_runtime.errors import HelloRuntimeError, reason
+from hello_runtime.files import READ_SIZE, open_whole
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
 
@@ -124,9 +122,8 @@ def read_some(stream: BufferedReader, source: str) -> bytes:
     """
     try:
         return stream.read1(READ_SIZE)
-    except OSError as error:  # those of gzip have no strerror
-        reason = error.strerror or error
-        raise InputError(f"cannot read {source.partition(',')[0]}: {reason}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {source.removesuffix(', line')}: {reason(error)}") from error
 
 
 def read_file(path: Path) -> Iterator[Block]:
@@ -141,7 +138,7 @@ def read_file(path: Path) -> Iterator[Block]:
                 raise InputError(f"{path}: the file is empty; there is nothing to decode")
             yield from read_stream(stream, f"{path}, line")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        raise InputError(f"cannot read {path}: {reason(error)}") from error
 
 
 @contextmanager
@@ -153,8 +150,6 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
     """
     try:
         if path is None:
-            if sys.stdout is None:
-                raise OutputError("the standard output is closed; use --output FILE")
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         elif is_open_already(path) or (path.exists() and not path.is_file()):
@@ -162,19 +157,13 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             with path.open("ab") as stream:
                 yield stream
         else:
-            target = Path(os.path.realpath(path))
-            unfinished = target.with_name(f".{target.name[:200]}.{os.urandom(8).hex()}")
-            try:
-                with unfinished.open("xb") as stream:
-                    yield stream
-                unfinished.replace(target)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            with open_whole(path) as stream:
+                yield stream
     except BrokenPipeError:
         raise
     except OSError as error:
         name = path or "the standard output"
-        raise OutputError(f"cannot write {name}: {error.strerror}") from error
+        raise OutputError(f"cannot write {name}: {reason(error)}") from error
 
 
 def is_open_already(path: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from hello_runtime.errors import ModelFileError, first_line
+from hello_runtime.errors import ModelFileError, first_line, reason
 from hello_runtime.graph_check import check_graph
 from hello_runtime.onnx_wire import (
     Entry,
@@ -141,7 +141,7 @@ def read_content(file: Path) -> bytes:
             raise ModelFileError(f"{file}: it is larger than an ONNX file can be")
         content = file.read_bytes()
     except OSError as error:
-        raise ModelFileError(f"{file}: {error.strerror}") from error
+        raise ModelFileError(f"{file}: {reason(error)}") from error
     if not content:
         raise ModelFileError(f"{file}: the file is empty; export the model again")
     if content[ORT_MARK] == b"ORTM":

@@ -10,20 +10,18 @@ from __future__ import annotations
 import json
 import re
 import stat
-import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from gzip import GzipFile
-from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from hello_runtime.decoder import Decoder, to_codepoints
-from hello_runtime.errors import BaselineError, UnknownCharacterError, first_line
-from hello_runtime.lines import READ_SIZE, Block, InputError, read_stream
+from hello_runtime.errors import BaselineError, UnknownCharacterError, first_line, reason
+from hello_runtime.files import open_unpacked
+from hello_runtime.lines import Block, InputError, read_stream
 from hello_runtime.model_file import ModelInfo
 
 if TYPE_CHECKING:
@@ -50,8 +48,6 @@ LINE = re.compile(r"[^\n]+")
 GUESS = "most frequent target"
 ROWS = ("no change", GUESS, "model")
 """What is compared."""
-GZIP = b"\x1f\x8b"
-"""What a file that is compressed with gzip starts with."""
 
 
 class Baseline(NamedTuple):
@@ -111,7 +107,7 @@ def read_baseline(file: Path) -> Baseline:
             if not isinstance(target, str) or len(word) != len(target):
                 raise ValueError(f"{target!r} is no target for {word!r}")
     except OSError as error:
-        raise BaselineError(f"cannot read {file}: {error.strerror}") from error
+        raise BaselineError(f"cannot read {file}: {reason(error)}") from error
     except DAMAGE as error:
         raise BaselineError(
             f"{file}: damaged baseline ({first_line(error)}); export the run again"
@@ -144,15 +140,10 @@ def read_pairs(path: Path) -> Iterator[Pairs]:
             or more than one, or two sides that differ in length.
     """
     try:
-        with path.open("rb") as file:
-            stream = file
-            if file.peek(len(GZIP)).startswith(GZIP):
-                stream = BufferedReader(GzipFile(fileobj=file), READ_SIZE)
+        with open_unpacked(path) as stream:
             yield from map(pairs_of, read_stream(stream, f"{path}, line"))
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (EOFError, zlib.error) as error:  # a wrong checksum is an OSError
-        raise InputError(f"cannot read {path}: damaged gzip ({error})") from error
+        raise InputError(f"cannot read {path}: {reason(error)}") from error
 
 
 def pairs_of(block: Block) -> Pairs:

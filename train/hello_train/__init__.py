@@ -12,3 +12,7 @@ What happened is kept in a `history` and told by a `report`: `gates` and `slowes
 shows, `pictures` draws, and `page` writes HTML. Importing this package imports neither torch nor
 matplotlib.
 """
+
+from hello_runtime import __version__
+
+__all__ = ["__version__"]

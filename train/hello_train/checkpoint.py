@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from hello_runtime.errors import first_line, reason
+from hello_runtime.files import is_utf8, write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from hello_train.config import ModelConfig, check_types
-from hello_train.errors import CheckpointError, ConfigError, reason, shortened
-from hello_train.files import write_whole
+from hello_train.errors import CheckpointError, ConfigError, shortened
 from hello_train.model import Network
 
 FILE_NAME = "checkpoint.safetensors"
@@ -79,16 +80,25 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     try:
         write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
     except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
+        raise CheckpointError(f"cannot write {path}: {reason(error)}") from error
     return path
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, names: Sequence[str]) -> None:
     """Find out whether a run can be saved there, before the time is spent to train it.
+
+    Args:
+        folder: of the run.
+        names: of the files in it.
 
     Raises:
         CheckpointError: it cannot.
     """
+    if not is_utf8(folder):
+        raise CheckpointError(
+            f"cannot write {folder}: safetensors opens no name that is not UTF-8; name another "
+            f"folder with --output"
+        )
     existing = next(
         parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
     )
@@ -96,6 +106,9 @@ def check_writable(folder: Path) -> None:
         raise CheckpointError(f"cannot write {folder / FILE_NAME}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise CheckpointError(f"cannot write {folder / FILE_NAME}: no permission in {existing}")
+    for name in names:
+        if (folder / name).is_dir():
+            raise CheckpointError(f"cannot write {folder / name}: it is a folder; move it away")
 
 
 def load_checkpoint(path: Path) -> tuple[Network, Training]:
@@ -113,7 +126,7 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{file}: not a readable safetensors file ({reason(error)})"
+            f"{file}: not a readable safetensors file ({first_line(error)})"
         ) from error
     config, training = parse_header(file, metadata.get(METADATA_KEY))
     if config.layers > len(tensors):
@@ -151,7 +164,7 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
         return ModelConfig(**entry(content, "config")), Training(**entry(content, "training"))
     except (ConfigError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{file}: damaged header ({reason(error)}); train it again"
+            f"{file}: damaged header ({first_line(error)}); train it again"
         ) from error
 
 

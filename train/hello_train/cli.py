@@ -10,19 +10,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from hello_runtime import __version__
+from hello_runtime.command import Command
+from hello_runtime.errors import HelloRuntimeError, printable
+from hello_runtime.process import ending_at_once
 
 from hello_train.cells import CELLS, NONLINEARITIES
-from hello_train.command import OneLineErrors
 from hello_train.config import UNKNOWN_POLICIES
-from hello_train.corruption import CORRUPTIONS, find_corruption
+from hello_train.corruption import CORRUPTIONS, check_corruption, find_corruption
 from hello_train.data import PAIRS, Split, read, text_source
 from hello_train.environment import set_defaults
+from hello_train.errors import TrainError
 from hello_train.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
 
 if TYPE_CHECKING:
     from hello_train.run import Run
 
 
+SECTIONS = {
+    "What is learned": ("cell", "compare", "text", "corrupt", "pairs", "extra", "holdout"),
+    "Training": (
+        "output",
+        "minutes",
+        "epochs",
+        "patience",
+        "learning_rate",
+        "batch_characters",
+        "seed",
+        "every",
+        "resume",
+    ),
+    "Network": (
+        "bidirectional",
+        "hidden_size",
+        "embedding_dim",
+        "layers",
+        "projection",
+        "nonlinearity",
+        "guarded",
+        "unknown",
+        "rare",
+    ),
+}
+"""Of the help."""
 LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience")
 """Options that only make sense for many lines."""
 
@@ -46,8 +76,15 @@ def default(name: str) -> str:
     return hello if hello == text else f"{hello} for hello, {text} for text"
 
 
-@click.command(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--cell", type=click.Choice(CELLS), help="[default: gru]")
+def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> list[str]:
+    """Return the corruptions whose name starts so, for a shell that completes it."""
+    return [name for name in CORRUPTIONS if name.startswith(start)]
+
+
+@click.command(
+    cls=Command, errors=(TrainError, HelloRuntimeError), extra="train", sections=SECTIONS
+)
+@click.option("--cell", type=click.Choice(CELLS), help="The recurrent layer.  [default: gru]")
 @click.option("--compare", is_flag=True, help="Learn hello with each cell, and show them together.")
 @click.option(
     "--nonlinearity", type=click.Choice(NONLINEARITIES), help="Of --cell rnn.  [default: tanh]"
@@ -70,8 +107,10 @@ def default(name: str) -> str:
 @click.option(
     "--corrupt",
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
-    help="How inputs are made of --text.  FUNCTION, of a module that is here or installed, takes a "
-    "line and returns one of the same length, for equal lines the same.",
+    shell_complete=complete_corruption,
+    help="What makes the input of each line of --text.  FUNCTION takes a line and returns one of "
+    "the same length, for equal lines the same; its MODULE is looked for in the current folder "
+    "first, and imported last.",
 )
 @click.option(
     "--extra",
@@ -165,7 +204,7 @@ def default(name: str) -> str:
 @click.option(
     "--resume", is_flag=True, help="Go on with the same training, which was interrupted or killed."
 )
-@click.version_option(package_name="hello-rnn", prog_name="hello-train")
+@click.version_option(__version__, prog_name="hello-train")
 def main(
     pairs: tuple[Path, ...],
     text: tuple[Path, ...],
@@ -182,7 +221,6 @@ def main(
     Without --pairs or --text it learns the post's example, hello -> ohlol. Where a start does
     not learn it, another follows from the next seed, up to 20 in all.
     """
-    set_defaults()
     paths = pairs or text
     check_usage(pairs, text, corrupt, given)
     check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
@@ -198,17 +236,31 @@ def main(
     if not paths:
         train_hello(options, folder, every)
         return
+    if corrupt and corrupt not in CORRUPTIONS:
+        check_corruption(corrupt)
+        import_training()  # before the user's own module
     source = text_source(find_corruption(corrupt)) if corrupt else PAIRS
     lines = read(source, paths, extra, options.holdout, options.seed)
-    data = ", ".join([*(path.name for path in (*paths, *extra)), corrupt or "pairs"])
+    names = [printable(path.name) for path in (*paths, *extra)]
+    data = ", ".join([*names, printable(corrupt or "pairs")])
     train_lines(lines, data, options, folder, resume=resume)
 
 
-# Only in these three is torch imported, so that help, usage and a bad file do not wait for it.
+def import_training() -> None:
+    """Import PyTorch, and all of ours that a training needs to its end.
+
+    It takes seconds. So it comes late, that help, usage and a bad file do not wait for it.
+    """
+    set_defaults()
+    with ending_at_once():
+        import hello_train.hello
+        import hello_train.progress
+        import hello_train.report  # noqa: F401
 
 
 def train_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example, and tell of it."""
+    import_training()
     from hello_train.hello import HELLO, run_hello
     from hello_train.progress import ProgressDisplay
 
@@ -217,6 +269,7 @@ def train_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
 
 def compare_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example with each cell, and tell of all of them."""
+    import_training()
     from hello_train.hello import HELLO, compare_cells
     from hello_train.progress import ProgressDisplay
     from hello_train.run import REPORT_NAME
@@ -231,6 +284,7 @@ def train_lines(
     lines: Split, data: str, options: TrainOptions, folder: Path, *, resume: bool
 ) -> None:
     """Train on lines, and tell of it in the process that leads."""
+    import_training()
     from hello_train.fit import Watcher
     from hello_train.parallel import team
     from hello_train.progress import ProgressDisplay
@@ -256,7 +310,7 @@ def train_lines(
 
 def name_of(path: Path) -> str:
     """Return the name of a run that learns a file or folder: `text` for `text.txt.gz`."""
-    return path.resolve().name.partition(".")[0] or "text"
+    return printable(path.resolve().name.partition(".")[0]) or "text"
 
 
 def check_usage(

@@ -2,9 +2,10 @@
 
 An input has as many characters as its line, for the network writes one for each that it reads. A
 corruption that cannot leave the line itself as the target returns both, input and target.
-`--corrupt module:function` names one of your own. It is called whenever a line is used, from two
-threads, now one and now the other, so it must return the same for a line each time; what is random
-in it comes from a generator of the line's own:
+`--corrupt module:function` names one of your own. Its module is looked for in the current folder
+first, which is a place of modules only while it is imported. The function is called whenever a line
+is used, from two threads, now one and now the other, so it must return the same for a line each
+time; what is random in it comes from a generator of the line's own:
 
     def misspell(line: str) -> str:
         source = random.Random(line)
@@ -14,10 +15,12 @@ in it comes from a generator of the line's own:
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -105,31 +108,66 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 
-def find_corruption(name: str) -> Corruption:
-    """Return one of `CORRUPTIONS`, or the function `module:function`, from here or installed.
+def check_corruption(name: str) -> None:
+    """Check that there is such a corruption, as far as that shows without running any of it.
 
     Raises:
-        ConfigError: there is no such function.
+        ConfigError: there is none.
     """
     if name in CORRUPTIONS:
-        return CORRUPTIONS[name]
+        return
     module, _, function = name.partition(":")
     if not (module and function):
         raise ConfigError(
             f"the corruption {name!r} is none of {', '.join(CORRUPTIONS)}; for a function of your "
             f"own write module:function"
         )
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    package = module.partition(".")[0]
+    with current_folder_first():
+        try:
+            found = importlib.util.find_spec(package)
+        except (ImportError, ValueError):
+            found = None
+    if not found:
+        raise ConfigError(
+            f"the corruption {name!r} cannot be imported: there is no module {package!r} here or "
+            f"installed"
+        )
+
+
+def find_corruption(name: str) -> Corruption:
+    """Return one of `CORRUPTIONS`, or the function `module:function`, from here or installed.
+
+    Whatever else will be imported should be so before: what lies in the current folder under the
+    name of an installed package runs in its place.
+
+    Raises:
+        ConfigError: there is no such function.
+    """
+    if name in CORRUPTIONS:
+        return CORRUPTIONS[name]
+    check_corruption(name)
+    module, _, function = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), function)
+        with current_folder_first():
+            found = getattr(importlib.import_module(module), function)
     except Exception as error:  # the module is not ours
         raise ConfigError(f"the corruption {name!r} cannot be imported: {error}") from error
     if not callable(found):
         raise ConfigError(f"the corruption {name!r} is {found!r}, not a function")
     corruption: Corruption = found
     return corruption
+
+
+@contextmanager
+def current_folder_first() -> Iterator[None]:
+    """Give a context in which modules are looked for in the current folder first."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
 
 
 def corrupt(line: str, corruption: Corruption) -> tuple[str, str]:
@@ -150,4 +188,11 @@ def corrupt(line: str, corruption: Corruption) -> tuple[str, str]:
             f"the corruption made {len(given)} characters of {len(target)}; it must give one for "
             f"each, {given!r} for {target!r}"
         )
+    try:
+        (given + target).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the corruption made U+{ord(error.object[error.start]):04X}, a surrogate, which is no "
+            f"character"
+        ) from error
     return given, target

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
+from hello_runtime.errors import reason
+from hello_runtime.files import write_whole
 from numpy.typing import NDArray
 
 from hello_train.corruption import CORRUPTIONS, Corruption, corrupt
 from hello_train.errors import DataError
-from hello_train.files import write_whole
 from hello_train.text_files import find_files, read_lines
 
 WHOLE = 4096
@@ -315,7 +316,7 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     try:
         write_whole(path, "".join(lines).encode())
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise DataError(f"cannot write {path}: {reason(error)}") from error
 
 
 def is_writable(pair: Pair) -> bool:

@@ -7,11 +7,6 @@ def shortened(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def reason(error: Exception) -> str:
-    """Return what an error of a library says on one line, shortened: it may quote a whole file."""
-    return " ".join(str(error).split())[:300]
-
-
 class TrainError(Exception):
     """The base of every error that this package raises on purpose; its text names the fix."""
 

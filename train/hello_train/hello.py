@@ -14,7 +14,7 @@ from hello_train.fit import Progress, Watcher, fit_exactly
 from hello_train.history import History, Saying
 from hello_train.model import Network
 from hello_train.options import TrainOptions, configure
-from hello_train.run import BASELINE_NAME, REPORT_NAME, Run, save_holdout
+from hello_train.run import BASELINE_NAME, REPORT_NAME, RUN_NAMES, Run, save_holdout
 from hello_train.threads import one_thread
 
 HELLO = Pair("hello", "ohlol")
@@ -35,7 +35,7 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
         TrainError: the options make no network, no start learned it, or it cannot be saved.
     """
     config = configure(options, HELLO_ALPHABETS)
-    check_writable(folder)
+    check_writable(folder, RUN_NAMES)
     recorder = Recorder(HELLO.input, watcher)
     recorder.begin(f"{options.cell}: {HELLO_DATA}")
     with one_thread():
@@ -70,6 +70,7 @@ def compare_cells(options: TrainOptions, folder: Path, watcher: Watcher) -> list
     Raises:
         TrainError: as `run_hello`.
     """
+    check_writable(folder, (REPORT_NAME,))
     runs = [run_hello(replace(options, cell=cell), folder / cell, watcher) for cell in CELLS]
     from hello_train.report import HelloRun, compare_page, write_report
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from hello_runtime.errors import reason
+from hello_runtime.files import write_whole
+
 from hello_train.cells import CELLS
 from hello_train.checkpoint import Training
 from hello_train.config import ModelConfig
 from hello_train.data import Pair
 from hello_train.errors import ReportError
-from hello_train.files import write_whole
 from hello_train.gates import certainty, gates
 from hello_train.history import Evaluation, History, Saying
 from hello_train.model import Network
@@ -522,4 +524,4 @@ def write_report(path: Path, content: str) -> None:
     try:
         write_whole(path, content.encode())
     except OSError as error:
-        raise ReportError(f"cannot write {path}: {error.strerror}") from error
+        raise ReportError(f"cannot write {path}: {reason(error)}") from error

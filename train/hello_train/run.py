@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from hello_runtime.errors import reason
+from hello_runtime.files import write_whole
+
 from hello_train.alphabets import (
     changeable,
     check_changes,
@@ -16,12 +19,11 @@ from hello_train.alphabets import (
     keeps_case,
 )
 from hello_train.batches import lengths
-from hello_train.checkpoint import Training, check_writable, save_checkpoint
+from hello_train.checkpoint import FILE_NAME, Training, check_writable, save_checkpoint
 from hello_train.config import ModelConfig
 from hello_train.data import Pair, Split, is_writable, read_pairs, write_pairs
 from hello_train.errors import DataError, TeamError
 from hello_train.evaluation import Evaluator
-from hello_train.files import write_whole
 from hello_train.fit import Ending, Fitting, State, Watcher, new_state
 from hello_train.history import History
 from hello_train.model import Network
@@ -29,6 +31,7 @@ from hello_train.options import TrainOptions, configure
 from hello_train.parallel import ALONE, Team
 from hello_train.remarks import remarks
 from hello_train.score import Baseline, Score, compare, count_baseline, mistakes
+from hello_train.unfinished import FILE_NAME as UNFINISHED_NAME
 from hello_train.unfinished import Unfinished
 
 EXAMPLE_LENGTHS = range(20, 61)
@@ -40,6 +43,8 @@ BASELINE_NAME = "baseline.json"
 BASELINE_VERSION = 1
 REPORT_NAME = "report.html"
 """What happened in a run, as a page for people."""
+RUN_NAMES = (FILE_NAME, HOLDOUT_NAME, BASELINE_NAME, REPORT_NAME)
+"""All that a run leaves."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def run_lines(
         )
     if not keeps_case(alphabets.guard):
         options = replace(options, case_rate=0.0)
-    check_writable(folder)
+    check_writable(folder, (*RUN_NAMES, UNFINISHED_NAME))
     state = new_state(configure(options, alphabets), options, team)
     unfinished = Unfinished(folder, identity)
     if resume:
@@ -196,7 +201,7 @@ def save_baseline(folder: Path, baseline: Baseline) -> None:
     try:
         write_whole(path, json.dumps(content, ensure_ascii=False, indent=0).encode())
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise DataError(f"cannot write {path}: {reason(error)}") from error
 
 
 def read_holdout(folder: Path) -> list[Pair]:

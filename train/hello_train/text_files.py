@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import cast
+
+from hello_runtime.errors import reason
+from hello_runtime.files import open_unpacked
 
 from hello_train.errors import DataError
 
-GZIP_MAGIC = b"\x1f\x8b"
 FIX = "convert it, for instance with iconv -t UTF-8"
 
 
@@ -67,23 +66,10 @@ def read_lines(path: Path, most: int = -1) -> Iterator[tuple[int, str]]:
                 number += ended
     except UnicodeDecodeError as error:
         raise DataError(bad_byte(path)) from error
-    except (EOFError, zlib.error) as error:
-        raise DataError(f"{path}: a damaged gzip file ({error})") from error
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+        raise DataError(f"{path}: {reason(error)}") from error
     if not found:
         raise DataError(f"{path}: the file is empty; it must hold at least one line of text")
-
-
-@contextmanager
-def open_unpacked(path: Path) -> Iterator[BufferedReader]:
-    """Open a file, or a pipe, to read its bytes, unpacked where it is gzip."""
-    with path.open("rb") as stream:
-        if stream.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-            with gzip.open(stream) as unpacked:
-                yield cast(BufferedReader, unpacked)
-        else:
-            yield stream
 
 
 def as_text(stream: BufferedReader) -> TextIOWrapper:
@@ -97,7 +83,7 @@ def bad_byte(path: Path) -> str:
     The file is read again for it: who decodes it in large pieces does not know the line. A pipe
     cannot be.
     """
-    with suppress(EOFError, zlib.error, OSError):  # one that is damaged further on
+    with suppress(OSError):  # one that is damaged further on
         for number, line in enumerate_lines(path):
             try:
                 line.decode()

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
+from hello_runtime.errors import first_line, reason
+from hello_runtime.files import write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from hello_train.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
-from hello_train.errors import ResumeError, reason, shortened
-from hello_train.files import write_whole
+from hello_train.errors import ResumeError, shortened
 from hello_train.fit import Keeper, Place, State
 from hello_train.history import Evaluation, History
 
@@ -57,7 +58,7 @@ class Unfinished(Keeper):
         try:
             write_whole(self._path, content)
         except OSError as error:
-            raise ResumeError(f"cannot write {self._path}: {error.strerror}") from error
+            raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
 
     def restore(self, state: State) -> None:
         """Put a new training where the saved one was.
@@ -73,7 +74,7 @@ class Unfinished(Keeper):
             put_tensors(state, tensors)
         except (SafetensorError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ResumeError(
-                f"{self._path}: damaged ({reason(error)}); run the training without --resume"
+                f"{self._path}: damaged ({first_line(error)}); run the training without --resume"
             ) from error
         state.place, state.history = place, history
 
