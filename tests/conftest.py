@@ -15,6 +15,18 @@ from command_server import CommandServer
 from helpers import Run
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="Run the tests that are marked long too.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the long tests, unless they are asked for."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long; pytest --long runs it"))
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[str], CommandServer]]:
     """Return a function that gives the server of a command, started when it is first asked for."""
