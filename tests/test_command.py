@@ -53,7 +53,8 @@ def told(error: Exception) -> str:
         (HelloRuntimeError("on\npurpose"), "on purpose"),
         (OSError("no number"), "no number"),
         (OSError(), "OSError"),
-        (OSError(12, "Cannot allocate memory"), "Cannot allocate memory"),
+        (OSError(12, "Cannot allocate memory"), "there is not enough memory ([Errno 12] Cannot"),
+        (OSError(5, "Input/output error"), "Input/output error"),
         (FileNotFoundError(2, "No such file", "a.txt"), "a.txt: No such file"),
         (FileNotFoundError(2, "No such file", b"a\xe9"), r"a\xe9: No such file"),
         (PermissionError(13, "No", "a\x1b[2J"), r"a\x1b[2J: No"),
@@ -68,8 +69,13 @@ def told(error: Exception) -> str:
             "hello-x needs torch, which is not installed; run: pip install 'hello-rnn[x]'",
         ),
         (
-            ImportError("libx.so: cannot open\nmore", name="torch._C"),
-            "hello-x cannot load torch (libx.so: cannot open); run: pip install --force-reinstall",
+            ImportError("\n\nlibx.so: cannot open\nmore", name="_C"),
+            "hello-x cannot import a package: libx.so: cannot open; "
+            "run: pip install --force-reinstall 'hello-rnn[x]'",
+        ),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+            "there is not enough memory (libtorch_cpu.so: failed to map",
         ),
     ],
     ids=repr,

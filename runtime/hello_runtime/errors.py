@@ -47,8 +47,9 @@ class UnknownCharacterError(HelloRuntimeError):
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's text, or its class if it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """Return the first line of an error's text that says something, or its class."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
 
 
 def reason(error: OSError) -> str:
