@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,12 @@ def run(tmp_path: Path) -> Run:
 
 def as_argument(value: object) -> str | bytes:
     return value if isinstance(value, bytes) else str(value)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts_heard() -> None:
+    """Let Ctrl-C reach what the tests start, also where `nohup` or a script's `&` ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

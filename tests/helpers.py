@@ -12,11 +12,12 @@ from typing import Any
 
 import onnx
 import torch
-from hello_export.onnx_graph import build_model
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
-from hello_train.checkpoint import Training, load_checkpoint, save_checkpoint
-from hello_train.config import Cell, ModelConfig, Nonlinearity, Unknown
-from hello_train.model import RECURRENCES, Network
+from hello_train.network.cells import RECURRENCES
+from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
+from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.model import Network
 
 GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
@@ -44,8 +45,8 @@ KINDS = list(RECURRENCES)
 
 
 def make_network(
-    cell: Cell = "gru",
-    nonlinearity: Nonlinearity = "tanh",
+    cell: str = "gru",
+    nonlinearity: str = "tanh",
     *,
     layers: int = 1,
     bidirectional: bool = False,
@@ -89,7 +90,7 @@ STRANGE = "a\0b\ufeff\r\f\x0b\x85\u2028\u2029e\u0301🦀\U0010ffff\ud800c"
 
 def open_model(
     folder: Path,
-    cell: Cell = "gru",
+    cell: str = "gru",
     *,
     bidirectional: bool = False,
     layers: int = 1,

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hello_runtime import UnknownCharacterError, batching
-from hello_runtime.batching import (
+from hello_runtime import UnknownCharacterError
+from hello_runtime.engine import batching
+from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
     OVERLAP,
     WINDOW,
@@ -23,7 +24,7 @@ from hello_runtime.batching import (
     run_ahead,
     windows,
 )
-from hello_runtime.threads import Workers
+from hello_runtime.engine.threads import Workers
 from helpers import open_model, random_texts
 
 
@@ -126,6 +127,32 @@ def test_what_was_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
     assert run(engine, batches) == ["A", "B" * 6, "C" * 7, "A", "C" * 7]
     assert engine.ran().count("a") == 2
     assert engine.ran().count("c" * 7) == 1
+
+
+def test_a_text_counts_once_for_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "REMEMBERED", 10)
+    engine = Engine()
+    run(engine, [["a"], *[["b" * 6]] * 5, ["a"]])
+    assert engine.ran() == ["a", "b" * 6]
+
+
+def test_a_batch_costs_the_same_however_much_is_remembered() -> None:
+    class Text(str):
+        """A text that counts how often its length is asked for."""
+
+        asked = 0
+        __slots__ = ()
+
+        def __len__(self) -> int:
+            Text.asked += 1
+            return super().__len__()
+
+    def asked(count: int) -> int:
+        Text.asked = 0
+        run(Engine(), [[Text(number)] for number in range(count)])
+        return Text.asked
+
+    assert asked(400) < 3 * asked(200)
 
 
 def test_an_error_comes_through_and_nothing_more_is_started(tmp_path: Path) -> None:

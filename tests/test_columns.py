@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hello_runtime import DecodeColumn, ModelFileError, UnknownCharacterError
+from hello_runtime import DecodeColumn, Decoder, ModelFileError, UnknownCharacterError
 
 
 def column(*values: object) -> dict[str, Any]:
@@ -33,6 +34,83 @@ def test_strings_of_numpy_are_texts() -> None:
     assert result["said"][0] == "ohlol"
 
 
+MISSING: dict[str, Callable[[], object]] = {
+    "None": lambda: None,
+    "NaN": lambda: float("nan"),
+    "float32": lambda: np.float32("nan"),
+    "NaT": lambda: np.datetime64("NaT"),
+    "masked": lambda: np.ma.masked,
+    "pandas.NA": lambda: pytest.importorskip("pandas").NA,
+    "pandas.NaT": lambda: pytest.importorskip("pandas").NaT,
+    "pyarrow": lambda: pytest.importorskip("pyarrow").scalar(None),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_missing_value_is_none(name: str) -> None:
+    values = ["hello", MISSING[name](), "", "hello"]
+    assert DecodeColumn()({"text": values})["decoded"].tolist() == ["ohlol", None, "", "ohlol"]
+
+
+def series(dtype: str) -> Callable[[list[Any]], Any]:
+    return lambda values: pytest.importorskip("pandas").Series(values, dtype=dtype, index=[7, 8, 9])
+
+
+def arrow(kind: str) -> Callable[[list[Any]], Any]:
+    def make(values: list[Any]) -> Any:
+        pyarrow = pytest.importorskip("pyarrow")
+        return pyarrow.array(values, getattr(pyarrow, kind)())
+
+    return make
+
+
+COLUMNS: dict[str, Callable[[list[Any]], object]] = {
+    "list": list,
+    "iterator": iter,
+    "numpy": lambda values: np.array(values, object),
+    "masked": lambda values: np.ma.array(
+        [value or "" for value in values], mask=[value is None for value in values]
+    ),
+    "pandas object": series("object"),
+    "pandas str": series("str"),
+    "pandas string": series("string"),
+    "pandas arrow": series("string[pyarrow]"),
+    "pandas category": series("category"),
+    "pandas ArrowDtype": lambda values: pytest.importorskip("pandas").Series(
+        values, dtype=pytest.importorskip("pandas").ArrowDtype(arrow("string")([]).type)
+    ),
+    "pyarrow string": arrow("string"),
+    "pyarrow large": arrow("large_string"),
+    "pyarrow dictionary": lambda values: arrow("string")(values).dictionary_encode(),
+    "pyarrow chunks": lambda values: pytest.importorskip("pyarrow").chunked_array(
+        [values[:1], values[1:]]
+    ),
+    "pyarrow scalars": lambda values: list(arrow("string")(values)),
+    "polars": lambda values: pytest.importorskip("polars").Series(values),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_of_any_library(name: str) -> None:
+    texts = COLUMNS[name](["hello", None, "hole"])
+    found = DecodeColumn()({"text": texts})["decoded"]
+    assert found.dtype == object
+    assert found.tolist() == ["ohlol", None, Decoder.open().decode("hole")]
+
+
+def test_what_is_no_column_is_refused() -> None:
+    decode = DecodeColumn()
+    with pytest.raises(TypeError, match="column 'text' is a str; it must be an array of texts"):
+        decode({"text": "hello"})
+    with pytest.raises(TypeError, match="a batch is a dict of columns, not a list"):
+        decode(["hello"])  # type: ignore[arg-type]
+    for wrong in (5, False, np.bool_(False), b"hello", np.array([1, 2]), np.array([np.nan]), ["a"]):
+        with pytest.raises(TypeError, match=r"row 1 of column 'text' is .*, neither a text nor"):
+            decode({"text": ["hello", wrong]})
+    with pytest.raises(TypeError, match=r"row 0 of column 'text' is b'x.{1,40}x', neither"):
+        decode({"text": [b"x" * 10_000]})
+
+
 def test_it_travels_to_another_process() -> None:
     there = pickle.loads(pickle.dumps(DecodeColumn(output="said", unknown="copy")))
     assert there(column("hello!"))["said"][0].endswith("!")
@@ -52,6 +130,10 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore")  # Ray's own, of which there are many
 def test_on_ray() -> None:
     ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+
+    def decode(batch: dict[str, Any]) -> dict[str, Any]:
+        return DecodeColumn()(batch)
+
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -59,39 +141,11 @@ def test_on_ray() -> None:
         rows = ray.data.from_items([{"id": i, "text": word} for i, word in enumerate(words)])
         copies = ray.data.ActorPoolStrategy(min_size=1, max_size=2)
         decoded = rows.map_batches(DecodeColumn, compute=copies, batch_size=100).take_all()
+        with pytest.raises(UnknownCharacterError, match=r"U\+00E9") as caught:
+            ray.get(ray.remote(decode).remote(column("hello", "héllo")))
     finally:
         ray.shutdown()
     expected = DecodeColumn()(column(*words))["decoded"].tolist()
     assert [row["decoded"] for row in sorted(decoded, key=lambda row: row["id"])] == expected
     assert expected[0] == "ohlol"
-
-
-def test_the_two_lines_for_spark() -> None:
-    """`mapInPandas` gives and takes an iterator of frames; Spark itself needs Java."""
-    pandas = pytest.importorskip("pandas", reason="the extra ray, which brings pandas, is missing")
-    decode = pickle.loads(pickle.dumps(DecodeColumn()))
-
-    def decode_frames(frames: Any) -> Any:
-        for frame in frames:
-            yield frame.assign(**decode(dict(frame)))
-
-    frames = [pandas.DataFrame(column("hello")), pandas.DataFrame(column("hell", None, "hello"))]
-    found = list(decode_frames(frames))
-    assert [list(frame) for frame in found] == [["id", "text", "decoded"]] * 2
-    assert found[0]["decoded"].tolist() == ["ohlol"]
-    assert found[1]["decoded"].isna().tolist() == [False, True, False]
-    assert found[1]["decoded"][2] == "ohlol"
-
-
-def test_on_polars() -> None:
-    polars = pytest.importorskip("polars", reason="polars is not installed")
-    decode = DecodeColumn()
-    frame = polars.DataFrame({"id": [1, 2, 3], "text": ["hello", None, "hello"]})
-    lazily = frame.lazy().map_batches(
-        lambda part: polars.DataFrame(decode(part.to_dict())),
-        schema={**frame.schema, "decoded": polars.String},
-    )
-    for found in (polars.DataFrame(decode(frame.to_dict())), lazily.collect()):
-        assert found.columns == ["id", "text", "decoded"]
-        assert found["decoded"].to_list() == ["ohlol", None, "ohlol"]
-        assert found["text"].to_list() == frame["text"].to_list()
+    assert (caught.value.position, caught.value.index) == (1, 1)

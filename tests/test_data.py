@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hello_train.alphabets import (
+from hello_train.data.alphabets import (
     changeable,
     choose_alphabets,
     count_substitutions,
     keeps_case,
 )
-from hello_train.corruption import CORRUPTIONS, Corruption, corrupt, find_corruption
-from hello_train.data import (
+from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt, find_corruption
+from hello_train.data.lines import (
     MOST_HELD_OUT,
     WHOLE,
     Pair,
@@ -30,9 +30,10 @@ from hello_train.data import (
     text_source,
     write_pairs,
 )
+from hello_train.data.text_files import find_files, read_lines
 from hello_train.errors import ConfigError, DataError
-from hello_train.options import TEXT_OPTIONS, configure
-from hello_train.score import (
+from hello_train.fit.options import TEXT_OPTIONS, configure
+from hello_train.fit.score import (
     Baseline,
     Context,
     Mistake,
@@ -42,7 +43,6 @@ from hello_train.score import (
     score,
     table,
 )
-from hello_train.text_files import find_files, read_lines
 
 STRIP = CORRUPTIONS["strip-diacritics"]
 
@@ -125,6 +125,73 @@ def test_a_corruption_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         with pytest.raises(ConfigError, match=message):
             find_corruption(name)
+
+
+class Counting:
+    """A corruption that makes something else of a line from one of its calls on."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+
+    def __call__(self, line: str) -> str:
+        self.calls -= 1
+        return line if self.calls >= 0 else line[:-1] + "x"
+
+
+def misspell(line: str) -> tuple[str, str]:
+    """Misspell a character in ten, for equal lines the same ones."""
+    source = random.Random(line)
+    return "".join(char if source.random() > 0.1 else "x" for char in line), line.upper()
+
+
+NUMBERS = iter(range(100))
+
+
+@pytest.mark.parametrize(
+    ("corruption", "message"),
+    [
+        (Counting(1), r"line 1: the corruption made 'line 0' and then 'line x' of one line; it"),
+        (Counting(2 * 30 + 1), r"line 31: the corruption made 'line 30' and then 'line 3x'"),
+        (lambda line: (line, f"{next(NUMBERS)}{line[1:]}"), "made '0ine 0' and then '1ine 0'"),
+        (lambda line: str(next(NUMBERS)).rjust(6), r"made '     \d' and then '     \d' of one"),
+        (
+            lambda line: random.choice("ab") * len(line),
+            r"text.txt, line \d.*random.Random\(line\)$",
+        ),
+    ],
+)
+def test_a_corruption_that_is_no_function_is_refused(
+    tmp_path: Path, corruption: Corruption, message: str
+) -> None:
+    file = write_lines(tmp_path / "text.txt", [f"line {i}" for i in range(50)])
+    with pytest.raises(DataError, match=message):
+        read(text_source(corruption), [file], [], 0.1, 0)
+
+
+@pytest.mark.parametrize("calls", [100, 101, 150, 199])
+def test_a_corruption_that_changes_later_is_refused(tmp_path: Path, calls: int) -> None:
+    """It made the same of each line when that was read, and twice."""
+    file = write_lines(tmp_path / "text.txt", [f"line {i}" for i in range(50)])
+    train, holdout, _ = read(text_source(Counting(calls)), [file], [], 0.1, 0)
+    with pytest.raises(
+        DataError, match=r"made 'line \d*x' of .*, and something else when the line"
+    ):
+        assert [list(train[1:]) + list(holdout) for _ in range(3)]
+
+
+def test_a_corruption_may_be_random_by_its_line(tmp_path: Path) -> None:
+    texts = [f"a line of some length {i}" for i in range(50)]
+    file = write_lines(tmp_path / "text.txt", texts)
+    split = read(text_source(misspell), [file], [], 0.1, 0)
+    expected = {Pair(*misspell(text)) for text in texts}
+    for _ in range(2):
+        assert {*split.train, *split.holdout} == expected
+
+
+def test_our_own_corruptions_are_called_once_for_a_line(tmp_path: Path) -> None:
+    for corruption in CORRUPTIONS.values():
+        assert not text_source(corruption).is_checked
+    assert text_source(misspell).is_checked
 
 
 @pytest.mark.parametrize("name", ["strip-diacritics", "lowercase"])
@@ -288,7 +355,7 @@ def test_characters_are_counted_as_one_would(monkeypatch: pytest.MonkeyPatch) ->
     ]
     expected = Counter(c for pair in pairs for c in zip(pair.input, pair.target, strict=True))
     assert count_substitutions(pairs) == expected
-    monkeypatch.setattr("hello_train.alphabets.BLOCK", 100)
+    monkeypatch.setattr("hello_train.data.alphabets.BLOCK", 100)
     assert count_substitutions(pairs) == expected
     assert count_substitutions([]) == Counter()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 from hello_runtime import Decoder, EngineError, UnknownCharacterError
 from hello_runtime import decoder as decoder_module
-from hello_train.config import CELLS, Cell
+from hello_runtime.model.model_file import Unknown
+from hello_train.network.cells import CELLS
 from helpers import STRANGE, open_model, random_texts
 
 
@@ -34,7 +37,7 @@ def test_empty_texts_never_reach_the_engine() -> None:
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_alone_and_in_a_batch(cell: Cell, bidirectional: bool, tmp_path: Path) -> None:
+def test_alone_and_in_a_batch(cell: str, bidirectional: bool, tmp_path: Path) -> None:
     decoder = open_model(tmp_path, cell, bidirectional=bidirectional, layers=2)
     texts = [*random_texts(200, 90), STRANGE, "a" * 6000, *random_texts(5, 300)]
     alone = [decoder.decode(text) for text in texts]
@@ -101,6 +104,55 @@ def test_texts_of_another_type_are_refused() -> None:
     for wrong in (None, 5, b"hello"):
         with pytest.raises((TypeError, AttributeError)):
             decoder.decode(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("unknown", ["error", "copy"])
+def test_a_batch_is_any_row_of_texts(unknown: Unknown) -> None:
+    decoder = Decoder.open(unknown=unknown)
+    found = [["ohlol", ""], ["ohlol"], []]
+    kinds: list[Callable[[list[str]], Iterable[str]]] = [list, tuple, iter, np.array]
+    for kind in kinds:
+        batches = map(kind, [["hello", ""], ["hello"], []])
+        assert list(decoder.decode_batches(batches)) == found
+    for wrong in ("hello", b"hello", ["hello", None], [5], [["hello"]]):
+        with pytest.raises(TypeError, match=r"a batch is a list of texts|text \d is of type"):
+            list(decoder.decode_batches([["hello"], wrong]))  # type: ignore[list-item]
+        with pytest.raises(TypeError, match=r"a batch is a list of texts|text \d is of type"):
+            decoder.decode_batch(wrong)  # type: ignore[arg-type]
+
+
+def test_a_batch_may_change_once_it_is_read() -> None:
+    batch = ["hello"]
+
+    def batches() -> Iterator[list[str]]:
+        yield batch
+        batch[0] = "hell"
+        yield batch
+
+    decoder = Decoder.open()
+    found = list(decoder.decode_batches(batches()))
+    assert found == [["ohlol"], [decoder.decode("hell")]]
+
+
+def test_equal_texts_have_their_own_confidences() -> None:
+    first, second, _ = Decoder.open().annotate_batch(["hello", "hello", "hell"])
+    assert np.array_equal(first.confidence, second.confidence)
+    first.confidence[:] = 0
+    assert second.confidence.all()
+
+
+def test_it_is_pickled_as_what_it_was_opened_with(tmp_path: Path) -> None:
+    decoder = open_model(tmp_path, unknown="error")
+    there = pickle.loads(pickle.dumps(Decoder.open(tmp_path, threads=3, unknown="copy")))
+    assert there.decode("ab🦀") == Decoder.open(tmp_path, unknown="copy").decode("ab🦀")
+    assert there.file == decoder.file
+    with pytest.raises(UnknownCharacterError):
+        pickle.loads(pickle.dumps(decoder)).decode("ab🦀")
+    carried = pickle.loads(pickle.dumps(Decoder.open(cell="lstm")))
+    assert (carried.info.cell, carried.decode("hello")) == ("lstm", "ohlol")
+    stream = Decoder.open().stream()
+    stream.feed("he")
+    assert pickle.loads(pickle.dumps(stream)).feed("llo") == stream.feed("llo")
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hello_export.onnx_graph import build_model
-from hello_runtime import Decoder, batching
-from hello_train.config import Cell
+from hello_export.graph.onnx_graph import build_model
+from hello_runtime import Decoder
+from hello_runtime.engine import batching
 from helpers import TRAINING, make_network, random_texts
 
 CHARACTERS = 1_000_000
@@ -60,7 +60,7 @@ def expect(file: Path, texts: Sequence[str]) -> tuple[list[str], list[Any]]:
     return decoded, tied
 
 
-def make_case(folder: Path, cell: Cell, texts: list[str], *, bidirectional: bool) -> Case:
+def make_case(folder: Path, cell: str, texts: list[str], *, bidirectional: bool) -> Case:
     network = make_network(cell, layers=2, bidirectional=bidirectional, hidden_size=24)
     with torch.no_grad():
         for weights in network.parameters():
@@ -83,7 +83,7 @@ def differences(case: Case, found: Sequence[str]) -> int:
     return count
 
 
-def million(folder: Path, cell: Cell, *, bidirectional: bool) -> Case:
+def million(folder: Path, cell: str, *, bidirectional: bool) -> Case:
     texts = [text for text in random_texts(25_000, 90, seed=8) if text]
     assert sum(map(len, texts)) > CHARACTERS
     return make_case(folder, cell, texts, bidirectional=bidirectional)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,15 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 from hello_export import artifact, cli
-from hello_export.onnx_graph import build_model
-from hello_train.checkpoint import load_checkpoint
+from hello_export.errors import ArtifactError
+from hello_export.graph.onnx_graph import build_model
+from hello_export.proof import prove
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.engines import OnnxRuntime
+from hello_train.fit.hello import HELLO_ALPHABETS, HELLO_DATA
+from hello_train.fit.loop import new_network
+from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
@@ -35,6 +43,13 @@ def hello_run(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     shutil.copy(GOLDEN / "hello-gru.safetensors", folder / "checkpoint.safetensors")
     return folder
+
+
+@pytest.fixture
+def fewer_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof on a few characters and one engine, for tests of what is around it."""
+    monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 3))
+    monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
 
 
 def names(folder: Path) -> list[str]:
@@ -60,7 +75,12 @@ def test_the_first_command_trains_exports_and_says_what_to_do_next(
 def test_a_trained_hello_is_not_trained_again(run: Run, hello_run: Path) -> None:
     before = (hello_run / "checkpoint.safetensors").read_bytes()
     result = run("hello-export")
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0
+    assert result.stderr.splitlines()[:2] == [
+        "writing model.onnx and model.pt",
+        f"comparing PyTorch, {', '.join(ENGINES)} on 52993 characters",
+    ]
+    assert [line.split()[1:2] for line in result.stderr.splitlines()[2:]] == [["compared,"]] * 3
     assert (hello_run / "checkpoint.safetensors").read_bytes() == before
 
 
@@ -70,6 +90,21 @@ def test_a_run_of_something_else_is_not_taken_for_hello(run: Run, tmp_path: Path
     result = run("hello-export", "--cell", "gru")
     assert_one_line_error(result, "a run that learned 'hello.tsv, pairs'", "hello-export runs")
     assert run("hello-export", "runs/hello-gru").returncode == 0
+
+
+def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+    config = configure(HELLO_OPTIONS, HELLO_ALPHABETS)
+    training = Training(data=HELLO_DATA, example="hello", seed=0, characters=5)
+    save_checkpoint(tmp_path / "runs/hello-gru", new_network(config, 0), training)
+    said = load_checkpoint(tmp_path / "runs/hello-gru")[0].rewrite("hello")
+    assert_one_line_error(
+        run("hello-export"),
+        f"runs/hello-gru holds a network that says {said!r} to 'hello', not 'ohlol'",
+        "hello-train --cell gru",
+    )
+    result = run("hello-export", "runs/hello-gru")
+    assert result.returncode == 0
+    assert result.stderr == f"note: this network did not learn hello -> ohlol; it says {said!r}\n"
 
 
 def test_a_run_is_exported_where_it_is_told(run: Run, hello_run: Path, tmp_path: Path) -> None:
@@ -156,7 +191,7 @@ def test_a_mismatch_leaves_no_file(hello_run: Path, monkeypatch: pytest.MonkeyPa
     result = CliRunner().invoke(cli.main, [str(hello_run)])
     assert result.exit_code == 1
     assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
+    line = result.stderr.splitlines()[-1]
     assert line.startswith("Error: onnxruntime differs from PyTorch in logits by up to ")
     assert "(allowed: 1e-05) for '" in line
     assert names(hello_run) == ["checkpoint.safetensors"]
@@ -232,6 +267,104 @@ def test_a_manifest_of_something_else_is_not_deleted(
     assert (tmp_path / "app/manifest.json").read_text() == content
 
 
+DROPPED = [".DS_Store", "._model.onnx", "Thumbs.db", "desktop.ini", "manifest.json~", ".x.swp"]
+
+
+def test_what_a_desktop_drops_is_kept_and_in_nobodys_way(
+    hello_run: Path, fewer_cases: None
+) -> None:
+    network, training = load_checkpoint(hello_run)
+    folder = hello_run / "artifact"
+    folder.mkdir()
+    for name in DROPPED:
+        (folder / name).write_text(f"mine: {name}")
+    for _ in range(2):  # into a folder that is empty but for them, and over an artifact
+        artifact.write_artifact(network, training, folder)
+        assert names(folder) == sorted([*FILES, *DROPPED])
+    assert [(folder / name).read_text() for name in DROPPED] == [f"mine: {x}" for x in DROPPED]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "pipe"])
+def test_what_is_somebodys_is_not_deleted(
+    hello_run: Path, fewer_cases: None, kind: str, tmp_path: Path
+) -> None:
+    network, training = load_checkpoint(hello_run)
+    folder = hello_run / "artifact"
+    artifact.write_artifact(network, training, folder)
+    if kind == "file":
+        name = "notes.txt"
+        (folder / name).touch()
+    elif kind == "folder":
+        name = "Thumbs.db"
+        (folder / name).mkdir()
+    elif kind == "link":
+        name = ".DS_Store"
+        (folder / name).symlink_to(tmp_path)
+    else:
+        name = "model.pt"
+        (folder / name).unlink()
+        os.mkfifo(folder / name)
+    before = names(folder)
+    with pytest.raises(ArtifactError, match=f"it holds '{name}' and is no artifact"):
+        artifact.write_artifact(network, training, folder)
+    assert names(folder) == before
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "baseline.json"])
+def test_a_pipe_is_not_waited_for(hello_run: Path, name: str) -> None:
+    """Neither that of a manifest in the folder to write, nor the run's baseline."""
+    network, training = load_checkpoint(hello_run)
+    folder = hello_run / "artifact"
+    folder.mkdir()
+    os.mkfifo(folder / name)
+    with pytest.raises(ArtifactError, match=name):
+        artifact.write_artifact(network, training, folder, baseline=folder / "baseline.json")
+
+
+@pytest.mark.parametrize("named", [".", "checkpoint.safetensors"])
+def test_an_artifact_is_made_anew_in_its_place(
+    hello_run: Path, fewer_cases: None, named: str
+) -> None:
+    network, training = load_checkpoint(hello_run)
+    folder = hello_run / "artifact"
+    artifact.write_artifact(network, training, folder, "int8")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    (folder / "model.pt").write_bytes(b"damaged")
+    result = CliRunner().invoke(cli.main, [str(folder / named)])
+    assert (result.exit_code, names(folder)) == (0, FILES), result.stderr
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert f"saved {folder};" in result.stdout
+    assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
+    result = CliRunner().invoke(cli.main, [str(folder), "--weights", "float16"])
+    assert json.loads((folder / "manifest.json").read_text())["weights"] == "float16"
+
+
+WITHOUT_A_GUARD = """
+import sys
+from pathlib import Path
+from hello_export.artifact import write_artifact
+from hello_train.network.checkpoint import load_checkpoint
+
+print("once")
+write_artifact(*load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def test_a_script_needs_no_guard(hello_run: Path, tmp_path: Path) -> None:
+    """Engines start in processes of their own, and those do not start the script again."""
+    script = tmp_path / "script.py"
+    script.write_text(WITHOUT_A_GUARD)
+    current = tmp_path / "current"
+    current.mkdir()
+    (current / "numpy.py").write_text("raise SystemExit('nobody asked to import from here')")
+    result = subprocess.run(
+        [sys.executable, script, hello_run, "made"],
+        cwd=current, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout, result.stderr) == (0, "once\n", "")
+    assert names(current / "made") == FILES
+
+
 def test_a_terminal_without_greek_letters_loses_only_those(run: Run, hello_run: Path) -> None:
     result = run("hello-export", hello_run, PYTHONIOENCODING="latin-1")
     assert result.returncode == 0
@@ -261,7 +394,7 @@ def test_a_full_standard_output_is_one_line(run: Run, hello_run: Path) -> None:
     command = f"{Path(sys.executable).with_name('hello-export')} {hello_run} >/dev/full"
     result = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 1
-    assert result.stderr == "Error: the standard output: No space left on device\n"
+    assert result.stderr.endswith("Error: the standard output: No space left on device\n")
 
 
 def test_an_example_may_look_like_an_option(run: Run, tmp_path: Path) -> None:

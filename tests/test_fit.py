@@ -15,17 +15,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hello_train import fit as fit_module
-from hello_train.alphabets import Alphabets, choose_alphabets, count_substitutions
-from hello_train.batches import IGNORED, Batches
-from hello_train.checkpoint import load_checkpoint
-from hello_train.data import Pair
+from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
+from hello_train.data.batches import IGNORED, Batches
+from hello_train.data.lines import Pair
 from hello_train.errors import FitError, TeamError
-from hello_train.fit import Fitting, Progress, State, Watcher, fit, memory_named, new_state
-from hello_train.hello import HELLO, HELLO_ALPHABETS
-from hello_train.model import Network
-from hello_train.options import JUDGEMENTS, TrainOptions, configure
-from hello_train.parallel import ALONE, best_device
+from hello_train.fit import loop as fit_module
+from hello_train.fit.evaluation import Evaluator
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
+from hello_train.fit.loop import (
+    Ending,
+    Fitting,
+    Progress,
+    State,
+    Watcher,
+    fit,
+    memory_named,
+    new_state,
+)
+from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
+from hello_train.fit.parallel import ALONE, best_device
+from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.model import Network
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -77,7 +87,7 @@ def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
 
 
 def test_windows_are_sought_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hello_train.batches.POOL", 7)
+    monkeypatch.setattr("hello_train.data.batches.POOL", 7)
     pairs = [Pair("ab"[: 1 + i % 2], "ab"[: 1 + i % 2]) for i in range(40)]
     batches = Batches(configure(TINY, alphabets_of(*pairs)), pairs, TINY)
     order = batches.order(1)
@@ -166,52 +176,161 @@ def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_lack_of_memory_names_what_to_lower() -> None:
-    for error in (MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 9")):
+    lacks: list[Exception] = [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough "
+                     "memory: you tried to allocate 4000000000 bytes."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, other allocations: 1 MB)"),
+    ]  # fmt: skip
+    for error in lacks:
         with (
             pytest.raises(FitError, match="do not fit into memory; use a smaller --layers"),
             memory_named("--layers"),
         ):
             raise error
-    with pytest.raises(RuntimeError, match="another"), memory_named("--layers"):
-        raise RuntimeError("another")
+    with pytest.raises(FitError, match="do not fit into memory"), memory_named("--layers"):
+        torch.empty(10**15)  # more than any machine has
+    for text in (
+        "CUDA error: an illegal memory access was encountered",
+        "required keyword attribute 'memory_format' has the wrong type",
+        "Expected all tensors to share memory",
+    ):
+        with pytest.raises(RuntimeError, match=text), memory_named("--layers"):
+            raise RuntimeError(text)
 
 
-class Shares:
-    """A judge that gives the shares it was told to, and the last one for ever."""
+class Shares(Evaluator):
+    """Finds the shares that it was told to, and the last one for ever."""
 
-    def __init__(self, *shares: int) -> None:
+    def __init__(self, *shares: int, unchanged: float = 0.0) -> None:
+        super().__init__([])
         self.shares = list(shares)
+        self._unchanged = unchanged
         self.networks: list[dict[str, Any]] = []
 
-    def __call__(self, network: Network) -> dict[str, tuple[int, int]]:
+    @property
+    def unchanged(self) -> float:
+        return self._unchanged
+
+    def evaluate(self, network: Network) -> dict[str, tuple[int, int]]:
         self.networks.append({name: t.clone() for name, t in network.state_dict().items()})
         right = self.shares.pop(0) if len(self.shares) > 1 else self.shares[0]
         return {"a": (right, 50), "b": (0, 50)}
 
 
-def run_judged(judge: Shares, options: TrainOptions) -> State:
+def run_evaluated(evaluator: Evaluator, options: TrainOptions) -> tuple[State, Ending]:
     state = new_state(HELLO_CONFIG, options, ALONE)
-    Fitting(state, [HELLO], options, Watcher(), judge).run()
-    return state
+    return state, Fitting(state, [HELLO], options, Watcher(), evaluator).run()
 
 
 def test_the_best_weights_are_kept() -> None:
-    judge = Shares(10, 30, 20)
-    state = run_judged(judge, TrainOptions(epochs=100))
-    assert len(state.history.evaluations) == JUDGEMENTS
+    evaluator = Shares(10, 30, 20)
+    state, _ = run_evaluated(evaluator, TrainOptions(epochs=100))
+    assert len(state.history.evaluations) == EVALUATIONS
     assert [row.accuracy for row in state.history.evaluations[:4]] == [0.1, 0.3, 0.2, 0.2]
     assert [row.step for row in state.history.evaluations[:2]] == [5, 10]
     for name, value in state.network.state_dict().items():
-        assert torch.equal(value, judge.networks[1][name])
-        assert not torch.equal(value, judge.networks[-1][name])
+        assert torch.equal(value, evaluator.networks[1][name])
+        assert not torch.equal(value, evaluator.networks[-1][name])
 
 
 def test_a_training_without_gain_ends_early() -> None:
-    state = run_judged(Shares(10, 30, 20), TrainOptions(epochs=100, patience=4))
+    state, ending = run_evaluated(Shares(10, 30, 20), TrainOptions(epochs=100, patience=4))
     assert len(state.history.evaluations) == 2 + 4
     assert state.place.step == 30
-    state = run_judged(Shares(10, 20, 30, 40, 50), TrainOptions(epochs=20, patience=16))
+    assert ending == Ending(done=0.3, epochs=30)
+    options = TrainOptions(epochs=20, patience=16)
+    state, ending = run_evaluated(Shares(10, 20, 30, 40, 50), options)
     assert state.place.step == 20
+    assert ending == Ending(done=1.0, epochs=20)
+
+
+def test_patience_waits_until_something_was_learned() -> None:
+    """Nothing was gained over no change, so the first two epochs, of 60 batches each, count not."""
+    pairs = [Pair("ab"[i % 2] * (1 + i // 2), "ba"[i % 2] * (1 + i // 2)) for i in range(120)]
+    options = replace(TINY, epochs=10, patience=3, batch_characters=1)
+    config = configure(options, alphabets_of(*pairs))
+    ends = {}
+    for unchanged in (0.05, 0.2):
+        state = new_state(config, options, ALONE)
+        evaluator = Shares(10, unchanged=unchanged)
+        ends[unchanged] = Fitting(state, pairs, options, Watcher(), evaluator).run()
+    # An evaluation comes after each half of an epoch, and the first one is a gain over nothing.
+    assert ends[0.05].epochs == 0.5 + 3 * 0.5
+    assert ends[0.2].epochs == 2 + 3 * 0.5
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+class Slow(Shares):
+    """Takes so many seconds for each evaluation."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__(10)
+        self._clock = clock
+        self._seconds = seconds
+
+    def evaluate(self, network: Network) -> dict[str, tuple[int, int]]:
+        self._clock.now += self._seconds
+        return super().evaluate(network)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.5, 1, 3, 5, 8, 12])
+def test_evaluations_take_at_most_a_fifth_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """A minute of steps of a tenth of a second, which 20 evaluations of 3 seconds would fill."""
+    clock = Clock(monkeypatch)
+
+    class Steady(Watcher):
+        def step(self, progress: Progress, network: Network) -> None:
+            clock.now += 0.1
+
+    options = TrainOptions(minutes=1)
+    state = new_state(HELLO_CONFIG, options, ALONE)
+    evaluator = Slow(clock, seconds)
+    Fitting(state, [HELLO], options, Steady(), evaluator).run()
+    count = len(state.history.evaluations)
+    assert count >= 1
+    assert count * seconds <= 0.2 * 60
+    assert (count == EVALUATIONS) == (seconds <= 0.5)
+
+
+def test_without_a_last_evaluation_the_last_weights_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    weights: dict[str, Any] = {}
+
+    class Steady(Watcher):
+        def step(self, progress: Progress, network: Network) -> None:
+            clock.now += 0.1
+            weights.update((name, t.clone()) for name, t in network.state_dict().items())
+
+    options = TrainOptions(minutes=1)
+    state = new_state(HELLO_CONFIG, options, ALONE)
+    Fitting(state, [HELLO], options, Steady(), Slow(clock, 7)).run()
+    assert len(state.history.evaluations) == 1
+    for name, value in state.network.state_dict().items():
+        assert torch.equal(value, weights[name])
+
+
+def test_a_sample_is_no_larger_than_half_of_what_was_learned_before() -> None:
+    holdout = [Pair("ab", "ba")] * 100
+    evaluator = Evaluator(holdout)
+    state, _ = run_evaluated(evaluator, TrainOptions(epochs=400))
+    assert {sum(n for _, n in row.by_character.values()) for row in state.history.evaluations} == {
+        20 * 5 // 2
+    }
+    evaluator.choose_sample(0)
+    assert evaluator.evaluate(state.network)["a"][1] == 1
+    assert evaluator.unchanged == 0
+    assert Evaluator([Pair("abab", "abba")]).unchanged == 0.5
 
 
 def test_progress_counts_characters_and_tells_the_last_judgement() -> None:

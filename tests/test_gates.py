@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hello_train.codepoints import encode
-from hello_train.config import Cell, Nonlinearity
-from hello_train.gates import Values, gates
-from hello_train.model import RECURRENCES, Network
+from hello_train.data.codepoints import encode
+from hello_train.network.model import Network
+from hello_train.network.model import recurrence as recurrence_of
+from hello_train.report.gates import Values, gates
 from helpers import KINDS, make_network
 
 TEXT = "abż\u0301😀?bba" * 3
@@ -26,8 +27,7 @@ def first_layer(network: Network) -> tuple[Values, Values]:
     """Return PyTorch's hidden states [time, hidden] and last state [1, hidden], the cell's of an
     LSTM, of the first layer's forward direction alone."""
     recurrence, config = network.recurrence, network.config
-    kind = RECURRENCES[config.cell, config.nonlinearity]
-    alone = kind(config.embedding_dim, config.hidden_size, batch_first=True)
+    alone = recurrence_of(replace(config, layers=1, bidirectional=False, projection=True))
     names = alone.state_dict().keys()
     alone.load_state_dict({name: recurrence.state_dict()[name] for name in names})
     ids = torch.from_numpy(encode([TEXT], config.input_alphabet))
@@ -49,9 +49,7 @@ def worst(network: Network, judged: Network) -> float:
 
 @pytest.mark.parametrize(("cell", "nonlinearity"), KINDS)
 @pytest.mark.parametrize("deep", [False, True])
-def test_the_states_are_those_of_pytorch(
-    cell: Cell, nonlinearity: Nonlinearity, deep: bool
-) -> None:
+def test_the_states_are_those_of_pytorch(cell: str, nonlinearity: str, deep: bool) -> None:
     network = make_network(cell, nonlinearity, layers=1 + deep, bidirectional=deep)
     found = gates(network, TEXT)
     assert list(found) == ORDER[cell]
@@ -63,7 +61,7 @@ def test_the_states_are_those_of_pytorch(
 @pytest.mark.parametrize(
     ("cell", "first", "second"), [("gru", 0, 1), ("gru", 1, 2), ("lstm", 0, 1), ("lstm", 2, 3)]
 )
-def test_swapped_gates_are_found(cell: Cell, first: int, second: int) -> None:
+def test_swapped_gates_are_found(cell: str, first: int, second: int) -> None:
     network = make_network(cell)
     swapped = copy.deepcopy(network)
     with torch.no_grad():
@@ -79,7 +77,7 @@ def test_swapped_gates_are_found(cell: Cell, first: int, second: int) -> None:
     [("gru", ["reset", "update"], "new"), ("lstm", ["input", "forget", "output"], "candidate")],
 )
 def test_a_gate_is_a_share_and_a_candidate_has_a_sign(
-    cell: Cell, shares: list[str], signed: str
+    cell: str, shares: list[str], signed: str
 ) -> None:
     found = gates(make_network(cell), TEXT)
     assert all((found[name] > 0).all() and (found[name] < 1).all() for name in shares)

@@ -18,8 +18,8 @@ import onnxruntime
 import pytest
 import torch
 from golden.replay import TEXTS
-from hello_runtime.providers import CUDA
-from hello_train.config import CELLS, Cell
+from hello_runtime.engine.providers import CUDA
+from hello_train.network.cells import CELLS
 from helpers import GOLDEN, Run
 from test_fit import FABLES, FLOOR, share_of_words
 
@@ -35,7 +35,7 @@ def needs(gpus: int) -> pytest.MarkDecorator:
 
 @needs(1)
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_gpu_learns_what_is_then_decoded_anywhere(run: Run, tmp_path: Path, cell: Cell) -> None:
+def test_a_gpu_learns_what_is_then_decoded_anywhere(run: Run, tmp_path: Path, cell: str) -> None:
     trained = run("hello-train", *FABLES, "--cell", cell, "--output", "run", **SHOWN)
     assert trained.returncode == 0, trained.stderr
     assert "held out, on cuda" in trained.stderr

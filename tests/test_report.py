@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
-from hello_train.checkpoint import Training
-from hello_train.config import CELLS, Cell
-from hello_train.data import Pair
+import torch
+from hello_train.data.lines import Pair
 from hello_train.errors import ReportError
-from hello_train.gates import gates
-from hello_train.history import Evaluation, History, Saying
-from hello_train.report import (
+from hello_train.fit.history import Evaluation, History, Saying
+from hello_train.fit.score import Context, Mistake, Score
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import Training
+from hello_train.report.gates import certainty, gates
+from hello_train.report.pages import (
     SHOWN_SAYINGS,
     HelloRun,
     TextRun,
     compare_page,
     hello_page,
+    loss_floor,
     text_page,
     write_report,
 )
-from hello_train.score import Context, Mistake, Score
-from hello_train.slowest import OFTEN, SHOWN, slowest
+from hello_train.report.slowest import OFTEN, SHOWN, slowest
 from helpers import make_network, read_golden
 
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -115,7 +121,7 @@ def text_run(evaluations: int = 3) -> TextRun:
     )
 
 
-def hello_run(cell: Cell) -> HelloRun:
+def hello_run(cell: str) -> HelloRun:
     golden = read_golden(f"hello-{cell}")
     history = History(
         losses=[1 / epoch for epoch in range(1, 1001)],
@@ -248,7 +254,7 @@ def test_an_accuracy_of_all_and_of_none_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_page_of_hello(cell: Cell) -> None:
+def test_the_page_of_hello(cell: str) -> None:
     run, words = hello_run(cell), Page(made(cell)).words
     assert "41 epochsuntil it first said ohlol. It kept to it from epoch 1,208 on." in words
     for row in ("1\u201340lllll2 of 5", "41ohlol5 of 5", "42\u20131,207ohlll4 of 5"):
@@ -261,9 +267,148 @@ def test_the_page_of_hello(cell: Cell) -> None:
         picture = made(cell).split(label)[1].split("</svg>")[0]
         shown = re.findall(r">(\u2212?\d\.\d\d)<", picture)
         assert shown == [f"{value:.2f}".replace("-", "\u2212") for value in values.T.flat]
-    assert made(cell).count("stroke-width: 2.5") == len("hello")  # what is said is framed
     for column in ("h → o", "e → h", "l → l", "l → o", "o → l"):
         assert column in words
+
+
+def box(path: str) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of a path of SVG."""
+    numbers = np.array(re.findall(r"-?[\d.]+", path), float).reshape(-1, 2)
+    return (*numbers.min(axis=0).tolist(), *numbers.max(axis=0).tolist())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_said_is_framed_inside_its_cell(cell: str) -> None:
+    """A frame is black as the numbers are, and the page around a picture may be so too."""
+    label = f'aria-label="{hello_run(cell).name}, hidden over hello"'
+    picture = made(cell).split(label)[1].split("</svg>")[0]
+    paths = re.findall(r'<path d="([^"]*)"[^>]*?style="([^"]*)"', picture)
+    frames = [box(path) for path, style in paths if "stroke-width: 2.5" in style]
+    cells = [box(path) for path, style in paths if "fill: #" in style and "stroke: #fff" in style]
+    assert (len(frames), len(cells)) == (5, 4 * 5)
+    for left, top, right, bottom in frames:
+        within = [
+            cell[0] < left - 1.25 and cell[1] < top - 1.25
+            and right + 1.25 < cell[2] and bottom + 1.25 < cell[3]
+            for cell in cells
+        ]  # fmt: skip
+        assert sum(within) == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_outside_of_heat_maps_nothing_has_a_colour_that_the_page_may_have(name: str) -> None:
+    pictures = [part.split("</svg>")[0] for part in made(name).split("<svg ")[1:]]
+    curves = [picture for picture in pictures if "over hello" not in picture.partition(">")[0]]
+    assert curves
+    for picture in curves:
+        colours = set(re.findall(r"(?:stroke|fill): ([^;\"]+)", picture)) | {"none"}
+        assert colours - {cell.colour for cell in CELLS.values()} == {"none", "currentColor"}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_how_sure_a_network_is_and_why_no_surer(cell: str) -> None:
+    run, words = hello_run(cell), Page(made(cell)).words
+    network = run.network
+    ids = torch.tensor([[1, 0, 2, 2, 3]])
+    logits = network(ids)[0].tolist()
+    shares = [
+        math.exp(row[label]) / sum(map(math.exp, row))
+        for row, label in zip(logits, [3, 1, 2, 3, 2], strict=True)
+    ]
+    assert certainty(network, run.pair) == pytest.approx(shares, rel=1e-5)
+    for read, right, share in zip("hello", "ohlol", shares, strict=True):
+        assert f"{read}{right}{right}{share:.1%}{-math.log(share):.2f}" in words
+    mean = sum(-math.log(share) for share in shares) / 5
+    assert f"mean{mean:.2f}" in words
+    floor = loss_floor(network.config)
+    assert floor == pytest.approx(0.3408, abs=1e-4)
+    assert mean > 0.3408
+    assert "The loss cannot fall below 0.34." in words
+    assert (
+        "e / (e + 3/e) = 71.1%, and \u2212ln of that is ln(1 + 3 e\u207b\u00b2) = 0.3408" in words
+    )
+    assert "the line of dashes is the lowest that it can be" in words
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_bounded"),
+    [
+        ({"cell": "rnn", "projection": False}, True),
+        ({"cell": "gru", "projection": False, "layers": 2, "unknown": "error"}, True),
+        ({"cell": "lstm", "projection": False, "bidirectional": True}, True),
+        ({"cell": "rnn", "projection": False, "nonlinearity": "relu"}, False),
+        ({"cell": "gru", "projection": True}, False),
+        ({"cell": "gru", "projection": False, "guarded": True}, False),
+    ],
+)
+def test_the_floor_of_the_loss(shape: dict[str, Any], is_bounded: bool) -> None:
+    """Weights without bounds make hidden values of -1 and 1, and the loss comes to its floor."""
+    network = make_network(**shape)
+    floor = loss_floor(network.config)
+    assert (floor is not None) == is_bounded
+    told = Page(text_page(replace(text_run(), network=network))).words
+    assert ("The loss cannot fall below" in told) == is_bounded
+    if floor is not None:
+        best = torch.full((1, network.config.labels), -1.0)
+        best[0, 0] = 1.0
+        lowest = torch.nn.functional.cross_entropy(best, torch.tensor([0]))
+        assert floor == pytest.approx(float(lowest), rel=1e-6)
+        with torch.no_grad():
+            for weights in network.parameters():
+                weights.mul_(50)
+            hidden = network(torch.arange(5)[None])
+        assert 0.9 < float(hidden.abs().max()) <= 1
+
+
+def test_a_lost_start_says_so_and_shows_why() -> None:
+    run = hello_run("gru")
+    network = deepcopy(run.network)
+    with torch.no_grad():
+        for weights in network.recurrence.parameters():
+            weights.zero_()
+    said = network.rewrite("hello")
+    sayings = [Saying(1, 600, "ohlll"), Saying(601, 700, "ohlol"), Saying(701, 1000, said)]
+    history = History(losses=[1 / epoch for epoch in range(1, 1001)], sayings=sayings)
+    lost = replace(run, network=network, history=history, starts=20)
+    words = Page(hello_page(lost)).words
+    assert f"GRU: hello \u2192 {said}, not ohlol" in words
+    assert "A lost start: of 20 none learned ohlol, and this is the last one." in words
+    wrong = sum(a != b for a, b in zip(said, "ohlol", strict=True))
+    assert f"It says {said}, where {wrong} of 5 letters are wrong." in words
+    assert "In the last tenth of its 1,000 epochs the loss went from 0.001 to 0.001." in words
+    assert f"601 epochsuntil it first said ohlol. At the end it said {said}." in words
+    assert f"25.0%{math.log(4):.2f}" in words
+    assert "The loss cannot fall below 0.34." in words
+    assert "A lost start" not in made("gru")
+    short = replace(lost, history=History(losses=[1.5], sayings=[Saying(1, 1, said)]))
+    assert "its 1 epochs the loss went from 1.500 to 1.500" in Page(hello_page(short)).words
+
+
+def test_terms_are_explained_where_they_stand() -> None:
+    words = Page(made("text")).words
+    assert "The share that is right of the held-out characters, words and lines" in words
+    assert "of how many353,38447,6644,593" in words
+    told = "loss on the lines that it learns: the mean of \u2212ln p, p being the probability that"
+    assert told in words
+    assert "a projection to 6 logits, of which softmax makes probabilities" in words
+    for name in ("gru", "compare"):
+        words = Page(made(name)).words
+        assert "loss the mean of \u2212ln p, p being the probability that the right" in words
+        assert "which are the 4 logits, of which softmax makes probabilities" in words
+        assert "The hidden units are the logits, a score for each letter" in words
+
+
+def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
+    """Its last column goes below the four others; what it holds can be broken anywhere."""
+    content = made("text")
+    (mistakes,) = re.findall(r'<table class="stacked">(.*?)</table>', content, re.DOTALL)
+    for row in mistakes.split("<tr>")[1:]:
+        assert len(re.findall("<t[dh] ", row)) == 4 + 1
+    _, _, narrow = content.partition("@media (max-width: 40rem)")
+    assert ".stacked tr { display: grid; grid-template-columns: repeat(4, 1fr);" in narrow
+    assert ".stacked tr > :last-child { grid-column: 1 / -1;" in narrow
+    assert re.search(r"\.context {[^}]*overflow-wrap: anywhere;", content)
+    assert not re.search(r"\.context {[^}]*min-width", content)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +461,7 @@ def test_the_function_of_an_rnn_is_told() -> None:
 
 def test_a_comparison_has_a_column_for_each_in_every_section() -> None:
     sections = made("compare").split("<section>")[1:]
-    assert len(sections) == 5
+    assert len(sections) == 6
     for section in sections:
         assert re.findall("<h3>(.*?)</h3>", section) == ["RNN", "GRU", "LSTM"]
     assert made("compare").count("<svg ") == 3 + 1 + 4 + 6
@@ -361,14 +506,16 @@ def test_a_report_is_written_whole(tmp_path: Path) -> None:
 
 IMPORT = """
 import sys
-from hello_train import checkpoint, cli, fit, gates, history, run, score, slowest
+from hello_train import cli
+from hello_train.fit import loop, run, score
+from hello_train.report import gates, slowest
 {more}
 print("matplotlib" in sys.modules)
 """
 
 
 @pytest.mark.parametrize(
-    ("more", "loaded"), [("", "False"), ("from hello_train import report", "True")]
+    ("more", "loaded"), [("", "False"), ("from hello_train.report import pages", "True")]
 )
 def test_only_a_report_loads_matplotlib(more: str, loaded: str) -> None:
     command = [sys.executable, "-W", "error", "-c", IMPORT.format(more=more)]

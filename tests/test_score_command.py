@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import re
 import shutil
@@ -18,13 +19,14 @@ from typing import Any
 import onnx
 import pytest
 from hello_export.artifact import digest
-from hello_export.onnx_graph import build_model
-from hello_runtime import Decoder, score
-from hello_train import run as train_run
-from hello_train import score as train_score
-from hello_train.alphabets import changeable, count_substitutions
-from hello_train.checkpoint import load_checkpoint
-from hello_train.data import Pair, read_pairs, write_pairs
+from hello_export.graph.onnx_graph import build_model
+from hello_runtime import Decoder
+from hello_runtime.text import score
+from hello_train.data.alphabets import changeable, count_substitutions
+from hello_train.data.lines import Pair, read_pairs, write_pairs
+from hello_train.fit import run as train_run
+from hello_train.fit import score as train_score
+from hello_train.network.checkpoint import load_checkpoint
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -287,14 +289,14 @@ LOADED = """
 import sys
 from hello_runtime.cli import main
 main({arguments!r}, standalone_mode=False)
-watched = {{"torch", "onnx", "hello_train", "hello_runtime.score", "gzip"}}
+watched = {{"torch", "onnx", "hello_train", "hello_runtime.text.score", "gzip"}}
 print(*sorted(watched & sys.modules.keys()))
 """
 
 
 @pytest.mark.parametrize(
     ("arguments", "loaded"),
-    [(["hello"], []), (["--score", "pairs.tsv"], ["gzip", "hello_runtime.score"])],
+    [(["hello"], []), (["--score", "pairs.tsv"], ["gzip", "hello_runtime.text.score"])],
 )
 def test_what_is_loaded(arguments: list[str], loaded: list[str], tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("hello\tohlol\n")
@@ -381,6 +383,21 @@ def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> N
     assert_one_line_error(result, "artifact/baseline.json", message)
 
 
+def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
+    """A pipe would be waited for, and a device read without end."""
+    baseline = copied / "artifact/baseline.json"
+    baseline.unlink()
+    os.mkfifo(baseline)
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
+    baseline.unlink()
+    baseline.symlink_to("/dev/zero")
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
+    baseline.unlink()
+    with baseline.open("wb") as file:
+        file.truncate(score.BASELINE_BYTES + 1)  # it takes no room
+    assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "larger than")
+
+
 def test_a_good_baseline_is_read(tmp_path: Path) -> None:
     """What the bad ones are made of is good."""
     (tmp_path / "baseline.json").write_text(json.dumps(GOOD))
@@ -445,3 +462,31 @@ def test_a_damaged_baseline_is_not_exported(run: Run, copied: Path) -> None:
     result = run("hello-export", "run", "--output", "new")
     assert_one_line_error(result, "run/baseline.json: damaged baseline ('format_version')")
     assert not (copied.parent / "new").exists()
+
+
+NOISE = """
+import random
+
+def seeded(line):
+    source = random.Random(line)
+    return "".join(char if source.random() > 0.1 else "?" for char in line)
+
+def unseeded(line):
+    return "".join(char if random.random() > 0.1 else "?" for char in line)
+"""
+
+
+def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "noise.py").write_text(NOISE)
+    learn = ("hello-train", "--text", POLISH, "--epochs", 3, "--holdout", 0.5, "--output", "run")
+    refused = run(*learn, "--corrupt", "noise:unseeded")
+    assert_one_line_error(
+        refused, f"{POLISH}, line ", "the corruption made ", "random.Random(line)"
+    )
+    assert not (tmp_path / "run").exists()
+    told = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
+    assert told.returncode == 0, told.stderr
+    network, training = load_checkpoint(tmp_path / "run")
+    onnx.save(build_model(network, training), tmp_path / "run/model.onnx")
+    scored = run("hello-infer", "--model", "run/model.onnx", "--score", "run/holdout.tsv")
+    assert scored.stdout.splitlines()[1:] == told.stdout.splitlines()[1:5]

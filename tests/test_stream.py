@@ -15,7 +15,7 @@ from typing import IO
 
 import pytest
 from hello_runtime import Decoder, NotCausalError, Stream, UnknownCharacterError
-from hello_train.config import CELLS, Cell
+from hello_train.network.cells import CELLS
 from helpers import STRANGE, Run, assert_one_line_error, open_model, random_texts
 
 INFER = Path(sys.executable).with_name("hello-infer")
@@ -23,7 +23,7 @@ INFER = Path(sys.executable).with_name("hello-infer")
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("piece", [1, 3, 1000])
-def test_streamed_in_pieces(cell: Cell, piece: int, tmp_path: Path) -> None:
+def test_streamed_in_pieces(cell: str, piece: int, tmp_path: Path) -> None:
     decoder = open_model(tmp_path, cell, layers=2)
     (text,) = random_texts(1, 900, seed=5)
     stream = decoder.stream()

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+import torch
 from click.testing import CliRunner
-from hello_export import cli, isolation, proof
+from hello_export import artifact as artifact_module
+from hello_export import cli, verify
 from hello_export.artifact import digest, write_artifact
-from hello_export.cases import Case
-from hello_export.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
-from hello_export.onnx_graph import METADATA_KEYS
-from hello_train.checkpoint import load_checkpoint
-from hello_train.config import ModelConfig
+from hello_export.errors import ArtifactError, EngineError
+from hello_export.graph.storage import Storage
+from hello_export.graph.torchscript import (
+    TorchScript,
+    deprecation_accepted,
+    nothing_compiled,
+    program_bytes,
+)
+from hello_export.proof import isolation, prove
+from hello_export.proof.cases import Case, grid_cases
+from hello_export.proof.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
+from hello_export.verify import verify_artifact
+from hello_runtime.errors import ModelFileError
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.config import ModelConfig
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
@@ -41,6 +59,13 @@ def artifact(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "artifact"))
 
 
+@pytest.fixture
+def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof on five cases, for tests of what is around it."""
+    for module in (artifact_module, verify):
+        monkeypatch.setattr(module, "grid_cases", lambda *given: islice(grid_cases(*given), 5))
+
+
 def reseal(folder: Path) -> None:
     """Put the digests of the files as they are into the manifest."""
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -57,9 +82,9 @@ def edit_model(folder: Path, edit: Callable[[onnx.ModelProto], object]) -> None:
 def test_the_verdict_is_a_row_for_each_engine(run: Run, artifact: Path) -> None:
     before = sorted(artifact.iterdir())
     result = run("hello-export", "--verify", artifact, "--characters", 60_000)
-    assert (result.returncode, result.stderr) == (0, "")
+    assert result.returncode == 0, result.stderr
     rows = [line.split("  ") for line in result.stdout.splitlines()[2:8]]
-    assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in proof.ENGINES)]
+    assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in prove.ENGINES)]
     for row in rows:
         name, _, cases, characters, difference, differences = filter(None, map(str.strip, row))
         assert int(cases) == 23 + 14
@@ -82,16 +107,16 @@ def test_another_model_in_the_folder_is_not_taken_for_the_artifact(
     assert_one_line_error(result, "an artifact's model is model.onnx; name its folder")
 
 
+def add_to_a_bias(model: onnx.ModelProto) -> None:
+    bias = next(item for item in model.graph.initializer if ".B_" in item.name)
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1e-3, bias.name))
+
+
 def test_a_difference_is_shown_and_fails(run: Run, artifact: Path) -> None:
     """A file that was changed together with its manifest is found by what it says."""
-
-    def add_to_a_bias(model: onnx.ModelProto) -> None:
-        bias = next(item for item in model.graph.initializer if ".B_" in item.name)
-        bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + 1e-3, bias.name))
-
     edit_model(artifact, add_to_a_bias)
     reseal(artifact)
-    result = run("hello-export", "--verify", artifact, "--characters", 1)
+    result = run("hello-export", "--verify", artifact, "--characters", 1, "--trust-program")
     assert result.returncode == 1
     assert "Error: onnxruntime differs from PyTorch in logits by up to 0.00" in result.stderr
     difference = {line[:15].rstrip(): line.split()[-2] for line in result.stdout.splitlines()[2:8]}
@@ -150,19 +175,313 @@ def test_a_manifest_that_is_none_is_named(run: Run, artifact: Path, content: str
     assert_one_line_error(run("hello-export", "--verify", artifact), "damaged manifest")
 
 
-def test_what_a_foreign_model_lacks_is_told(run: Run, artifact: Path) -> None:
-    edit_model(artifact, lambda model: model.ClearField("metadata_props"))
-    result = run("hello-export", "--verify", artifact / "model.onnx")
-    assert_one_line_error(
-        result, "hello-export did not write this file", f"lacks {', '.join(METADATA_KEYS)}"
+DAMAGED = [
+    (b"no model", "no ONNX model, or cut off"),
+    (b"\x42\x02\xff\xff", "no ONNX model, or cut off"),
+    (b"", "the file is empty"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGED)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_model_that_is_none_is_named(
+    artifact: Path, content: bytes, message: str, trusted: bool
+) -> None:
+    """The digest first, and what the file holds where that is right."""
+    (artifact / "model.onnx").write_bytes(content)
+    with pytest.raises(ArtifactError, match=r"model\.onnx: it has changed since it was exported"):
+        verify_artifact(artifact, 1, trusted=trusted)
+    reseal(artifact)
+    with pytest.raises((ArtifactError, ModelFileError), match=f"model.onnx: {message}"):
+        verify_artifact(artifact, 1, trusted=trusted)
+
+
+def test_a_damaged_model_is_one_line(run: Run, artifact: Path) -> None:
+    (artifact / "model.onnx").write_bytes(b"\x42\x02\xff\xff")
+    reseal(artifact)
+    result = run("hello-export", "--verify", artifact)
+    assert_one_line_error(result, "model.onnx: no ONNX model, or cut off")
+
+
+def reset_before(model: onnx.ModelProto) -> None:
+    """Compute another GRU."""
+    node = next(node for node in model.graph.node if node.op_type == "GRU")
+    next(item for item in node.attribute if item.name == "linear_before_reset").i = 0
+
+
+EDITS: list[tuple[Callable[[onnx.ModelProto], object], str]] = [
+    (add_to_a_bias, "its constant 'layer0.forward.B_zrh'"),
+    (lambda m: m.ClearField("metadata_props"), "its format_version"),
+    (lambda m: setattr(m.metadata_props[4], "value", "9"), "its layers"),
+    (lambda m: m.graph.node.pop(), "its node 'confidence'"),
+    (reset_before, "its node 'layer0.forward.hidden'"),
+    (lambda m: m.graph.node.add(name="more\n\x1b"), r"its node 'more\n\x1b'"),
+    (lambda m: m.graph.output.pop(), "its output 'state_out'"),
+    (lambda m: m.graph.input.reverse(), "its input 'state'"),
+    (lambda m: setattr(m.graph, "doc_string", "mine"), "its doc_string"),
+    (lambda m: setattr(m, "ir_version", 8), "its ir_version"),
+    (lambda m: setattr(m, "producer_version", "\n"), "its producer_version"),
+    (lambda m: m.MergeFromString(b"\x1a\x01\xff"), "its producer_version"),
+    (lambda m: m.functions.add(name="f"), "its functions"),
+    (lambda m: m.MergeFromString(b"\xf8\x3f\x01"), "its encoding"),
+]
+
+
+@pytest.mark.parametrize(("edit", "part"), EDITS)
+def test_a_model_that_the_checkpoint_does_not_make_is_refused(
+    artifact: Path, edit: Callable[[onnx.ModelProto], object], part: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Before any engine opens it."""
+    monkeypatch.setattr(verify, "prove", None)
+    edit_model(artifact, edit)
+    reseal(artifact)
+    with pytest.raises(ArtifactError) as caught:
+        verify_artifact(artifact, 1)
+    message = str(caught.value)
+    assert f"model.onnx: {part}" in message
+    assert "not what hello-export makes of the checkpoint; nothing of it was run" in message
+    assert "--trust-program" in message
+
+
+def test_a_model_by_another_version_that_is_the_same_is_accepted(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "prove", lambda *_, **__: None)
+    edit_model(artifact, lambda model: setattr(model, "producer_version", "0.0.1"))
+    reseal(artifact)
+    verify_artifact(artifact, 1)
+
+
+@pytest.mark.parametrize("storage", ["float16", "int8"])
+def test_every_kind_of_artifact_is_what_its_checkpoint_makes(
+    tmp_path: Path, storage: Storage, few_cases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else this process has compiled before, and whatever numbers tell of a training."""
+    monkeypatch.setattr(prove, "ENGINES", ())
+    scores = {"model": {"characters": 0.1 + 0.2, "words": None, "count": 3}}
+    training = replace(TRAINING, data='"ż"\n', scores=scores)
+    network = make_network("lstm", bidirectional=True, layers=2, guarded=True)
+    write_artifact(network, training, tmp_path / "artifact", storage)
+    verify_artifact(tmp_path / "artifact", 1).check()
+
+
+def test_equal_networks_give_equal_programs() -> None:
+    made = program_bytes(make_network("lstm", bidirectional=True, layers=2))
+    for cell in CELLS:
+        program_bytes(make_network(cell, bidirectional=True))
+    assert program_bytes(make_network("lstm", bidirectional=True, layers=2)) == made
+    assert b"mangle" not in made
+    assert b".py.debug" not in made
+    assert str(Path.cwd()).encode() not in made
+    constants = re.findall(rb"^  (\w+) : Final", made, re.MULTILINE)
+    assert len(constants) > 10
+    order = [name for name in constants if name in (b"dropout", b"mode", b"proj_size")]
+    assert order == [b"dropout", b"mode", b"proj_size"]
+
+
+def foreign_program(body: str, *more: str) -> bytes:
+    """Return a program of a causal model that does what somebody else wrote."""
+    content = io.BytesIO()
+    with deprecation_accepted(), nothing_compiled():
+        module = torch.jit.script(torch.nn.Module())
+        results = "return codepoints, codepoints, codepoints, state"
+        forward = ["def forward(self, codepoints: Tensor, state: Tensor):", body, results]
+        module.define("\n".join(["\n    ".join(forward), *more, ""]))
+        torch.jit.save(module, content)
+    return content.getvalue()
+
+
+def writes(file: Path) -> str:
+    return f"print(torch.from_file({str(file)!r}, True, 4, dtype=torch.float))"
+
+
+def on_opening(body: str) -> str:
+    """Return the methods of a program that does something when it is opened."""
+    return (
+        "def __getstate__(self):\n    return True\n"
+        f"def __setstate__(self, training: bool) -> None:\n    {body}\n    self.training = training"
     )
 
 
-def test_a_model_that_is_none_is_named(run: Run, artifact: Path) -> None:
-    (artifact / "model.onnx").write_bytes(b"no model")
-    assert_one_line_error(run("hello-export", "--verify", artifact), "no ONNX model, or cut off")
-    (artifact / "model.onnx").write_bytes(b"")
-    assert_one_line_error(run("hello-export", "--verify", artifact), "the file is empty")
+@pytest.mark.parametrize("when", ["called", "opened"])
+def test_a_strangers_program_is_not_run(
+    artifact: Path, tmp_path: Path, when: str, few_cases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is compared, and told; only who asks for it has it run."""
+    monkeypatch.setattr(prove, "ENGINES", ())
+    written = tmp_path / "written"
+    program = (
+        foreign_program(writes(written))
+        if when == "called"
+        else foreign_program("pass", on_opening(writes(written)))
+    )
+    (artifact / "model.pt").write_bytes(program)
+    reseal(artifact)
+    result = CliRunner().invoke(cli.main, ["--verify", str(artifact)])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "model.pt: its member 'archive/data.pkl' is not what hello-export makes of" in line
+    assert not written.exists()
+    trusting = ["--verify", str(artifact), "--trust-program", "--characters", "1"]
+    result = CliRunner().invoke(cli.main, trusting)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].startswith("Error: TorchScript ")
+    assert written.exists()
+
+
+def test_a_program_that_never_ends_is_named(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (artifact / "model.pt").write_bytes(foreign_program("while True:\n        codepoints += 1"))
+    network, _ = load_checkpoint(artifact)
+    engine = prove.open_engine(TorchScript, network.config, artifact, foreign=True)
+    try:
+        engine.check_declaration()
+        monkeypatch.setattr(isolation, "PATIENCE", 0.5)
+        with pytest.raises(EngineError) as caught:
+            engine.run(next(grid_cases(network.config)))
+    finally:
+        engine.close()
+    message = "TorchScript fails on batch 1, length 1: no answer in 0.5 seconds"
+    assert str(caught.value) == message
+
+
+def rewritten(
+    edit: Callable[[dict[str, bytes]], object], program: bytes, kind: int = zipfile.ZIP_STORED
+) -> bytes:
+    """Return a program with other members."""
+    with zipfile.ZipFile(io.BytesIO(program)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    edit(members)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", kind) as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return content.getvalue()
+
+
+CODE = "archive/code/__torch__/hello_export/torchscript.py"
+
+
+def lengthen_code(members: dict[str, bytes]) -> None:
+    members[CODE] += b"\n"
+
+
+def change_constant(members: dict[str, bytes]) -> None:
+    members["archive/data/5"] = bytes(len(members["archive/data/5"]))
+
+
+FOREIGN: list[tuple[Callable[[bytes], bytes], str]] = [
+    (lambda made: b"", "its archive, which is damaged,"),
+    (lambda made: made[:-5], "its archive, which is damaged,"),
+    (lambda made: made + b"\0", "its layout"),
+    (lambda made: b"#!/bin/sh\n" + made, "its layout"),
+    (lambda made: made + bytes(2_000_000), "its size"),
+    (lambda made: rewritten(lambda members: None, made), "its layout"),
+    (lambda made: rewritten(lengthen_code, made), f"its member {CODE!r}"),
+    (lambda made: rewritten(change_constant, made), "its member 'archive/data/5'"),
+    (
+        lambda made: rewritten(lambda members: members.update({"../x": b""}), made),
+        "its member '../x'",
+    ),
+    (
+        lambda made: rewritten(lambda members: members.pop("archive/version"), made),
+        "its lack of the member 'archive/version'",
+    ),
+    (  # 200 MB in 200 kB: told by their number, and not unpacked
+        lambda made: rewritten(
+            lambda members: members.update({CODE: bytes(200_000_000)}), made, zipfile.ZIP_DEFLATED
+        ),
+        f"its member {CODE!r}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "part"), FOREIGN)
+def test_a_program_that_the_checkpoint_does_not_make_is_refused(
+    artifact: Path, change: Callable[[bytes], bytes], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "prove", None)
+    program = artifact / "model.pt"
+    program.write_bytes(change(program.read_bytes()))
+    reseal(artifact)
+    with pytest.raises(ArtifactError) as caught:
+        verify_artifact(artifact, 1)
+    assert f"model.pt: {part} is not what hello-export makes" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "tool"), [("model.pt", "torch"), ("model.onnx", "hello-rnn")])
+def test_a_file_by_another_version_is_told(artifact: Path, name: str, tool: str) -> None:
+    if name == "model.onnx":
+        edit_model(artifact, add_to_a_bias)
+    else:
+        (artifact / name).write_bytes(foreign_program("pass"))
+    reseal(artifact)
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    manifest["tools"][tool] = "1.2.3\n"
+    (artifact / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError) as caught:
+        verify_artifact(artifact, 1)
+    assert f"written with {tool} '1.2.3\\n', and here is" in str(caught.value)
+    assert "verify it with that version, or make it again" in str(caught.value)
+
+
+NAMES = ["manifest.json", "model.onnx", "model.pt", "checkpoint.safetensors"]
+
+
+def replace_by_link(file: Path) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to("elsewhere")
+
+
+def replace_by_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def replace_by_device(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/dev/zero")
+
+
+def replace_by_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def enlarge(file: Path) -> None:
+    """Make it larger than can be held; the disk holds none of it."""
+    os.truncate(file, 2**40)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (replace_by_link, "it is a link, and an artifact holds its files itself"),
+        (replace_by_pipe, "it is no plain file"),
+        (replace_by_device, "it is a link"),
+        (replace_by_folder, "Is a directory"),
+        (enlarge, "it has 1099511627776 bytes, and in an artifact at most"),
+    ],
+)
+def test_what_is_no_plain_file_is_named(
+    artifact: Path, name: str, change: Callable[[Path], None], message: str
+) -> None:
+    change(artifact / name)
+    with pytest.raises(ArtifactError, match=f"{name}: {message}"):
+        verify_artifact(artifact, 1)
+
+
+def test_a_baseline_that_is_no_plain_file_is_named(artifact: Path) -> None:
+    (artifact / "baseline.json").write_text("{}")
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    manifest["sha256"]["baseline.json"] = digest(artifact / "baseline.json")
+    (artifact / "manifest.json").write_text(json.dumps(manifest))
+    replace_by_pipe(artifact / "baseline.json")
+    with pytest.raises(ArtifactError, match=r"baseline\.json: it is no plain file"):
+        verify_artifact(artifact, 1)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +492,7 @@ def test_a_model_that_is_none_is_named(run: Run, artifact: Path) -> None:
         ["--verify", "a", "--output", "b"],
         ["--verify", "a", "--weights", "int8"],
         ["--characters", "5"],
+        ["--trust-program"],
         ["--verify", "a", "--characters", "0"],
         ["--verify", "a", "--characters", "1" + "0" * 400],
     ],
@@ -183,6 +503,12 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str]) -> None:
     assert "--verify" in result.stderr or "--characters" in result.stderr
 
 
+def errors_of(stderr: str) -> list[str]:
+    """Return what stands on stderr beside the progress."""
+    told = re.compile(r"comparing .* characters|\d+% compared.*|writing model.*")
+    return [line for line in stderr.splitlines() if not told.fullmatch(line)]
+
+
 class Failing(OnnxRuntime):
     """An engine that raises."""
 
@@ -190,6 +516,25 @@ class Failing(OnnxRuntime):
 
     def run(self, case: Case) -> Outputs:
         raise MemoryError("out of order\nsecond line")
+
+
+class Speechless(OnnxRuntime):
+    """An engine that raises an error without a text, of a kind that could be an end."""
+
+    name = "speechless"
+
+    def run(self, case: Case) -> Outputs:
+        raise EOFError
+
+
+class Verbose(OnnxRuntime):
+    """An engine whose error begins with nothing, and which prints."""
+
+    name = "verbose"
+
+    def run(self, case: Case) -> Outputs:
+        print("here I am", flush=True)
+        raise RuntimeError("\n\n   out of order\n")
 
 
 class Crashing(OnnxRuntime):
@@ -216,6 +561,8 @@ class CrashingAtOnce(OnnxRuntime):
 
 BAD_ENGINES = [
     (Failing, "failing fails on batch 1, length 1: out of order"),
+    (Speechless, "speechless fails on batch 1, length 1: EOFError"),
+    (Verbose, "verbose fails on batch 1, length 1: out of order"),
     (Crashing, "crashing fails on batch 1, length 7: it crashed (SIGSEGV)"),
     (CrashingAtOnce, "crashing at once does not open its file: it crashed (SIGABRT)"),
 ]
@@ -223,34 +570,40 @@ BAD_ENGINES = [
 
 @pytest.mark.parametrize(("engine", "message"), BAD_ENGINES)
 def test_an_engine_that_fails_or_crashes_is_named_and_the_others_go_on(
-    engine: type[OnnxRuntime], message: str, artifact: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(proof, "ENGINES", (engine, OnnxRuntime))
+    engine: type[OnnxRuntime], message: str, artifact: Path, few_cases: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(prove, "ENGINES", (engine, OnnxRuntime))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 1
-    assert result.stderr.splitlines() == [f"Error: {message}"]
+    assert errors_of(result.stderr) == [f"Error: {message}"]
     (good,) = (line for line in result.stdout.splitlines() if line.startswith("onnxruntime"))
-    assert good.split()[2] == "23"
+    assert good.split()[2] == "5"
 
 
-@pytest.mark.parametrize(("engine", "message"), BAD_ENGINES)
+@pytest.mark.parametrize(("engine", "message"), [BAD_ENGINES[0], *BAD_ENGINES[-2:]])
 def test_nothing_is_written_when_an_engine_fails_or_crashes(
-    engine: type[OnnxRuntime], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    engine: type[OnnxRuntime], message: str, tmp_path: Path, few_cases: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     shutil.copy(GOLDEN / "hello-gru.safetensors", tmp_path / "checkpoint.safetensors")
-    monkeypatch.setattr(proof, "ENGINES", (engine, OnnxRuntime))
+    monkeypatch.setattr(prove, "ENGINES", (engine, OnnxRuntime))
     result = CliRunner().invoke(cli.main, [str(tmp_path)])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.splitlines() == [f"Error: {message}"]
+    assert errors_of(result.stderr) == [f"Error: {message}"]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_every_engine_that_fails_is_named(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "ENGINES", tuple(engine for engine, _ in BAD_ENGINES))
+def test_every_engine_that_fails_is_named(
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = (BAD_ENGINES[0], *BAD_ENGINES[-2:])
+    monkeypatch.setattr(prove, "ENGINES", tuple(engine for engine, _ in bad))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
-    messages = [message for _, message in BAD_ENGINES]
-    assert result.stderr == f"Error: {'; and '.join(messages)}\n"
-    for (engine, message), line in zip(BAD_ENGINES, result.stdout.splitlines()[-3:], strict=True):
+    messages = [message for _, message in bad]
+    assert errors_of(result.stderr) == [f"Error: {'; and '.join(messages)}"]
+    shown = result.stdout.splitlines()[-len(messages) :]
+    for (engine, message), line in zip(bad, shown, strict=True):
         assert line == f"{engine.name} did not go through: {message}"
 
 
@@ -263,25 +616,15 @@ def test_a_manifest_that_lies_is_named(run: Run, artifact: Path, name: str) -> N
     assert_one_line_error(result, f"manifest.json: its {name} is not that of the checkpoint")
 
 
-@pytest.mark.parametrize("key", ["weights", "training", "guard", "hidden_size"])
-def test_a_model_that_lies_is_named(run: Run, artifact: Path, key: str) -> None:
-    def lie(model: onnx.ModelProto) -> None:
-        next(entry for entry in model.metadata_props if entry.key == key).value = "{}"
-
-    edit_model(artifact, lie)
-    reseal(artifact)
-    result = run("hello-export", "--verify", artifact)
-    assert_one_line_error(result, f"model.onnx: its {key} is not that of the checkpoint")
-
-
 def test_an_engine_that_does_not_answer_is_named(
-    artifact: Path, monkeypatch: pytest.MonkeyPatch
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "ENGINES", (NeverOpen,))
+    monkeypatch.setattr(prove, "ENGINES", (NeverOpen,))
     monkeypatch.setattr(isolation, "PATIENCE", 1)
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 1
-    assert result.stderr == "Error: never open does not open its file: no answer in 1 seconds\n"
+    message = "Error: never open does not open its file: no answer in 1 seconds"
+    assert errors_of(result.stderr) == [message]
 
 
 class NeverOpen(OnnxRuntime):
@@ -294,41 +637,46 @@ class NeverOpen(OnnxRuntime):
 
 
 class Hanging(OnnxRuntime):
-    """An engine that never answers."""
+    """An engine that says that it is at work, and never answers."""
 
     name = "hanging"
 
     def run(self, case: Case) -> Outputs:
-        print("waiting", flush=True)
+        Path(os.environ["AT_WORK"]).touch()
         time.sleep(1000)
         raise AssertionError
 
 
-INTERRUPTED = """
+HANGING = """
 import sys
 sys.path.insert(0, {tests!r})
-from hello_export import cli, proof
+from hello_export import cli
+from hello_export.proof import prove
 from test_verify_command import Hanging
-if __name__ == "__main__":
-    proof.ENGINES = (Hanging,)
-    cli.main(["--verify", {artifact!r}])
+prove.ENGINES = (Hanging,)
+cli.main(["--verify", {artifact!r}])
 """
 
 
-def test_an_interrupt_ends_an_engine_that_hangs(artifact: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(INTERRUPTED.format(tests=str(Path(__file__).parent), artifact=str(artifact)))
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_engine_that_hangs_ends_with_the_command(
+    artifact: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    script, at_work = tmp_path / "script.py", tmp_path / "at-work"
+    script.write_text(HANGING.format(tests=str(Path(__file__).parent), artifact=str(artifact)))
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
+        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "AT_WORK": str(at_work)},
     )  # fmt: skip
-    assert process.stdout
-    assert process.stdout.readline() == "waiting\n"
-    os.killpg(process.pid, signal.SIGINT)
+    while not at_work.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, sent) if sent == signal.SIGINT else process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
     assert "Traceback" not in errors
-    assert "Aborted!" in errors
+    if sent == signal.SIGINT:
+        assert process.returncode == 1
+        assert "Aborted!" in errors
     for _ in range(100):  # until nothing of its group is left
         try:
             os.killpg(process.pid, 0)
@@ -339,7 +687,7 @@ def test_an_interrupt_ends_an_engine_that_hangs(artifact: Path, tmp_path: Path) 
 
 
 def test_an_engine_that_is_not_installed_is_told(
-    artifact: Path, monkeypatch: pytest.MonkeyPatch
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tract, "distribution", "no-such-distribution")
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])

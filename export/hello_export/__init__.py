@@ -6,7 +6,8 @@
 
 `reference` says what PyTorch says, and `engines` what the files say, each in a process of its own
 by `isolation`, on the batches of `cases`; `parity` compares them, and `proof` brings it together.
-`artifact` keeps the result, `verify` proves it again, `cli` is the command.
+`artifact` keeps the result. `verify` proves it again, once `files` has read it and `remake` has
+found it to be what its checkpoint makes. `cli` is the command; `progress` shows how far it is.
 
 Importing this package does not import torch.
 """

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
@@ -22,26 +23,33 @@ from typing import Any
 
 import onnx
 from hello_runtime.errors import reason
-from hello_runtime.files import copy_permissions, folder_beside, is_utf8, sync
-from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
-from hello_runtime.score import BASELINE_NAME, read_baseline
-from hello_train.checkpoint import FILE_NAME, Training, save_checkpoint
-from hello_train.model import Network
+from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.text.files import copy_permissions, folder_beside, is_utf8, sync
+from hello_runtime.text.score import BASELINE_NAME, read_baseline
+from hello_train.network.checkpoint import FILE_NAME, Training, save_checkpoint
+from hello_train.network.model import Network
 
-from hello_export.cases import RandomText, grid_cases
-from hello_export.engines import OnnxRuntime
 from hello_export.errors import ArtifactError
-from hello_export.onnx_graph import build_model
-from hello_export.parity import Report
-from hello_export.proof import prove
-from hello_export.rounding import agreement, round_weights
-from hello_export.storage import Storage
-from hello_export.torchscript import PROGRAM_NAME, save_program
+from hello_export.files import LARGEST_MANIFEST, read_plain
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import agreement, round_weights
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.graph.torchscript import PROGRAM_NAME, save_program
+from hello_export.progress import SILENT, Progress
+from hello_export.proof.cases import RandomText, count_characters, grid_cases
+from hello_export.proof.engines import OnnxRuntime
+from hello_export.proof.parity import Report
+from hello_export.proof.prove import prove
 
 MANIFEST_NAME = "manifest.json"
 CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
 """The files that the manifest has the digests of, and of `BASELINE_NAME` where it is there."""
 OURS = frozenset({*CONTENT, BASELINE_NAME, MANIFEST_NAME})
+LEFT_BY_OTHERS = (
+    ".DS_Store", "._*", "Thumbs.db", "desktop.ini", ".directory",
+    "*~", "#*#", ".*.sw[a-p]", ".~lock.*#",
+)  # fmt: skip
+"""Names of what desktops, and editors at work or after it, leave beside the files of a folder."""
 MOST_CHARACTERS = 1_000_000
 """Of held-out text that smaller weights are judged by; the first ones."""
 TOOLS = ("hello-rnn", "torch", "onnx", "numpy")
@@ -86,6 +94,7 @@ def write_artifact(
     storage: Storage = "float32",
     lines: Sequence[str] = (),
     baseline: Path | None = None,
+    progress: Progress = SILENT,
 ) -> Export:
     """Export a network, prove the files by parity, and put the folder into its place.
 
@@ -96,6 +105,7 @@ def write_artifact(
         storage: how `model.onnx` keeps the weights.
         lines: held-out text to judge smaller weights by; without any it is drawn at random.
         baseline: the run's file of most frequent targets, to carry along.
+        progress: is told what is done and how far it is.
 
     Raises:
         BaselineError: the baseline is damaged.
@@ -106,6 +116,8 @@ def write_artifact(
     folder = Path(os.path.realpath(folder))
     check_replaceable(folder)
     if baseline:
+        if not baseline.is_file():  # a pipe would be waited for
+            raise ArtifactError(f"{baseline}: it is no file; remove it, or train the run again")
         read_baseline(baseline)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +126,8 @@ def write_artifact(
             unfinished.mkdir()
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
-            export = write_files(network, training, unfinished, storage, lines)
+            export = write_files(network, training, unfinished, storage, lines, progress)
+            keep_what_others_left(folder, unfinished)
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
@@ -122,17 +135,30 @@ def write_artifact(
 
 
 def write_files(
-    network: Network, training: Training, folder: Path, storage: Storage, lines: Sequence[str]
+    network: Network,
+    training: Training,
+    folder: Path,
+    storage: Storage,
+    lines: Sequence[str],
+    progress: Progress,
 ) -> Export:
     """Write the files of an artifact; the manifest only after parity has passed on the others."""
+    progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")
     rounded = round_weights(network, storage)
     onnx.save(build_model(rounded, training, storage), folder / MODEL_NAME)
     save_program(rounded, folder / PROGRAM_NAME)
     save_checkpoint(folder, network, training)
-    report = prove(rounded, folder, grid_cases(network.config))
+    report = prove(
+        rounded,
+        folder,
+        grid_cases(network.config),
+        characters=count_characters(network.config),
+        progress=progress,
+    )
     report.check()
     cost = None
     if storage != "float32":
+        progress.phase(f"measuring what {storage} costs, on text")
         cost = rounding_cost(network, rounded, training, folder / MODEL_NAME, lines)
     export = Export(report, cost)
     text = json.dumps(
@@ -212,10 +238,10 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise ArtifactError(f"cannot write {folder}: it is a file, not a folder")
-    held = {path.name: path for path in folder.iterdir()}
-    others = {name for name, path in held.items() if name not in OURS or path.is_dir()}
-    if not is_manifest(folder / MANIFEST_NAME):  # a run has a checkpoint too
-        others |= held.keys()
+    held = [path for path in folder.iterdir() if not is_left_by_others(path)]
+    others = {path.name for path in held if path.name not in OURS or not path.is_file()}
+    if not is_artifact(folder):  # a run has a checkpoint too
+        others |= {path.name for path in held}
     if others:
         raise ArtifactError(
             f"cannot write {folder}: it holds {min(others)!r} and is no artifact; name another "
@@ -223,13 +249,34 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def is_manifest(file: Path) -> bool:
-    """Tell whether a file is the manifest of an artifact."""
+def is_left_by_others(path: Path) -> bool:
+    """Tell whether a file is what a desktop or an editor leaves in a folder."""
+    matches = any(fnmatch(path.name, pattern) for pattern in LEFT_BY_OTHERS)
+    return matches and path.is_file() and not path.is_symlink()
+
+
+def keep_what_others_left(folder: Path, unfinished: Path) -> None:
+    """Copy what desktops and editors left in a folder to the one that takes its place."""
+    if folder.exists():
+        for path in filter(is_left_by_others, folder.iterdir()):
+            shutil.copy2(path, unfinished / path.name)
+
+
+def is_artifact(folder: Path) -> bool:
+    """Tell whether a folder has the manifest of an artifact."""
+    return stored_weights(folder) is not None
+
+
+def stored_weights(folder: Path) -> Storage | None:
+    """Return how the artifact in a folder keeps its weights, or None where there is no artifact."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, RecursionError, ValueError):
-        return False
-    return isinstance(content, dict) and {"format_version", "sha256", "parity"} <= content.keys()
+        content = json.loads(read_plain(folder / MANIFEST_NAME, LARGEST_MANIFEST))
+    except (ArtifactError, RecursionError, ValueError):
+        return None
+    if not (isinstance(content, dict) and {"format_version", "sha256", "parity"} <= content.keys()):
+        return None
+    weights = content.get("weights")
+    return next((storage for storage in STORAGES if storage == weights), "float32")
 
 
 def put_in_place(unfinished: Path, folder: Path) -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-import sys
-from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.process import ending_at_once
-from hello_train.config import CELLS, Cell
 from hello_train.errors import TrainError
-from hello_train.options import HELLO_OPTIONS, run_folder
+from hello_train.fit.environment import set_defaults
+from hello_train.fit.options import HELLO_OPTIONS, run_folder
+from hello_train.network.cells import CELLS
 
 from hello_export.errors import ExportError
-from hello_export.storage import STORAGES, Storage
-
-if TYPE_CHECKING:
-    from hello_export.cases import Case
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.progress import Display
 
 CHARACTERS = 1_000_000
 """How many a verdict is given on."""
@@ -30,7 +26,7 @@ CHARACTERS = 1_000_000
 
 SECTIONS = {
     "Export": ("cell", "output", "storage"),
-    "Prove again": ("artifact", "characters"),
+    "Prove again": ("artifact", "characters", "trust_program"),
 }
 """Of the help."""
 
@@ -52,13 +48,14 @@ SECTIONS = {
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="The artifact folder.  [default: RUN/artifact]",
+    help="The artifact folder.  [default: RUN/artifact, or RUN if it is an artifact itself]",
 )
 @click.option(
     "--weights",
     "storage",
     type=click.Choice(STORAGES),
-    help="How model.onnx keeps the weights: the smaller, the smaller the file.  [default: float32]",
+    help="How model.onnx keeps the weights: the smaller, the smaller the file.  [default: float32, "
+    "or as in RUN if it is an artifact itself]",
 )
 @click.option(
     "--verify",
@@ -72,14 +69,21 @@ SECTIONS = {
     type=click.IntRange(1, 10**10),
     help=f"How many --verify compares on, at least.  [default: {CHARACTERS}]",
 )
+@click.option(
+    "--trust-program",
+    is_flag=True,
+    help="With --verify: run model.pt and model.onnx even where they are not what the checkpoint "
+    "makes. A program can do whatever you can: only for files of somebody whom you trust.",
+)
 @click.version_option(__version__, prog_name="hello-export")
 def main(
     run: Path | None,
-    cell: Cell | None,
+    cell: str | None,
     output: Path | None,
     storage: Storage | None,
     artifact: Path | None,
     characters: int | None,
+    trust_program: bool,
 ) -> None:
     """Export a run of hello-train to TorchScript and ONNX, once both say what PyTorch says.
 
@@ -91,39 +95,47 @@ def main(
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     if characters and not artifact:
         raise click.UsageError("--characters belongs to --verify.")
+    if trust_program and not artifact:
+        raise click.UsageError("--trust-program belongs to --verify.")
     if not artifact:
-        export(run or hello_run(cell or "gru"), output, storage or "float32")
+        export(run or hello_run(cell or "gru"), output, storage)
     elif run or cell or output or storage:
         raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
     else:
-        verify(artifact, characters or CHARACTERS)
+        verify(artifact, characters or CHARACTERS, trust_program)
 
 
 def import_export() -> None:
     """Import PyTorch and what of ours needs it; late, that help and usage do not wait for it."""
+    set_defaults()
     with ending_at_once():
         import hello_export.artifact
         import hello_export.verify  # noqa: F401
 
 
-def export(run: Path, output: Path | None, storage: Storage) -> None:
+def export(run: Path, output: Path | None, storage: Storage | None) -> None:
     """Export a run, and print the proof and what to do next."""
-    import_export()
-    from hello_train.checkpoint import load_checkpoint
-    from hello_train.run import BASELINE_NAME, read_holdout
+    with Display(f"reading {run}") as progress:
+        import_export()
+        from hello_train.fit.hello import HELLO, HELLO_DATA
+        from hello_train.fit.run import BASELINE_NAME, read_holdout
+        from hello_train.network.checkpoint import load_checkpoint
 
-    from hello_export.artifact import write_artifact
-    from hello_export.parity import table
+        from hello_export.artifact import stored_weights, write_artifact
+        from hello_export.proof.parity import table
 
-    network, training = load_checkpoint(run)
-    home = run if run.is_dir() else run.parent
-    folder = output or home / "artifact"
-    # Only smaller weights are judged by text.
-    lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
-    baseline = home / BASELINE_NAME
-    made = write_artifact(
-        network, training, folder, storage, lines, baseline if baseline.exists() else None
-    )
+        network, training = load_checkpoint(run)
+        if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
+            click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
+        home = run if run.is_dir() else run.parent
+        stored = stored_weights(home)  # an artifact has a checkpoint too, and is made anew in place
+        folder = output or (home if stored else home / "artifact")
+        storage = storage or stored or "float32"
+        # Only smaller weights are judged by text.
+        lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
+        baseline = home / BASELINE_NAME
+        carried = baseline if os.path.lexists(baseline) else None
+        made = write_artifact(network, training, folder, storage, lines, carried, progress)
     click.echo(table(made.report))
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
@@ -132,46 +144,42 @@ def export(run: Path, output: Path | None, storage: Storage) -> None:
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *example]))
 
 
-def verify(artifact: Path, characters: int) -> None:
+def verify(artifact: Path, characters: int, trust_program: bool) -> None:
     """Compare an artifact again and print the proof, or what is left of it."""
-    import_export()
-    from hello_export.parity import table
-    from hello_export.verify import verify_artifact
+    with Display(f"reading {artifact}") as progress:
+        import_export()
+        from hello_export.proof.parity import table
+        from hello_export.verify import verify_artifact
 
-    if sys.stderr.isatty():
-        with click.progressbar(length=characters, file=sys.stderr) as bar:
-            report = verify_artifact(artifact, characters, partial(counted, bar))
-    else:
-        report = verify_artifact(artifact, characters)
+        report = verify_artifact(artifact, characters, trusted=trust_program, progress=progress)
     click.echo(table(report))
     report.check()
 
 
-def counted(bar: Any, cases: Iterable[Case]) -> Iterator[Case]:
-    """Yield the cases, and move a progress bar on by their characters when they are done."""
-    for case in cases:
-        yield case
-        bar.update(case.characters)
-
-
-def hello_run(cell: Cell) -> Path:
+def hello_run(cell: str) -> Path:
     """Return the folder of the post's example, trained now if it was not before."""
-    with ending_at_once():
-        import hello_train.hello
-        import hello_train.report  # noqa: F401
+    import_export()
     from dataclasses import replace
 
-    from hello_train.checkpoint import FILE_NAME, load_checkpoint
-    from hello_train.hello import HELLO, HELLO_DATA, run_hello
-    from hello_train.progress import ProgressDisplay
+    from hello_train.fit.hello import HELLO, HELLO_DATA, run_hello
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
 
     folder = run_folder("hello", cell)
     if not (folder / FILE_NAME).exists():
         click.echo(f"no checkpoint in {folder}; training one", err=True)
         run_hello(replace(HELLO_OPTIONS, cell=cell), folder, ProgressDisplay(HELLO.input))
-    elif (found := load_checkpoint(folder)[1].data) != HELLO_DATA:
+        return folder
+    network, training = load_checkpoint(folder)
+    if training.data != HELLO_DATA:
         raise ExportError(
-            f"{folder} holds a run that learned {found!r}, not the post's example; "
+            f"{folder} holds a run that learned {training.data!r}, not the post's example; "
             f"to export it run: hello-export {folder}"
+        )
+    if (said := network.rewrite(HELLO.input)) != HELLO.target:
+        raise ExportError(
+            f"{folder} holds a network that says {said!r} to {HELLO.input!r}, not "
+            f"{HELLO.target!r}; train another: hello-train --cell {cell}; or export this one: "
+            f"hello-export {folder}"
         )
     return folder

@@ -1,84 +1,106 @@
-"""Compares an artifact again, where it is now and with the engines that are here."""
+"""Compares an artifact again, where it is now and with the engines that are here.
+
+The artifact may be a stranger's, and what opens it is native code. So its files are read once, and
+held first against the manifest and then against what the checkpoint makes; only then are they run,
+from a folder of their own that holds what was read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import onnx
-from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME, read_model
-from hello_runtime.score import BASELINE_NAME
-from hello_train.checkpoint import FILE_NAME, load_checkpoint
+from hello_runtime.errors import first_line
+from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.text.score import BASELINE_NAME
+from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
 
-from hello_export.artifact import CONTENT, MANIFEST_NAME, digest
-from hello_export.cases import Case, grid_cases
+from hello_export.artifact import CONTENT, MANIFEST_NAME
 from hello_export.errors import ArtifactError
-from hello_export.onnx_graph import METADATA_KEYS, metadata
-from hello_export.parity import Report
-from hello_export.proof import prove
-from hello_export.rounding import round_weights
-from hello_export.storage import STORAGES, Storage
+from hello_export.files import LARGEST_MANIFEST, read_plain
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import round_weights
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.graph.torchscript import PROGRAM_NAME, program_bytes
+from hello_export.progress import SILENT, Progress
+from hello_export.proof.cases import count_characters, grid_cases
+from hello_export.proof.parity import Report
+from hello_export.proof.prove import prove
+from hello_export.remake import check_model, check_program, parse_model
 
 SEED = 1
 """Of the text; another than that of the export, so that it is not the same cases again."""
 
 
 def verify_artifact(
-    path: Path,
-    characters: int,
-    watched: Callable[[Iterable[Case]], Iterable[Case]] = lambda cases: cases,
+    path: Path, characters: int, *, trusted: bool = False, progress: Progress = SILENT
 ) -> Report:
     """Hold an artifact against the network that it was exported from, which it carries.
 
     Args:
         path: the folder, or the model file in it.
         characters: how many to compare on, at least.
-        watched: is given the cases, to show how far the comparison has come.
+        trusted: whether to run the model and the program even if they are not what the checkpoint
+            makes.
+        progress: is told how far the comparison is.
 
     Returns:
         The report; it is not checked yet.
 
     Raises:
         ArtifactError: the files are not those that were exported, or not ours.
+        CheckpointError: the checkpoint is damaged.
+        ModelFileError: the model is no ONNX file.
     """
-    file = path if path.is_file() else path / MODEL_NAME
-    found = read_metadata(file)
-    if file.name != MODEL_NAME:
-        raise ArtifactError(f"{file}: an artifact's model is {MODEL_NAME}; name its folder")
-    folder = file.parent
+    folder = folder_of(path)
     digests, storage, said = read_manifest(folder / MANIFEST_NAME)
-    check_unchanged(folder, digests)
+    content = read_unchanged(folder, digests)
     network, training = load_checkpoint(folder / FILE_NAME)
     check_said(
         folder / MANIFEST_NAME,
         {"config": asdict(network.config), "training": asdict(training)},
         said,
     )
-    check_said(file, metadata(network.config, training, storage), found)
     rounded = round_weights(network, storage)
-    return prove(rounded, folder, watched(grid_cases(network.config, characters, SEED)))
+    model, program = folder / MODEL_NAME, folder / PROGRAM_NAME
+    if trusted:
+        parse_model(model, content[MODEL_NAME])
+    else:
+        tools = said["tools"] if isinstance(said.get("tools"), dict) else {}
+        made = build_model(rounded, training, storage)
+        check_model(model, content[MODEL_NAME], made, tools)
+        check_program(program, content[PROGRAM_NAME], program_bytes(rounded), tools)
+    with TemporaryDirectory(prefix="hello-export.") as private:
+        for name in (MODEL_NAME, PROGRAM_NAME):
+            Path(private, name).write_bytes(content[name])
+        return prove(
+            rounded,
+            Path(private),
+            grid_cases(network.config, characters, SEED),
+            foreign=trusted,
+            characters=count_characters(network.config, characters, SEED),
+            progress=progress,
+        )
 
 
-def read_metadata(file: Path) -> dict[str, str]:
-    """Return the metadata of a model file that `hello-export` wrote.
+def folder_of(path: Path) -> Path:
+    """Return the folder of the artifact that is meant by itself or by its model.
 
     Raises:
-        ArtifactError: its metadata lacks what `hello-export` writes; the text says what.
-        ModelFileError: it is no ONNX file.
+        ArtifactError: there is no model.
     """
-    if not file.is_file():
+    file = path if path.is_file() else path / MODEL_NAME
+    if not os.path.lexists(file):
         raise ArtifactError(f"{file}: no model there; name an artifact folder of hello-export")
-    model = onnx.load_model_from_string(read_model(file))
-    found = {entry.key: entry.value for entry in model.metadata_props}
-    lacking = [key for key in METADATA_KEYS if key not in found]
-    if lacking:
-        raise ArtifactError(
-            f"{file}: hello-export did not write this file; its metadata lacks {', '.join(lacking)}"
-        )
-    return found
+    if file.name != MODEL_NAME:
+        raise ArtifactError(f"{file}: an artifact's model is {MODEL_NAME}; name its folder")
+    return file.parent
 
 
 def check_said(file: Path, truth: Mapping[str, object], said: Mapping[str, object]) -> None:
@@ -100,13 +122,13 @@ def read_manifest(file: Path) -> tuple[dict[str, str], Storage, dict[str, Any]]:
     Raises:
         ArtifactError: it is missing, damaged, or from a newer version.
     """
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise ArtifactError(
             f"{file}: no manifest there; a model is verified in the folder in which hello-export "
             f"wrote it, for the network that it must agree with is there too"
         )
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = json.loads(read_plain(file, LARGEST_MANIFEST))
         version = int(manifest["format_version"])
         if version > FORMAT_VERSION:
             raise ArtifactError(
@@ -119,21 +141,26 @@ def read_manifest(file: Path) -> tuple[dict[str, str], Storage, dict[str, Any]]:
         if storage not in STORAGES:
             raise ValueError(f"weights are {storage!r}")
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file}: damaged manifest ({error}); export the run again") from error
+        raise ArtifactError(
+            f"{file}: damaged manifest ({first_line(error)}); export the run again"
+        ) from error
     return digests, storage, manifest
 
 
-def check_unchanged(folder: Path, digests: dict[str, str]) -> None:
-    """Check that the files of an artifact are those that were exported.
+def read_unchanged(folder: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the content of each file of an artifact, as it was exported.
 
     Raises:
-        ArtifactError: one is missing, or has changed.
+        ArtifactError: one is missing, no plain file, or has changed.
     """
+    content = {}
     for name, expected in digests.items():
         file = folder / name
-        if not file.is_file():
+        if not os.path.lexists(file):
             raise ArtifactError(f"{file}: the manifest names it, and it is missing")
-        if digest(file) != expected:
+        content[name] = read_plain(file)
+        if hashlib.sha256(content[name]).hexdigest() != expected:
             raise ArtifactError(
                 f"{file}: it has changed since it was exported; its SHA-256 is not the manifest's"
             )
+    return content

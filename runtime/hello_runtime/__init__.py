@@ -6,6 +6,10 @@
 
 It needs numpy and onnxruntime, and nothing beside the model file itself. Importing it loads
 neither: each name below is imported from its module when it is first used.
+
+`model_file` reads a model, which may be a stranger's: `onnx_wire` says which bytes are read at all,
+and `graph_check`, by the rules in `operators`, what a graph may do. `providers` opens it on a
+device, and `decoder` runs it.
 """
 
 from __future__ import annotations
@@ -16,18 +20,19 @@ TYPE_CHECKING = False  # of `typing`, whose import takes as long as all else bef
 if TYPE_CHECKING:
     from typing import Any
 
-    from hello_runtime.batching import Annotation
     from hello_runtime.columns import DecodeColumn
     from hello_runtime.decoder import Decoder, Stream
+    from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
+        ForkError,
         HelloRuntimeError,
         ModelFileError,
         NotCausalError,
         ProviderError,
         UnknownCharacterError,
     )
-    from hello_runtime.model_file import CELLS, ModelInfo
+    from hello_runtime.model.model_file import CELLS, ModelInfo
 
 __version__ = "0.1.0"
 
@@ -37,6 +42,7 @@ __all__ = [
     "DecodeColumn",
     "Decoder",
     "EngineError",
+    "ForkError",
     "HelloRuntimeError",
     "ModelFileError",
     "ModelInfo",
@@ -48,11 +54,11 @@ __all__ = [
 ]
 
 MODULES = {
-    "CELLS": "model_file",
-    "Annotation": "batching",
+    "CELLS": "model.model_file",
+    "Annotation": "engine.batching",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
-    "ModelInfo": "model_file",
+    "ModelInfo": "model.model_file",
     "Stream": "decoder",
 }
 """Where each public name is; the others are errors."""

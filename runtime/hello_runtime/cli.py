@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,9 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import UnknownCharacterError, printable
-from hello_runtime.lines import (
+from hello_runtime.model.model_file import CELLS, Unknown
+from hello_runtime.process import ending_at_once
+from hello_runtime.text.lines import (
     Block,
     InputError,
     open_output,
@@ -26,12 +28,10 @@ from hello_runtime.lines import (
     read_pieces,
     read_stream,
 )
-from hello_runtime.model_file import CELLS, Unknown
-from hello_runtime.process import ending_at_once
 
 if TYPE_CHECKING:
-    from hello_runtime.batching import Annotation
     from hello_runtime.decoder import Decoder
+    from hello_runtime.engine.batching import Annotation
 
 STANDARD_INPUT = "standard input, line"
 
@@ -46,7 +46,7 @@ SECTIONS = {
 
 def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list[str]:
     """Return the providers whose name starts so, for a shell that completes it."""
-    from hello_runtime.plugins import installed_plugins
+    from hello_runtime.engine.plugins import installed_plugins
 
     return [
         name for name in ("cpu", "cuda", "auto", *installed_plugins()) if name.startswith(start)
@@ -148,15 +148,18 @@ def main(
         for error in decoder.passed_over:
             click.echo(f"passed over: {error}", err=True)
         click.echo(f"running on {decoder.provider}", err=True)
+    results: Generator[bytes, None, None]
     if pairs:
-        results = iter([score(decoder, pairs, as_json).encode()])
+        results = (text.encode() for text in [score(decoder, pairs, as_json)])
+    elif stream:
+        results = stream_lines(decoder)
     elif source is None:
-        results = stream_lines(decoder) if stream else iter([describe(decoder, as_json).encode()])
+        results = (text.encode() for text in [describe(decoder, as_json)])
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
         results = (decode_block(decoder, block, as_json) for block in source)
-    with open_output(output_file) as output:
+    with open_output(output_file) as output, closing(results):
         for result in results:
             output.write(result)
             output.flush()
@@ -187,7 +190,7 @@ def decode_block(decoder: Decoder, block: Block, as_json: bool) -> bytes:
 
 def decode_file(
     decoder: Decoder, blocks: Iterator[Block], path: Path, *, shown: bool
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield the output of a file's lines, while the engine works on those that follow."""
     reading: deque[Block] = deque()
 
@@ -196,9 +199,12 @@ def decode_file(
             reading.append(block)
             yield block.texts
 
-    with progress_bar(path, shown=shown) as advance:
+    with (
+        progress_bar(path, shown=shown) as advance,
+        closing(decoder.decode_batches(texts())) as batches,
+    ):
         try:
-            for decoded in decoder.decode_batches(texts()):
+            for decoded in batches:
                 block = reading.popleft()
                 yield join_lines(decoded, block)
                 advance(block.size)
@@ -212,7 +218,7 @@ def join_lines(decoded: list[str], block: Block) -> bytes:
     return b"".join(part.encode() for part in chain.from_iterable(lines))
 
 
-def stream_lines(decoder: Decoder) -> Iterator[bytes]:
+def stream_lines(decoder: Decoder) -> Generator[bytes, None, None]:
     """Yield the output of the standard input as it arrives; each line is a stream of its own.
 
     A CR waits for what follows, which tells whether it belongs to the line's end.
@@ -267,7 +273,7 @@ def to_json(text: str, annotation: Annotation) -> str:
 def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
     """Return how well a model does on a file of pairs, for people or as JSON."""
     # Imported here, because decoding needs none of it.
-    from hello_runtime.score import BASELINE_NAME, compare, read_baseline, table
+    from hello_runtime.text.score import BASELINE_NAME, compare, read_baseline, table
 
     file = decoder.file.with_name(BASELINE_NAME)
     baseline = read_baseline(file) if file.exists() else None
@@ -309,7 +315,10 @@ def describe(decoder: Decoder, as_json: bool) -> str:
     facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
     if isinstance(scores, dict):
         facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
-    lines = (f"{name.replace('_', ' '):<28}{printable(value)}\n" for name, value in facts.items())
+    lines = (
+        f"{printable(name.replace('_', ' ')):<28}{printable(value)}\n"
+        for name, value in facts.items()
+    )
     return "".join(lines)
 
 

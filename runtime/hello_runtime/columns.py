@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from reprlib import repr as shortened
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from hello_runtime.decoder import Decoder
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from hello_runtime.model.model_file import Unknown
 
-    from hello_runtime.model_file import Unknown
-
-Columns = dict[str, "NDArray[Any]"]
+Columns: TypeAlias = dict[str, Any]
+"""Columns by name, each an array of one library or another."""
 
 
 class DecodeColumn:
@@ -39,8 +40,8 @@ class DecodeColumn:
 
         Args:
             model: an artifact folder or a model file; None for the carried GRU.
-            column: the name of the column to decode, an array of `str`; a missing value, which is
-                None or pandas' NaN, becomes None.
+            column: the name of the column to decode: an array of `str`, of numpy, pandas, polars or
+                pyarrow. A missing value, by whichever of them, becomes None.
             output: the name of the column that is added.
             provider: as `Decoder.open` takes it.
             threads: as `Decoder.open` takes it; 1 is right where there is an object for each CPU.
@@ -52,8 +53,6 @@ class DecodeColumn:
         """
         self._column = column
         self._output = output
-        self._options = {"provider": provider, "threads": threads, "unknown": unknown}
-        self._model = model
         self._decoder = Decoder.open(model, provider, threads, unknown=unknown)
 
     def __call__(self, batch: Columns) -> Columns:
@@ -61,35 +60,46 @@ class DecodeColumn:
 
         Raises:
             KeyError: there is no such column.
-            TypeError: a value of it is neither a text nor missing.
+            TypeError: it is no column, or a value of it is neither a text nor missing.
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
+        if not hasattr(batch, "keys"):
+            raise TypeError(f"a batch is a dict of columns, not a {type(batch).__name__}")
         if self._column not in batch:
-            raise KeyError(f"there is no column {self._column!r}; there are {', '.join(batch)}")
-        values = list(batch[self._column])
-        for row, value in enumerate(values):
-            if not (isinstance(value, str) or is_missing(value)):
-                raise TypeError(
-                    f"row {row} of column {self._column!r} is {value!r}, neither a text nor None"
-                )
-        decoded = iter(self._decoder.decode_batch(v for v in values if isinstance(v, str)))
-        rows = [next(decoded) if isinstance(value, str) else None for value in values]
-        column = np.empty(len(rows), object)
-        column[:] = rows
+            names = ", ".join(map(str, batch))
+            raise KeyError(f"there is no column {self._column!r}; there are {names}")
+        values = self._read(batch[self._column])
+        decoded = iter(self._decoder.decode_batch(v for v in values if v is not None))
+        column = np.empty(len(values), object)
+        column[:] = [None if value is None else next(decoded) for value in values]
         return {**batch, self._output: column}
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as the arguments, since an open model cannot."""
-        return _reopened, (self._model, self._column, self._output, self._options)
+    def _read(self, column: Iterable[object]) -> list[str | None]:
+        """Return the values of a column, None for those that are missing."""
+        if isinstance(column, str):  # its characters are texts, too
+            raise TypeError(f"column {self._column!r} is a str; it must be an array of texts")
+        values: list[str | None] = []
+        for row, item in enumerate(column):
+            value = item.as_py() if hasattr(item, "as_py") else item  # of pyarrow
+            if isinstance(value, str):
+                values.append(value)
+            elif is_missing(value):
+                values.append(None)
+            else:
+                raise TypeError(
+                    f"row {row} of column {self._column!r} is {shortened(value)}, neither a text "
+                    f"nor None"
+                )
+        return values
 
 
 def is_missing(value: object) -> bool:
-    """Tell whether a value stands for none: NaN alone is not equal to itself."""
-    return value is None or (isinstance(value, float) and value != value)
+    """Tell whether a value stands for none: None, NaN, NaT, pandas' NA, or numpy's `masked`.
 
-
-def _reopened(
-    model: str | Path | None, column: str, output: str, options: dict[str, Any]
-) -> DecodeColumn:
-    return DecodeColumn(model, column, output, **options)
+    NaN and NaT are not equal to themselves; NA and `masked` answer a comparison by themselves.
+    """
+    if value is None:
+        return True
+    differs = value != value
+    return bool(differs) if isinstance(differs, bool | np.bool_) else differs is value

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from hello_runtime.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead
+from hello_runtime.engine.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead, unshared
+from hello_runtime.engine.lifecycle import LIFECYCLE
+from hello_runtime.engine.providers import open_session
+from hello_runtime.engine.threads import available_cpus
 from hello_runtime.errors import (
     EngineError,
-    ModelFileError,
     NotCausalError,
     ProviderError,
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model_file import CELLS, ModelInfo, Unknown, locate, parse_metadata
-from hello_runtime.providers import open_session
-from hello_runtime.threads import available_cpus
+from hello_runtime.model.model_file import CELLS, Unknown, load_model, locate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,16 +30,19 @@ if TYPE_CHECKING:
 
 UNKNOWN_OR_NONE = (*get_args(Unknown), None)
 
-MAX_SIZE = 1 << 20
-"""Beyond any size of a state, so that a damaged one is refused and not allocated."""
+DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
+"""Of the outputs that are asked for."""
 
 
 class Decoder:
     """An open model. One decoder may be used from several threads at once.
 
     `Decoder.open` opens it; `decode`, `decode_batch`, `decode_batches`, `annotate_batch` and
-    `stream` use it.
+    `stream` use it. It is pickled as what it was opened with, and opened anew where it arrives. A
+    forked process may use it, unless another thread decoded during the fork (`ForkError`).
     """
+
+    _reopen: Callable[[], Decoder]
 
     provider: str
     """What the model runs on, by onnxruntime's name, and of a plugin also the kind of device."""
@@ -48,16 +51,16 @@ class Decoder:
 
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
-        self._session, self.provider, self.passed_over = open_session(file, provider)
-        self.info: ModelInfo = parse_metadata(
-            file, self._session.get_modelmeta().custom_metadata_map
-        )
+        content, self.info, state = load_model(file)
+        self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
-        if self.info.causal:
-            self._zero_state = np.zeros(state_shape(file, self._session), np.float32)
+        if state:
+            slots, hidden_size = state
+            self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
         self._given = "state" if self.info.causal else "lengths"
+        self._generation = LIFECYCLE.generation
 
     @classmethod
     def open(
@@ -83,6 +86,7 @@ class Decoder:
         Raises:
             ModelFileError: the file is missing, damaged, not one of ours, or too new.
             ProviderError: the model would not run on that provider.
+            ForkError: the process was forked while another thread opened a model.
             ValueError: `cell`, `unknown` or `threads` is none that there is.
         """
         for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
@@ -90,7 +94,14 @@ class Decoder:
                 raise ValueError(f"{name} is {value!r}; it must be one of {choices}")
         if threads is not None and threads < 1:
             raise ValueError(f"threads is {threads}; it must be at least 1")
-        return cls(locate(path, cell), provider, threads or available_cpus(), unknown)
+        with LIFECYCLE.open_model():
+            decoder = cls(locate(path, cell), provider, threads or available_cpus(), unknown)
+        decoder._reopen = partial(cls.open, path, provider, threads, cell=cell, unknown=unknown)
+        return decoder
+
+    def __reduce__(self) -> tuple[Callable[[], Decoder], tuple[()]]:
+        """Travel as the arguments of `open`, since an open model cannot."""
+        return self._reopen, ()
 
     def decode(self, text: str) -> str:
         """Return the text rewritten, one character for one.
@@ -115,13 +126,16 @@ class Decoder:
         """
         return [row.text for row in self._run_texts(["decoded"], texts)]
 
-    def decode_batches(self, batches: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    def decode_batches(self, batches: Iterable[Iterable[str]]) -> Generator[list[str], None, None]:
         """Yield each batch of texts rewritten, in order, for more texts than fit into memory.
 
         It reads one batch ahead of the one that it yields, so that no engine call waits for one to
-        be read or written. A text that was in one of the last batches is not run again.
+        be read or written. A text that was in one of the last batches is not run again. Whoever
+        stops before the end closes it (`contextlib.closing`), or the threads at work live as long
+        as it does.
 
         Raises:
+            TypeError: a batch is no list of texts.
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
@@ -135,7 +149,7 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        return self._run_texts(["decoded", "confidence"], texts)
+        return unshared(self._run_texts(["decoded", "confidence"], texts))
 
     def stream(self) -> Stream:
         """Return a new stream: feed it pieces of a text, and it answers for just those.
@@ -152,26 +166,29 @@ class Decoder:
 
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
         """Refuse what the model does not know; `before` counts what a stream was fed already."""
+        if not isinstance(text, str):
+            raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
             alphabet = self.info.input_alphabet
             raise UnknownCharacterError(text[position], before + position, alphabet, index)
 
-    def _check_batch(self, texts: Sequence[str]) -> Sequence[str]:
-        if self._refuses_unknown:
-            for index, text in enumerate(texts):
-                self._check_alphabet(text, index)
+    def _check_batch(self, batch: Iterable[str]) -> list[str]:
+        """Return the texts of a batch, of which each is one, and of known characters."""
+        if isinstance(batch, str):  # it is a sequence of strings too, so no type checker would say
+            raise TypeError("a batch is a list of texts; for a single text there is decode")
+        texts = list(batch)
+        for index, text in enumerate(texts):
+            self._check_alphabet(text, index)
         return texts
 
     def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
-        if isinstance(texts, str):  # it is a sequence of strings too, so no type checker would say
-            raise TypeError("a batch is a list of texts; for a single text there is decode")
-        (rows,) = self._run_batches(outputs, [list(texts)])
+        (rows,) = self._run_batches(outputs, [texts])
         return rows
 
     def _run_batches(
-        self, outputs: list[str], batches: Iterable[Sequence[str]]
-    ) -> Iterator[list[Annotation]]:
+        self, outputs: list[str], batches: Iterable[Iterable[str]]
+    ) -> Generator[list[Annotation], None, None]:
         run = partial(self._run_rows, outputs)
         checked = map(self._check_batch, batches)
         return run_ahead(run, checked, self._threads, windowed=not self.info.causal)
@@ -215,10 +232,20 @@ class Decoder:
     def _run(self, outputs: list[str], codepoints: Codepoints, given: Array) -> list[Array]:
         """Call the engine once; `given` is a causal model's state, and the lengths of any other."""
         inputs = {"codepoints": codepoints, self._given: given}
+        thread = LIFECYCLE.enter(self._generation)
         try:
             results: list[Array] = self._session.run(outputs, inputs)
         except Exception as error:  # onnxruntime's own classes share no base but this
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
+        finally:
+            LIFECYCLE.calling.discard(thread)
+        for name, result in zip(outputs, results, strict=True):
+            shape = given.shape if name == "state_out" else codepoints.shape
+            if result.shape != shape or result.dtype != DTYPES[name]:
+                raise EngineError(
+                    f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
+                    f"where {DTYPES[name]} {[*shape]} was due; export it again"
+                )
         return results
 
     def _to_text(self, codepoints: Array) -> str:
@@ -279,17 +306,3 @@ def to_text(codepoints: Array) -> str:
         UnicodeDecodeError: one of them is none.
     """
     return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
-
-
-def state_shape(file: Path, session: Any) -> tuple[int, int, int]:
-    """Return the shape of a causal model's state for one line, [slots, 1, hidden].
-
-    Raises:
-        ModelFileError: the model declares another input, or a size that no small model has.
-    """
-    match [(given.name, given.shape) for given in session.get_inputs()]:
-        case [("codepoints", _), ("state", [int(slots), _, int(hidden)])] if (
-            0 < slots < MAX_SIZE and 0 < hidden < MAX_SIZE
-        ):
-            return slots, 1, hidden
-    raise ModelFileError(f"{file}: its inputs are not those of a causal model; export it again")

@@ -25,6 +25,10 @@ class EngineError(HelloRuntimeError):
     """onnxruntime failed while it ran the model."""
 
 
+class ForkError(HelloRuntimeError):
+    """A forked process goes on with what the threads of its parent had begun."""
+
+
 class NotCausalError(HelloRuntimeError):
     """A model that reads its lines from both ends was asked to stream."""
 
@@ -33,23 +37,44 @@ class UnknownCharacterError(HelloRuntimeError):
     """A text has a character outside the model's alphabet, and the model copies none."""
 
     def __init__(self, character: str, position: int, alphabet: str, index: int = 0) -> None:
+        # Exceptions are pickled by these, and made again of them.
+        super().__init__(character, position, alphabet, index)
         self.character = character
         self.position = position
         """Of the character in its text, or in all that a stream was fed, counted from 0."""
+        self.alphabet = alphabet
+        """Of the model."""
         self.index = index
         """Of the text in its batch, counted from 0."""
+
+    def __str__(self) -> str:
+        alphabet = self.alphabet
         shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
-        super().__init__(
-            f"{self.character!r} (U+{ord(self.character):04X}), character {position + 1} of the "
-            f"text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
+        return (
+            f"{self.character!r} (U+{ord(self.character):04X}), character {self.position + 1} of "
+            f"the text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
             f"unknown='copy') leaves such characters as they are"
         )
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text that says something, or its class."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next(filter(None, lines), type(error).__name__)
+LONGEST = 400
+"""Characters of what an error quotes, at most."""
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """Return the first line of a foreign text as an error may quote it.
+
+    A file's content or an engine's message may be of any length, and may do things to a terminal:
+    it is cut, and what is not printable is escaped.
+    """
+    line = next((line for line in text[: 4 * longest].splitlines() if line.strip()), "")
+    shown = printable(line)
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, or its class if it has none; see `one_line`."""
+    return one_line(str(error)) or type(error).__name__
 
 
 def reason(error: OSError) -> str:

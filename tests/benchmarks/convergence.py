@@ -13,11 +13,11 @@ import statistics
 from dataclasses import asdict, dataclass, replace
 
 import click
-from hello_train.config import CELLS, Cell
-from hello_train.fit import Progress, Watcher, fit_exactly
-from hello_train.hello import HELLO, HELLO_ALPHABETS
-from hello_train.model import Network
-from hello_train.options import HELLO_OPTIONS, configure
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
+from hello_train.fit.loop import Progress, Watcher, fit_exactly
+from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.network.cells import CELLS
+from hello_train.network.model import Network
 
 
 class Record(Watcher):
@@ -56,7 +56,7 @@ class Row:
     """Seeds whose run ended with the target, restarts included."""
 
 
-def measure(cell: Cell, seeds: int) -> Row:
+def measure(cell: str, seeds: int) -> Row:
     """Train from each seed."""
     records = []
     ended_right = 0

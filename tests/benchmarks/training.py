@@ -19,16 +19,16 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from hello_train.alphabets import choose_alphabets, count_substitutions
-from hello_train.batches import Batches, lengths
-from hello_train.config import CELLS, Cell
-from hello_train.corruption import find_corruption
-from hello_train.data import Split, read, text_source
-from hello_train.fit import Fitting, Watcher, mean_loss, new_state
-from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
-from hello_train.parallel import Team, best_device
-from hello_train.run import judge_by
-from hello_train.unfinished import Unfinished
+from hello_train.data.alphabets import choose_alphabets, count_substitutions
+from hello_train.data.batches import Batches, lengths
+from hello_train.data.corruption import find_corruption
+from hello_train.data.lines import Split, read, text_source
+from hello_train.fit.evaluation import Evaluator
+from hello_train.fit.loop import Fitting, Watcher, mean_loss, new_state
+from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
+from hello_train.fit.parallel import Team, best_device
+from hello_train.fit.unfinished import Unfinished
+from hello_train.network.cells import CELLS
 from measuring import medians, show
 
 EPOCHS = 10
@@ -70,8 +70,9 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
     def action() -> None:
         alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
         state = new_state(configure(options, alphabets), options, team)
-        judge = judge_by(lines.holdout)
-        Fitting(state, lines.train, options, Watcher(), judge, Unfinished(folder, {}), team).run()
+        evaluator = Evaluator(lines.holdout)
+        unfinished = Unfinished(folder, {})
+        Fitting(state, lines.train, options, Watcher(), evaluator, unfinished, team).run()
 
     return action
 
@@ -82,7 +83,7 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
 @click.option("--characters", default=300_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
-def main(text: Path, cell: Cell, characters: int, rounds: int, as_json: bool) -> None:
+def main(text: Path, cell: str, characters: int, rounds: int, as_json: bool) -> None:
     """Print a row for each of the two."""
     options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=EPOCHS)
     source = text_source(find_corruption("strip-diacritics"))

@@ -15,14 +15,22 @@ from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
 from hello_runtime.process import ending_at_once
 
-from hello_train.config import CELLS, NONLINEARITIES, UNKNOWN_POLICIES
-from hello_train.corruption import CORRUPTIONS, check_corruption, find_corruption
-from hello_train.data import PAIRS, Split, read, text_source
+from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
+from hello_train.data.lines import PAIRS, Split, read, text_source
 from hello_train.errors import TrainError
-from hello_train.options import HELLO_OPTIONS, JUDGEMENTS, TEXT_OPTIONS, TrainOptions, run_folder
+from hello_train.fit.environment import set_defaults
+from hello_train.fit.options import (
+    EVALUATIONS,
+    HELLO_OPTIONS,
+    TEXT_OPTIONS,
+    TrainOptions,
+    run_folder,
+)
+from hello_train.network.cells import CELLS, NONLINEARITIES
+from hello_train.network.config import UNKNOWN_POLICIES
 
 if TYPE_CHECKING:
-    from hello_train.run import Run
+    from hello_train.fit.run import Run
 
 
 SECTIONS = {
@@ -35,6 +43,7 @@ SECTIONS = {
         "learning_rate",
         "batch_characters",
         "seed",
+        "every",
         "resume",
     ),
     "Network": (
@@ -110,7 +119,8 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
     shell_complete=complete_corruption,
     help="What makes the input of each line of --text.  FUNCTION takes a line and returns one of "
-    "the same length; its MODULE is looked for in the current folder first, and imported last.",
+    "the same length, for equal lines the same; its MODULE is looked for in the current folder "
+    "first, and imported last.",
 )
 @click.option(
     "--extra",
@@ -186,14 +196,20 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 @click.option(
     "--patience",
     type=click.IntRange(min=1),
-    help=f"End early after so many of the {JUDGEMENTS} judgements by the held-out lines without a "
+    help=f"End early after so many of the {EVALUATIONS} evaluations on held-out lines without a "
     f"gain.  [default: {TEXT_OPTIONS.patience}]",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32), default=0, show_default=True)
 @click.option(
     "--holdout",
     type=FiniteRange(0, 1, max_open=True),
-    help=f"Share of the lines to judge by, not to learn.  [default: {TEXT_OPTIONS.holdout}]",
+    help=f"Share of the lines to hold out for evaluation.  [default: {TEXT_OPTIONS.holdout}]",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    metavar="EPOCHS",
+    help="Print the loss and what the network says of hello every so many epochs.",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the same training, which was interrupted or killed."
@@ -207,25 +223,28 @@ def main(
     output: Path | None,
     resume: bool,
     compare: bool,
+    every: int | None,
     **given: Any,
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
 
-    Without --pairs or --text it learns the post's example, hello -> ohlol, and starts again from
-    the next seed until it is right.
+    Without --pairs or --text it learns the post's example, hello -> ohlol. Where a start does
+    not learn it, another follows from the next seed, up to 20 in all.
     """
     paths = pairs or text
     check_usage(pairs, text, corrupt, given)
     check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
     if compare and (paths or given["cell"]):
         raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
+    if every and paths:
+        raise click.UsageError("--every is for hello; lines of text are too many to print.")
     options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
     folder = output or run_folder(name_of(paths[0]) if paths else "hello", options.cell)
     if compare:
-        compare_hello(options, output or Path("runs/hello-compare"))
+        compare_hello(options, output or Path("runs/hello-compare"), every)
         return
     if not paths:
-        train_hello(options, folder)
+        train_hello(options, folder, every)
         return
     if corrupt and corrupt not in CORRUPTIONS:
         check_corruption(corrupt)
@@ -242,32 +261,30 @@ def import_training() -> None:
 
     It takes seconds. So it comes late, that help, usage and a bad file do not wait for it.
     """
-    # oneDNN keeps what it prepares for each shape of a batch: 2 GB of it with its own capacity of
-    # 1024, 0.2 GB with this one, and no slower.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    set_defaults()
     with ending_at_once():
-        import hello_train.hello
-        import hello_train.progress
-        import hello_train.report  # noqa: F401
+        import hello_train.fit.hello
+        import hello_train.fit.progress
+        import hello_train.report.pages  # noqa: F401
 
 
-def train_hello(options: TrainOptions, folder: Path) -> None:
+def train_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example, and tell of it."""
     import_training()
-    from hello_train.hello import HELLO, run_hello
-    from hello_train.progress import ProgressDisplay
+    from hello_train.fit.hello import HELLO, run_hello
+    from hello_train.fit.progress import ProgressDisplay
 
-    report(run_hello(options, folder, ProgressDisplay(HELLO.input)), options)
+    report(run_hello(options, folder, ProgressDisplay(HELLO.input, every)), options)
 
 
-def compare_hello(options: TrainOptions, folder: Path) -> None:
+def compare_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example with each cell, and tell of all of them."""
     import_training()
-    from hello_train.hello import HELLO, compare_cells
-    from hello_train.progress import ProgressDisplay
-    from hello_train.run import REPORT_NAME
+    from hello_train.fit.hello import HELLO, compare_cells
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.fit.run import REPORT_NAME
 
-    for run in compare_cells(options, folder, ProgressDisplay(HELLO.input)):
+    for run in compare_cells(options, folder, ProgressDisplay(HELLO.input, every)):
         epoch = next(s.first for s in run.history.sayings if s.text == HELLO.target)
         click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
     click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")
@@ -278,11 +295,11 @@ def train_lines(
 ) -> None:
     """Train on lines, and tell of it in the process that leads."""
     import_training()
-    from hello_train.fit import Watcher
-    from hello_train.parallel import team
-    from hello_train.progress import ProgressDisplay
-    from hello_train.run import run_lines
-    from hello_train.unfinished import FILE_NAME
+    from hello_train.fit.loop import Watcher
+    from hello_train.fit.parallel import team
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.fit.run import run_lines
+    from hello_train.fit.unfinished import FILE_NAME
 
     with team() as joined:
         if joined.leads and (folder / FILE_NAME).exists() and not resume:
@@ -342,8 +359,8 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
 
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
-    from hello_train.run import REPORT_NAME
-    from hello_train.score import falls_behind, table
+    from hello_train.fit.run import REPORT_NAME
+    from hello_train.fit.score import table
 
     if options.projection is False and run.config.projection:
         click.echo(
@@ -353,10 +370,8 @@ def report(run: Run, options: TrainOptions) -> None:
         )
     if run.scores:
         click.echo(table(run.scores))
-        if falls_behind(run.scores):
-            click.echo(
-                "note: the model is behind the most frequent target; train it longer", err=True
-            )
+    for remark in run.remarks:
+        click.echo(f"note: {remark}", err=True)
     example = run.training.example
     click.echo(f"{example} -> {run.network.rewrite(example)}")
     click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")

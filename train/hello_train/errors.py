@@ -1,6 +1,12 @@
 """What can go wrong while training, one class for each thing."""
 
 
+def shortened(value: object) -> str:
+    """Return a value, which may come from a file, for a line of an error."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
 class TrainError(Exception):
     """The base of every error that this package raises on purpose; its text names the fix."""
 

@@ -1,0 +1,113 @@
+"""Shows how far an export or a verification is, on stderr: a line on a terminal, few in a log."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from threading import Lock
+
+import click
+
+BAR_WIDTH = 16
+REFRESH_SECONDS = 0.1
+LOG_LINES = 4
+"""Lines that a whole comparison writes to a log, the one that it starts with included."""
+TELLING_SHARE = 0.05
+"""Of a comparison: before as much is done, the time left cannot be told."""
+
+
+class Progress:
+    """Is told what is being done and how far it is; this one keeps it to itself."""
+
+    def phase(self, what: str) -> None:
+        """Something is being done now."""
+
+    def begin(self, engines: Sequence[str], characters: int) -> None:
+        """Engines are being compared now, each on this many characters."""
+
+    def advance(self, engine: str, characters: int) -> None:
+        """An engine has done as many more; called by several threads."""
+
+
+SILENT = Progress()
+
+
+class Display(Progress):
+    """Shows it; a context, at the end of which the terminal's line is empty again."""
+
+    def __init__(self, first: str) -> None:
+        """Show what is done before the first phase; only on a terminal, since it is short."""
+        self._terminal = sys.stderr.isatty()
+        self._lock = Lock()
+        self._done: dict[str, int] = {}
+        self._characters = 0
+        self._began = self._shown_at = 0.0
+        self._shown_share = 0.0
+        if self._terminal:
+            self._draw(first)
+
+    def __enter__(self) -> Display:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._terminal:
+            self._draw("")
+            click.echo("\r", err=True, nl=False)
+
+    def phase(self, what: str) -> None:
+        """Show what is being done now."""
+        if self._terminal:
+            self._draw(what)
+        else:
+            click.echo(what, err=True)
+
+    def begin(self, engines: Sequence[str], characters: int) -> None:
+        """Show that engines are being compared now, each on this many characters."""
+        self._done, self._characters = dict.fromkeys(engines, 0), characters
+        self._began = self._shown_at = time.monotonic()
+        self._shown_share = 0.0
+        self.phase(f"comparing {', '.join(engines)} on {characters} characters")
+
+    def advance(self, engine: str, characters: int) -> None:
+        """Show how far the comparison is, if it is time to."""
+        with self._lock:
+            self._done[engine] += characters
+            share = sum(self._done.values()) / (len(self._done) * self._characters)
+            if self._is_due(share):
+                self._show(min(share, 1.0))
+
+    def _is_due(self, share: float) -> bool:
+        if self._terminal:
+            return time.monotonic() - self._shown_at >= REFRESH_SECONDS
+        return int(share * LOG_LINES) > int(self._shown_share * LOG_LINES) and share < 1
+
+    def _show(self, share: float) -> None:
+        last = min(self._done, key=lambda engine: self._done[engine])
+        left = self._left(share)
+        if self._terminal:
+            bar = "#" * round(share * BAR_WIDTH)
+            self._draw(f"comparing [{bar:-<{BAR_WIDTH}}] {share:4.0%}{left}, waiting for {last}")
+        else:
+            click.echo(f"{share:.0%} compared{left}, waiting for {last}", err=True)
+        self._shown_at, self._shown_share = time.monotonic(), share
+
+    def _left(self, share: float) -> str:
+        """Return how long the rest takes, in words, where that can be told."""
+        if share < TELLING_SHARE:
+            return ""
+        seconds = (time.monotonic() - self._began) / share * (1 - share)
+        return f", about {duration(seconds)} left"
+
+    def _draw(self, text: str) -> None:
+        columns = shutil.get_terminal_size().columns - 1
+        click.echo(f"\r{text[:columns]:<{columns}}", err=True, nl=False)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its largest unit, at least a second."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} s"

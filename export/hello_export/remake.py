@@ -1,0 +1,168 @@
+"""Tells whether the files of an artifact are those that its checkpoint makes.
+
+A model and a program are code, which does what whoever wrote it wants. Those of an artifact are
+made from its checkpoint, which is data. So they are made again, and a file that is not the same,
+byte for byte, is refused before anything opens it; where it differs is named.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NoReturn
+
+import onnx
+from google.protobuf.message import DecodeError
+from hello_runtime.errors import first_line
+from hello_runtime.model.model_file import read_model
+from onnx import ModelProto
+
+from hello_export.errors import ArtifactError
+
+LISTS = {"node": "node", "initializer": "constant", "input": "input", "output": "output"}
+"""The lists of a graph that are compared one by one, and what an entry of each is called."""
+VERSION = re.compile(r"[\w.+-]{1,40}", re.ASCII)
+"""What a version looks like."""
+SHOWN = 60
+"""Characters of a stranger's name that a message shows."""
+SPARE = 1_000_000
+"""Bytes that a file may have more than expected and still be searched for the difference."""
+
+
+def check_model(
+    file: Path, content: bytes, expected: ModelProto, tools: Mapping[str, object]
+) -> None:
+    """Check that a model is the expected one; any version of hello-rnn may have written it.
+
+    Args:
+        file: where it is.
+        content: the file's.
+        expected: what the checkpoint makes.
+        tools: the versions that the manifest says it was made with.
+
+    Raises:
+        ArtifactError: it is another; the text says where they differ.
+        ModelFileError: it is no ONNX file.
+    """
+    if content == expected.SerializeToString():
+        return
+    part = "its size"
+    if len(content) <= expected.ByteSize() + SPARE:
+        found = parse_model(file, content)
+        if VERSION.fullmatch(str(found.producer_version)):  # bytes where it is no UTF-8
+            expected.producer_version = found.producer_version
+        if content == expected.SerializeToString():
+            return
+        part = next(differing_parts(found, expected), "its encoding")
+    refuse(file, part, tools, ("hello-rnn", "onnx"))
+
+
+def parse_model(file: Path, content: bytes) -> ModelProto:
+    """Return a model that has no other files read, wherever it is from.
+
+    Raises:
+        ArtifactError: its parts are not those of a model.
+        ModelFileError: it is no ONNX file, or would have other files read.
+    """
+    read_model(file)
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ArtifactError(
+            f"{file}: no ONNX model, or cut off ({first_line(error)}); export it again"
+        ) from error
+
+
+def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[str, object]) -> None:
+    """Check that a program is the expected one; nothing opens it.
+
+    Args:
+        file: where it is.
+        content: the file's.
+        expected: what the checkpoint makes.
+        tools: the versions that the manifest says it was made with.
+
+    Raises:
+        ArtifactError: it is another; the text says where they differ.
+    """
+    if content == expected:
+        return
+    part = "its size"
+    if len(content) <= len(expected) + SPARE:
+        part = differing_member(content, expected)
+    refuse(file, part, tools, ("hello-rnn", "torch"))
+
+
+def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str, ...]) -> NoReturn:
+    """Raise the error of a file that is not what the checkpoint makes.
+
+    Raises:
+        ArtifactError: always.
+    """
+    others = [
+        f"{maker} {shown(tools[maker])}, and here is {version(maker)}"
+        for maker in makers
+        if maker in tools and release(tools[maker]) != release(version(maker))
+    ]
+    written = f"; the manifest says that it was written with {', '.join(others)}" if others else ""
+    cure = "verify it with that version, or make" if others else "make"
+    raise ArtifactError(
+        f"{file}: {part} is not what hello-export makes of the checkpoint{written}; nothing of it "
+        f"was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or add "
+        f"--trust-program if you trust who made it"
+    )
+
+
+def release(version: object) -> str:
+    """Return a version without the kind of its build, such as `+cpu`."""
+    return str(version).partition("+")[0]
+
+
+def shown(name: object) -> str:
+    """Return a stranger's word so that it cannot do anything to a terminal."""
+    return repr(str(name)[:SHOWN])
+
+
+def differing_parts(found: ModelProto, expected: ModelProto) -> Iterator[str]:
+    """Yield where two models differ, in words."""
+    said, true = (
+        {entry.key: entry.value for entry in model.metadata_props} for model in (found, expected)
+    )
+    for key in true:
+        if said.get(key) != true[key]:
+            yield f"its {key}"
+    for field, kind in LISTS.items():
+        entries: Iterator[tuple[Any, Any]] = zip_longest(
+            getattr(found.graph, field), getattr(expected.graph, field)
+        )
+        for one, other in entries:
+            if one != other:
+                yield f"its {kind} {shown((one or other).name)}"
+    for message, other in ((found.graph, expected.graph), (found, expected)):
+        for descriptor in other.DESCRIPTOR.fields:
+            if getattr(message, descriptor.name) != getattr(other, descriptor.name):
+                yield f"its {descriptor.name}"
+
+
+def differing_member(found: bytes, expected: bytes) -> str:
+    """Return where two programs differ, in words: a member of the zip archives that they are."""
+    with zipfile.ZipFile(io.BytesIO(expected)) as made:
+        wanted = {info.filename: made.read(info) for info in made.infolist()}
+    try:
+        with zipfile.ZipFile(io.BytesIO(found)) as archive:
+            for info in archive.infolist():
+                content = wanted.pop(info.filename, None)
+                # The size first: a member of a few bytes can say that it holds any number.
+                if content is None or info.file_size != len(content):
+                    return f"its member {shown(info.filename)}"
+                if archive.read(info) != content:
+                    return f"its member {shown(info.filename)}"
+    except Exception:  # what a damaged archive raises has a dozen classes
+        return "its archive, which is damaged,"
+    return f"its lack of the member {min(wanted)!r}" if wanted else "its layout"

@@ -1,0 +1,368 @@
+"""The pages are run: README.md and docs/*.md, their commands, their Python, and what they show.
+
+All pages are run in one folder, in the order of the README's links. A command or script that a page
+before had already is not run again; what the page shows of it is compared all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import write_help
+from hello_runtime import DecodeColumn
+from hello_train.data.corruption import corrupt, find_corruption
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+POLISH = ROOT / "tests" / "data" / "zolw.txt"
+
+ELSEWHERE = {
+    "pip install . && hello-infer hello": ".ci/run, in environments without torch",
+    "pip install -c constraints.txt -e '.[dev]' && pytest": ".ci/run",
+    "pip install -c constraints.txt '.[export,engines]'": "it is part of the tests' environment",
+    "pip install torch --index-url https://download.pytorch.org/whl/cpu": "likewise",
+    "apt-get download libreoffice-help-pl && dpkg-deb -x libreoffice-help-pl_*.deb help": (
+        "a page of the tests' own text stands in for the package"
+    ),
+    "bash train/recipes/diacritics.sh pl": "tests/test_recipes.py, with stand-ins for the packages",
+    "bash train/recipes/diacritics.sh hu": "likewise, whatever the language",
+    "python3 -m venv light && light/bin/pip install .": ".ci/run; the tests' environment stands in",
+    "torchrun --nproc-per-node 2 -m hello_train --text help-pl.txt --corrupt strip-diacritics": (
+        "tests/test_fit.py, with two processes on a smaller text"
+    ),
+    "import ray": "tests/test_columns.py, on rows of its own",
+    "def decode_frames(frames):  # spark_frame.mapInPandas(decode_frames, schema)": (
+        "test_the_lines_for_spark_and_polars"
+    ),
+    "decoded = polars.DataFrame(decode(frame.to_dict()))": "test_the_lines_for_spark_and_polars",
+    '"".join(a if a == b else a + b for a, b in zip(read, written))': (
+        "test_the_line_that_puts_punctuation_back"
+    ),
+}
+"""The commands, and the `sh` and `py` blocks by their first line, that are not run in the pages'
+folder, and what runs them instead."""
+QUICK = {
+    "--minutes 5": "--epochs 1 --hidden-size 16",
+    "--compare": "--compare --epochs 700",
+    "--projection": "--projection --epochs 400",
+    "1000000": "10000",
+}
+"""What takes long on the pages, and what takes its place here."""
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    language: str
+    text: str
+
+    @property
+    def first_line(self) -> str:
+        return self.text.partition("\n")[0]
+
+
+class Page:
+    """A Markdown file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.relative_to(ROOT).as_posix()
+        self.text = path.read_text(encoding="utf-8")
+        self.blocks = [Block(*found) for found in FENCED.findall(self.text)]
+        self.prose = FENCED.sub("", self.text)
+
+    @property
+    def links(self) -> list[str]:
+        """The targets of its links and pictures."""
+        return re.findall(r"\]\(([^)\s]+)\)", self.prose)
+
+    @property
+    def anchors(self) -> set[str]:
+        """Its headings, as GitHub makes anchors of them."""
+        headings = re.findall(r"^#+ (.*)$", self.prose, re.MULTILINE)
+        return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def pages() -> list[Page]:
+    """Return the README and the pages of docs/, in the order in which the README links them."""
+    readme = Page(README)
+    first = Page(ROOT / "docs" / "zh-CN.md")
+    linked = [ROOT / link.partition("#")[0] for link in readme.links if link.startswith("docs/")]
+    files = [file for file in dict.fromkeys(linked) if file.suffix == ".md" and file != first.path]
+    return [readme, first, *map(Page, files)]
+
+
+PAGES = pages()
+BY_NAME = {page.name: page for page in PAGES}
+
+
+def commands(block: Block) -> Iterator[tuple[str, str]]:
+    """Yield each command of a console block, and the output that it shows."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+@dataclass
+class Folder:
+    """Where the pages are run, and what was printed there."""
+
+    path: Path
+    ran: dict[str, subprocess.CompletedProcess[str]] = field(default_factory=dict)
+    """By command or script, as it is on the page."""
+
+    def run(self, source: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of a shell, or another in its place, once."""
+        if source not in self.ran:
+            self.ran[source] = subprocess.run(
+                command or ("sh", "-c", replaced(source, QUICK)),
+                cwd=self.path,
+                env={
+                    **os.environ,
+                    "COLUMNS": "80",
+                    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                },
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        return self.ran[source]
+
+    def run_python(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script; a line that ends in a comment of its value must have that value."""
+        checked = re.sub(
+            r"^(decoder\.\S+\(.*\)|next\(.*\)|stream\.feed.*\S) +# ('.*'|\[.*\])$",
+            r"assert \1 == \2",
+            script,
+            flags=re.MULTILINE,
+        )
+        assert checked.count("assert ") == (4 if "hello_runtime" in script else 0)
+        return self.run(script, sys.executable, "-c", checked)
+
+
+def replaced(text: str, by: Mapping[str, str]) -> str:
+    for old, new in by.items():
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Return a folder with stand-ins for what the pages download and install."""
+    html = tmp_path / "help/usr/share/libreoffice/help/pl"
+    html.mkdir(parents=True)
+    odd = "<script>no</script></script><p>jedno<br>drugie &amp; <b>trze</b>cie</p>\n<p>1</p>"
+    lines = POLISH.read_text(encoding="utf-8").splitlines()
+    (html / "page.html").write_text("".join(f"<p>{line}</p>\n" for line in lines) + odd)
+    (tmp_path / "train").symlink_to(ROOT / "train")
+    (tmp_path / "light").mkdir()
+    (tmp_path / "light/bin").symlink_to(Path(sys.executable).parent)
+    return Folder(tmp_path)
+
+
+def test_the_pages(folder: Folder) -> None:
+    for page in PAGES:
+        run_page(page, folder)
+    check_text_of_html(folder)
+    check_post(folder)
+
+
+def run_page(page: Page, folder: Folder) -> None:
+    """Run what is on a page, and compare what it shows."""
+    last = None
+    for block in page.blocks:
+        where = f"{page.name}: {block.first_line}"
+        if block.language == "console":
+            for command, output in commands(block):
+                if command in ELSEWHERE:
+                    last = None
+                    continue
+                last = folder.run(command)
+                assert last.returncode == 0, (where, command, last.stderr)
+                assert not output or last.stdout == output, (where, command)
+        elif block.language == "python":
+            result = folder.run_python(block.text)
+            assert result.returncode == 0, (where, result.stderr)
+            if expected := re.findall(r"^ *print\(.*\)  # (.*)$", block.text, re.MULTILINE):
+                assert result.stdout.splitlines() == expected[0].split(", then "), where
+        elif block.language == "text":
+            assert last, where
+            compare_shown(where, block.text, last)
+
+
+def compare_shown(where: str, shown: str, result: subprocess.CompletedProcess[str]) -> None:
+    """Check that a page shows what a command printed, in every word but not in its numbers."""
+    command = str(result.args[-1])
+    if sentence := re.search(r"'([^']{20,})'$", command):
+        # A training of five minutes wrote it. Here it is one of a moment, so the input is compared.
+        inputs, _ = corrupt(shown.removesuffix("\n"), find_corruption("strip-diacritics"))
+        assert inputs == sentence[1], where
+        assert len(result.stdout) == len(shown), where
+        return
+    lines, printed = without_numbers(shown), without_numbers(result.stdout + result.stderr)
+    starts = range(len(printed) - len(lines) + 1)
+    assert any(printed[start : start + len(lines)] == lines for start in starts), where
+    if lines[0][0] == "engine":
+        rows = [line.split() for line in shown.splitlines() if "Δ" not in line and "#" not in line]
+        assert [row[-1] for row in rows[:7]] == ["0"] * 7, where
+
+
+def without_numbers(text: str) -> list[list[str]]:
+    """Return the words of each line, with # for numbers and without the example to decode."""
+    lines = [re.sub(r"^(hello-infer .*) '.*'$", r"\1", line) for line in text.splitlines()]
+    return [re.sub(r"[-+.e\d]*\d[-+.\w]*", "#", line).split() for line in lines]
+
+
+def check_text_of_html(folder: Folder) -> None:
+    """Check what `html_to_lines.py` made of the stand-in for the package."""
+    read = (folder.path / "help-pl.txt").read_text(encoding="utf-8").splitlines()
+    lines = POLISH.read_text(encoding="utf-8").splitlines()
+    assert read == [*lines, "jedno drugie & trzecie"]
+
+
+def check_post(folder: Folder) -> None:
+    """Check that the post's network and `hello-train` have the same losses, and the page too."""
+    page = BY_NAME["docs/hello.md"]
+    (script,) = (block.text for block in page.blocks if block.language == "python")
+    (shown,) = (block.text for block in page.blocks if block.language == "text")
+    log = folder.ran["hello-train --cell gru --seed 1 --every 100"].stderr
+    printed = folder.ran[script].stdout.splitlines()
+    assert len(printed) == 10
+    assert [line.rpartition("  ")[0] for line in log.splitlines()[1:]] == printed
+    # Another machine may round otherwise.
+    losses = [[float(loss) for loss in re.findall(r"loss (\S+)", text)] for text in (shown, log)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+def test_what_is_not_run_is_listed() -> None:
+    """Each command of the pages was found, and each that is not run is in `ELSEWHERE`."""
+    found: set[str] = set()
+    for page in PAGES:
+        assert page.text.count("```") == 2 * len(page.blocks), page.name
+        assert "\n$ " not in page.prose, page.name
+        for block in page.blocks:
+            assert block.language in ("console", "text", "python", "py", "sh"), page.name
+            if block.language == "console":
+                assert block.text.startswith("$ "), (page.name, block.first_line)
+                found.update(command for command, _ in commands(block))
+            elif block.language in ("py", "sh"):
+                assert block.first_line in ELSEWHERE, (page.name, block.first_line)
+                found.add(block.first_line)
+    assert found >= ELSEWHERE.keys()
+    for reason in ELSEWHERE.values():
+        for file in re.findall(r"tests/\w+\.py|\.ci/run", reason):
+            assert (ROOT / file).exists(), reason
+        for test in re.findall(r"test_the_\w+", reason):
+            assert test in globals(), reason
+
+
+def test_the_readme_opens_with_two_commands() -> None:
+    console = [block for block in BY_NAME["README.md"].blocks if block.language == "console"]
+    (first, _), (second, _) = (next(commands(block)) for block in console[:2])
+    assert first.endswith("hello-infer hello")
+    assert second.endswith("pytest")
+    assert ELSEWHERE.keys() >= {first, second}
+    assert re.search(r"^pytest$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+
+
+def test_the_chinese_page_has_the_same_blocks() -> None:
+    readme, chinese = BY_NAME["README.md"], BY_NAME["docs/zh-CN.md"]
+    assert chinese.blocks == readme.blocks
+    assert chinese.prose.count("\n## ") == readme.prose.count("\n## ")
+    in_docs = {link.removeprefix("docs/") for link in readme.links if link.startswith("docs/")}
+    assert in_docs - set(chinese.links) == {"zh-CN.md"}
+
+
+def test_the_help_texts_are_those_that_the_script_writes() -> None:
+    """Their words are compared with the commands in `test_the_pages`."""
+    found = write_help.BLOCK.findall(BY_NAME["docs/commands.md"].text)
+    assert found == ["hello-train", "hello-export", "hello-infer"]
+
+
+def test_the_line_that_puts_punctuation_back() -> None:
+    (line,) = (
+        block.text
+        for block in BY_NAME["docs/training.md"].blocks
+        if block.language == "py" and block.text.startswith('"".join')
+    )
+    read, written = corrupt("Yes, she said.", find_corruption("drop-punctuation"))
+    assert (read, written) == ("Yes she said", "Ye, she sai.")
+    assert eval(line, {"read": read, "written": written}) == "Yes, she said."
+
+
+def test_the_lines_for_spark_and_polars() -> None:
+    """Spark itself needs Java; `mapInPandas` gives and takes an iterator of pandas' frames."""
+    pandas = pytest.importorskip("pandas", reason="the extra ray, which brings pandas, is missing")
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    ray, spark, lines = (
+        block.text for block in BY_NAME["docs/runtime.md"].blocks if block.language == "py"
+    )
+    assert "import ray" in ray
+    table = {"id": [1, 2, 3], "text": ["hello", None, "hello"]}
+    frame = polars.DataFrame(table)
+    names: dict[str, Any] = {
+        "polars": polars,
+        "frame": frame,
+        "lazy_frame": frame.lazy(),
+        "decode": DecodeColumn(),
+    }
+    exec(spark + lines, names)
+    (pandas_frame,) = names["decode_frames"]([pandas.DataFrame(table)])
+    for found in (names["decoded"], names["lazily"].collect(), polars.DataFrame(pandas_frame)):
+        assert found.columns == ["id", "text", "decoded"]
+        assert found["decoded"].to_list() == ["ohlol", None, "ohlol"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, Page(CONTRIBUTING)], ids=lambda page: page.name)
+def test_the_links_lead_somewhere(page: Page) -> None:
+    assert page.links or page.name == "CONTRIBUTING.md"
+    for link in page.links:
+        name, _, anchor = link.partition("#")
+        file = (page.path.parent / name).resolve() if name else page.path
+        assert file.exists(), link
+        assert file.is_relative_to(ROOT), link
+        assert not anchor or anchor in Page(file).anchors, link
+
+
+def test_the_pages_are_short_and_linked() -> None:
+    for page in PAGES:
+        assert len(page.text.splitlines()) <= (150 if page.path == README else 220), page.name
+    assert {page.path for page in PAGES} == {README, *(ROOT / "docs").glob("*.md")}
+    shown = {(page.path.parent / link).resolve() for page in PAGES for link in page.links}
+    pictures = set((ROOT / "docs").glob("*.png"))
+    assert pictures
+    assert pictures <= shown
+    for picture in pictures:
+        assert picture.stat().st_size < 60_000, picture
+
+
+def test_the_files_that_are_named_exist() -> None:
+    for page in (*PAGES, Page(CONTRIBUTING)):
+        scripts = re.findall(r"(?:python|bash) ((?:tests|train)/\S+\.(?:py|sh))", page.text)
+        named = re.findall(r"`((?:tests|train|export|runtime|docs)/[\w./-]+)`", page.prose)
+        for file in (*scripts, *named):
+            assert (ROOT / file).exists(), (page.name, file)
+
+
+def test_contributing_names_every_check_and_benchmark() -> None:
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    for command in ("pytest", "mypy", "ruff check .", "ruff format --check .", "bash .ci/run"):
+        assert command in text
+    assert re.findall(r"^\$ (pip install .*)$", text, re.MULTILINE) == [
+        "pip install -c constraints.txt -e '.[dev]'"
+    ]
+    for script in (ROOT / "tests" / "benchmarks").glob("*.py"):
+        if "__main__" in script.read_text(encoding="utf-8"):
+            assert f"python tests/benchmarks/{script.name}" in text

@@ -1,0 +1,98 @@
+"""The table of what a guard allows: by its definition, in time linear in the guard, and once."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+from hello_train.network import model
+from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network, allowed_labels
+from helpers import TRAINING, make_network
+
+
+def guarded(inputs: str, outputs: str, guard: dict[str, str] | None) -> ModelConfig:
+    return ModelConfig("gru", inputs, outputs, 2, 2, 1, False, True, "copy", guard)
+
+
+def random_guard(size: int, source: random.Random) -> ModelConfig:
+    inputs, outputs = (
+        "".join(map(chr, source.sample(range(0x20000, 0x20000 + 2 * size), size))) for _ in range(2)
+    )
+    return guarded(inputs, outputs, {char: source.choice(outputs) * 2 for char in inputs})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_guard_allows_what_it_names(seed: int) -> None:
+    source = random.Random(seed)
+    inputs, outputs = (
+        "".join(source.sample("abcdeżółw\0😀🦀\u0301\U0010ffff", source.randint(1, 13)))
+        for _ in range(2)
+    )
+    guard = {char: "".join(source.choices(outputs, k=source.randint(1, 9))) for char in inputs}
+    allowed = allowed_labels(guarded(inputs, outputs, guard)).tolist()
+    expected = [[label in guard[char] for label in outputs] for char in inputs]
+    assert allowed == [*expected, [True] * len(outputs)]
+    free = allowed_labels(guarded(inputs, outputs, None))
+    assert (free.shape, free.dtype) == ((len(inputs) + 1, len(outputs)), torch.bool)
+    assert free.all()
+
+
+def operations(config: ModelConfig) -> int:
+    """Return how many operations of Python make the table."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    allowed_labels(config)  # once before, since tables of an alphabet are kept
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        allowed_labels(config)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_the_table_takes_time_linear_in_the_guard() -> None:
+    source = random.Random(0)
+    few, many = operations(random_guard(50, source)), operations(random_guard(1000, source))
+    assert 50 < few < many < 25 * few
+
+
+def test_the_table_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ModelConfig] = []
+
+    def counted(config: ModelConfig) -> torch.Tensor:
+        made.append(config)
+        return allowed_labels(config)
+
+    monkeypatch.setattr(model, "allowed_labels", counted)
+    for is_guarded in (True, False):
+        network = make_network(guarded=is_guarded)
+        save_checkpoint(tmp_path, network, TRAINING)
+        loaded, _ = load_checkpoint(tmp_path)
+        assert loaded.rewrite("abż\u0301😀?") == network.rewrite("abż\u0301😀?")
+    assert [config.guard is None for config in made] == [False, False]  # one network, read back
+
+
+def test_a_network_that_was_read_has_weights_of_its_own(tmp_path: Path) -> None:
+    """The file may be written over while the network is in use."""
+    for network in (make_network("lstm", layers=2, bidirectional=True), make_network("rnn")):
+        path = save_checkpoint(tmp_path, network, TRAINING)
+        loaded: Network = load_checkpoint(tmp_path)[0]
+        path.write_bytes(b"\xff" * path.stat().st_size)
+        ids = torch.arange(6)[None]
+        assert torch.equal(loaded(ids), network(ids))
+        loaded.train()(ids).sum().backward()
+        assert all(weights.grad is not None for weights in loaded.parameters())

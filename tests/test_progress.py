@@ -1,0 +1,191 @@
+"""What a training shows on a terminal and in a log, and what it says at its end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hello_train.fit.hello import HELLO_ALPHABETS
+from hello_train.fit.loop import Ending, Progress
+from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
+from hello_train.fit.progress import ProgressDisplay
+from hello_train.fit.remarks import remarks
+from hello_train.fit.score import Score
+from hello_train.network.model import Network
+from helpers import Run
+
+TRAIN = Path(sys.executable).with_name("hello-train")
+POLISH = Path(__file__).parent / "data" / "zolw.txt"
+LEARN = ("--text", POLISH, "--corrupt", "strip-diacritics", "--hidden-size", "8")
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
+def on_a_terminal(
+    folder: Path,
+    *arguments: object,
+    interrupt_at: str = "\0",
+) -> str:
+    """Return what a training shows; it is interrupted when it shows something."""
+    terminal, slave = pty.openpty()
+    command = [str(TRAIN), *map(str, arguments)]
+    shown = ""
+    with subprocess.Popen(command, stdout=slave, stderr=slave, cwd=folder) as process:
+        os.close(slave)
+        while True:
+            try:
+                shown += os.read(terminal, 4096).decode()
+            except OSError:
+                break
+            if interrupt_at in shown:
+                process.send_signal(signal.SIGINT)
+                interrupt_at = "\0"
+    os.close(terminal)
+    return shown
+
+
+def as_lines(shown: str) -> list[str]:
+    """Return what stays on a terminal: of each line the last thing that was drawn."""
+    plain = re.sub(r"\x1b\[[\d?]*[A-Za-z]", "", shown).replace("\r\n", "\n")
+    return [line.split("\r")[-1] for line in plain.split("\n")]
+
+
+def assert_cursor_visible(shown: str) -> None:
+    """Check that what hid the cursor showed it again, once it was done."""
+    assert HIDE in shown
+    assert SHOW in shown[shown.rindex(HIDE) :]
+
+
+def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
+    shown = on_a_terminal(tmp_path, "--epochs", "400", "--seed", "1")
+    lines = as_lines(shown)
+    assert lines[0] == "gru: hello -> ohlol"
+    assert re.fullmatch(r"  \[#{16}\]  100%  epoch 400  loss 0\.\d+  'ohlol' *", lines[1])
+    assert lines[2] == "hello -> ohlol"
+    assert max(len(line) for line in re.split(r"[\r\n]", shown)) < 80 + len(HIDE + SHOW)
+    assert_cursor_visible(shown)
+
+
+def test_a_bar_for_each_cell(tmp_path: Path) -> None:
+    shown = on_a_terminal(tmp_path, "--compare", "--epochs", "700")
+    lines = as_lines(shown)
+    names = [line for line in lines if line.endswith(": hello -> ohlol")]
+    assert names == [f"{cell}: hello -> ohlol" for cell in ("rnn", "gru", "lstm")]
+    bars = re.findall(rf"(\w+): hello -> ohlol\r\n\r{re.escape(HIDE)}  \[-{{16}}\]    0%", shown)
+    assert bars == ["rnn", "gru", "lstm"]
+    assert_cursor_visible(shown)
+
+
+def test_the_terminal_is_left_as_it_was_when_a_training_ends_early(tmp_path: Path) -> None:
+    # So small a learning rate changes no character, whatever the weights.
+    rate = ("--learning-rate", "1e-9", "--epochs", "60", "--patience", "2", "--seed", "1")
+    lines = as_lines(shown := on_a_terminal(tmp_path, *LEARN, *rate, "--holdout", "0.2"))
+    assert_cursor_visible(shown)
+    assert any(re.match(r"  \[#+-+\] ", line) for line in lines)
+    assert "held-out lines        characters       words  exact lines" in lines
+    assert any(
+        re.match(r"note: the training ended early, after \d+% of its epoch", x) for x in lines
+    )
+
+
+def test_the_terminal_is_left_as_it_was_after_ctrl_c(tmp_path: Path) -> None:
+    shown = on_a_terminal(tmp_path, *LEARN, "--epochs", "400", interrupt_at="% right")
+    assert_cursor_visible(shown)
+    assert (
+        shown.index(SHOW)
+        < shown.index("\nthe same command with --resume")
+        < shown.index("Aborted!")
+    )
+
+
+def test_a_log_has_epoch_share_time_and_rate(run: Run) -> None:
+    length = ("--epochs", 10, "--holdout", 0.2, "--patience", 20)
+    result = run("hello-train", *LEARN, *length)
+    opening, *lines = result.stderr.splitlines()
+    assert opening == "19 lines to learn, 5 held out, on cpu: gru of 8, 10 epochs"
+    number = r"[\d.e-]+"
+    pattern = rf" *(\d+)%  0:\d\d  epoch (\d+)  loss {number}(  {number}% right)?  {number}k? char"
+    rows = [match.groups() for line in lines if (match := re.match(pattern, line))]
+    first, *shares = [int(share) for share, *_ in rows]
+    assert first < 10
+    assert shares == list(range(10, 110, 10))
+    assert [int(epoch) for _, epoch, _ in rows] == [1, *range(1, 11)]
+    assert rows[-1][2]
+
+
+def test_one_line_is_not_two(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.tsv").write_text("ab\tba\n")
+    result = run("hello-train", "--pairs", "one.tsv", "--holdout", 0, "--epochs", 1)
+    assert result.stderr.startswith("1 line to learn, 0 held out, on cpu: gru of 128, 1 epoch\n")
+
+
+def test_every_so_many_epochs(run: Run) -> None:
+    result = run("hello-train", "--epochs", 400, "--every", 100, "--seed", 1)
+    first, *lines = result.stderr.splitlines()
+    assert first == "gru: hello -> ohlol"
+    assert [line.split("  ")[0] for line in lines] == [f"epoch {n}00" for n in range(1, 5)]
+    assert lines[-1].endswith("  'ohlol'")
+    assert re.search(r"  loss 0\.\d+  ", lines[-1])
+    result = run("hello-train", *LEARN, "--every", 1)
+    assert result.returncode == 2
+    assert "--every is for hello" in result.stderr
+
+
+def test_a_coarse_clock(capsys: pytest.CaptureFixture[str]) -> None:
+    network = Network(configure(TrainOptions(epochs=1), HELLO_ALPHABETS))
+    display = ProgressDisplay()
+    display.step(Progress(epoch=1, done=0.1, loss=1.0, characters=5, seconds=0.0), network)
+    display.step(Progress(epoch=9, done=1.0, loss=1e-7, characters=5000, seconds=3700.0), network)
+    assert capsys.readouterr().err.splitlines() == [
+        " 10%  0:00  epoch 1  loss 1  - characters/s",
+        "100%  1:01:40  epoch 9  loss 1e-07  1 characters/s",
+    ]
+
+
+# What is said at the end.
+
+
+def scores(model: float, targets: float, unchanged: float = 0.5) -> dict[str, Score]:
+    rows = {"no change": unchanged, "most frequent target": targets, "model": model}
+    return {name: Score(share, None, 0, 10, 0, 1) for name, share in rows.items()}
+
+
+OPTIONS = replace(TEXT_OPTIONS, patience=10)
+
+
+def test_a_good_training_needs_no_remark() -> None:
+    assert remarks(Ending(1.0, 3.2), OPTIONS, scores(0.9, 0.8)) == []
+    assert remarks(Ending(1.0, 1.0), OPTIONS, {}) == []
+
+
+def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
+    early, partly, behind = remarks(Ending(0.57, 0.2), OPTIONS, scores(0.4, 0.8))
+    assert early == (
+        "the training ended early, after 57% of its minutes, because 10 evaluations in a row "
+        "brought no gain; let it go on with a larger --patience, or use a lower --learning-rate "
+        "than 0.004"
+    )
+    assert partly == (
+        "the training saw only 20% of the lines; give it more --minutes, or a smaller --hidden-size"
+    )
+    assert behind == (
+        "the model gets fewer characters right than 'no change' and 'most frequent target'; train "
+        "it longer, with more --minutes or --epochs"
+    )
+    (behind,) = remarks(Ending(1.0, 3), OPTIONS, scores(0.6, 0.8))
+    assert "than 'most frequent target'; train" in behind
+
+
+def test_a_run_says_what_went_wrong(run: Run) -> None:
+    rate = ("--learning-rate", "1e-9", "--epochs", "60", "--patience", "2", "--seed", "1")
+    result = run("hello-train", *LEARN, *rate, "--holdout", "0.2")
+    assert result.returncode == 0, result.stderr
+    notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
+    assert notes[0].startswith("note: the training ended early, after ")
+    assert "most frequent target'; train it longer" in notes[1]
