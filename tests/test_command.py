@@ -19,7 +19,7 @@ from hello_runtime.errors import HelloRuntimeError, printable
 from helpers import make_network, save_run
 
 BIN = Path(sys.executable).parent
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
 COMMANDS = {
     "hello-train": "hello_train",
     "hello-export": "hello_export",
@@ -222,8 +222,8 @@ def test_a_shell_completes_values(line: str, expected: list[str], tmp_path: Path
     assert len(expected) == len(result.stdout.splitlines()) or "mine" in expected
 
 
-def test_bash_completes_by_the_line_of_the_readme(tmp_path: Path) -> None:
-    (line,) = re.findall(r"^\| bash \| .* \| `(.*)` \|$", README, re.MULTILINE)
+def test_bash_completes_by_the_line_of_its_page(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^\| bash \| .* \| `(.*)` \|$", PAGE, re.MULTILINE)
     result = shell(f"bash -c {shlex.quote(line + '; complete -p hello-infer')}", tmp_path)
     assert result.stdout.startswith("complete -o nosort -F _hello_infer_completion hello-infer")
 
