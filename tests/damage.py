@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hello_train.checkpoint import METADATA_KEY
+from hello_train.network.checkpoint import METADATA_KEY
 
 OURS = ("__metadata__", METADATA_KEY)
 """Where our own part of a header is."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import onnx
 import torch
-from hello_export.onnx_graph import build_model
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
-from hello_train.cells import RECURRENCES
-from hello_train.checkpoint import Training, load_checkpoint, save_checkpoint
-from hello_train.config import ModelConfig, Unknown
-from hello_train.model import Network
+from hello_train.network.cells import RECURRENCES
+from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
+from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.model import Network
 
 GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)

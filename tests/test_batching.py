@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hello_runtime import UnknownCharacterError, batching
-from hello_runtime.batching import (
+from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
     OVERLAP,
     WINDOW,
@@ -23,7 +23,7 @@ from hello_runtime.batching import (
     run_ahead,
     windows,
 )
-from hello_runtime.threads import Workers
+from hello_runtime.engine.threads import Workers
 from helpers import open_model, random_texts
 
 

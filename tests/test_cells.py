@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hello_export import onnx_graph, proof
 from hello_export.artifact import write_artifact
+from hello_export.graph import onnx_graph
+from hello_export.proof import prove
 from hello_runtime import Decoder
-from hello_train.cells import CELLS
-from hello_train.fit import Watcher
-from hello_train.gates import gates
-from hello_train.hello import HELLO, HELLO_ALPHABETS, compare_cells, run_hello
-from hello_train.model import recurrence
-from hello_train.options import HELLO_OPTIONS, configure
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS, compare_cells, run_hello
+from hello_train.fit.loop import Watcher
+from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.network.cells import CELLS
+from hello_train.network.model import recurrence
+from hello_train.report.gates import gates
 
 FOURTH = replace(CELLS["rnn"], colour="#cc79a7", nonlinearities=("tanh",))
 """Elman's cell, under another name."""
@@ -29,7 +30,7 @@ def test_a_fourth_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CELLS, "elman", FOURTH)
     monkeypatch.setitem(onnx_graph.ATTRIBUTES, "elman", {})
     # An engine's own process would not know what this one was told.
-    monkeypatch.setattr(proof, "open_engine", lambda engine, *given: engine(*given[:2]))
+    monkeypatch.setattr(prove, "open_engine", lambda engine, *given: engine(*given[:2]))
     run = run_hello(replace(HELLO_OPTIONS, cell="elman"), tmp_path / "elman", Watcher())
     (hidden,) = gates(run.network, "hello").values()
     assert np.allclose(hidden, run.network.recurrence(run.network.embed(ids()))[0][0].detach())
@@ -57,6 +58,6 @@ def test_the_gates_are_those_of_the_weights(cell: str) -> None:
 
 
 def test_cells_are_known_without_torch() -> None:
-    script = "import sys, hello_train.cells, hello_train.config; print('torch' in sys.modules)"
+    script = "import sys, hello_train.network.config; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert result.stdout == b"False\n"

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hello_train.cells import CELLS
-from hello_train.fit import Watcher
-from hello_train.hello import run_hello
-from hello_train.options import HELLO_OPTIONS
+from hello_train.fit.hello import run_hello
+from hello_train.fit.loop import Watcher
+from hello_train.fit.options import HELLO_OPTIONS
+from hello_train.network.cells import CELLS
 
 LOST: dict[str, int] = {"rnn": 7, "gru": 3, "lstm": 1}
 """For each cell a seed that the post's network does not learn from."""

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 from damage import OURS, changed, damaged, join, little_memory, split
-from hello_train.checkpoint import load_checkpoint, save_checkpoint
-from hello_train.config import LARGEST_TABLE
 from hello_train.errors import CheckpointError, ConfigError, ResumeError, TrainError
-from hello_train.evaluation import Evaluator
-from hello_train.fit import Fitting, State, Watcher, new_state
-from hello_train.hello import HELLO, HELLO_ALPHABETS
-from hello_train.model import Network
-from hello_train.options import TrainOptions, configure
-from hello_train.parallel import ALONE
-from hello_train.unfinished import FILE_NAME as UNFINISHED
-from hello_train.unfinished import Unfinished
+from hello_train.fit.evaluation import Evaluator
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
+from hello_train.fit.loop import Fitting, State, Watcher, new_state
+from hello_train.fit.options import TrainOptions, configure
+from hello_train.fit.parallel import ALONE
+from hello_train.fit.unfinished import FILE_NAME as UNFINISHED
+from hello_train.fit.unfinished import Unfinished
+from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
+from hello_train.network.config import LARGEST_TABLE
+from hello_train.network.model import Network
 from helpers import TRAINING, make_network
 
 FILES = int(os.environ.get("DAMAGED_FILES", "400"))

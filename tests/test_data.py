@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hello_train.alphabets import (
+from hello_train.data.alphabets import (
     changeable,
     choose_alphabets,
     count_substitutions,
     keeps_case,
 )
-from hello_train.corruption import CORRUPTIONS, Corruption, corrupt, find_corruption
-from hello_train.data import (
+from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt, find_corruption
+from hello_train.data.lines import (
     MOST_HELD_OUT,
     WHOLE,
     Pair,
@@ -30,9 +30,10 @@ from hello_train.data import (
     text_source,
     write_pairs,
 )
+from hello_train.data.text_files import find_files, read_lines
 from hello_train.errors import ConfigError, DataError
-from hello_train.options import TEXT_OPTIONS, configure
-from hello_train.score import (
+from hello_train.fit.options import TEXT_OPTIONS, configure
+from hello_train.fit.score import (
     Baseline,
     Context,
     Mistake,
@@ -42,7 +43,6 @@ from hello_train.score import (
     score,
     table,
 )
-from hello_train.text_files import find_files, read_lines
 
 STRIP = CORRUPTIONS["strip-diacritics"]
 
@@ -355,7 +355,7 @@ def test_characters_are_counted_as_one_would(monkeypatch: pytest.MonkeyPatch) ->
     ]
     expected = Counter(c for pair in pairs for c in zip(pair.input, pair.target, strict=True))
     assert count_substitutions(pairs) == expected
-    monkeypatch.setattr("hello_train.alphabets.BLOCK", 100)
+    monkeypatch.setattr("hello_train.data.alphabets.BLOCK", 100)
     assert count_substitutions(pairs) == expected
     assert count_substitutions([]) == Counter()
 

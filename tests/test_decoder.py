@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hello_runtime import Decoder, EngineError, UnknownCharacterError
 from hello_runtime import decoder as decoder_module
-from hello_runtime.model_file import Unknown
-from hello_train.cells import CELLS
+from hello_runtime.model.model_file import Unknown
+from hello_train.network.cells import CELLS
 from helpers import STRANGE, open_model, random_texts
 
 

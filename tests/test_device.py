@@ -14,10 +14,10 @@ import numpy as np
 import onnxruntime
 import pytest
 from golden.replay import TEXTS, model_file, read_rows
-from hello_export.parity import TOLERANCE
+from hello_export.proof.parity import TOLERANCE
 from hello_runtime import Decoder, ProviderError, plugins, providers
-from hello_runtime.plugins import installed_plugins
-from hello_runtime.threads import available_cpus, cpu_quota
+from hello_runtime.engine.plugins import installed_plugins
+from hello_runtime.engine.threads import available_cpus, cpu_quota
 from helpers import Run, assert_one_line_error
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -291,12 +291,12 @@ def test_the_command_refuses_in_one_line(run: Run) -> None:
 def test_the_cpu_loads_nothing_of_the_others() -> None:
     script = (
         "import sys; from hello_runtime import Decoder; Decoder.open().decode('hello'); "
-        "print(*{'hello_runtime.plugins', 'queue', 'ctypes'} & sys.modules.keys())"
+        "print(*{'hello_runtime.engine.plugins', 'queue', 'ctypes'} & sys.modules.keys())"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert "hello_runtime.plugins" not in result.stdout
+    assert "hello_runtime.engine.plugins" not in result.stdout
     assert "queue" not in result.stdout
 
 

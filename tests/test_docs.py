@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 import write_help
 from hello_runtime import DecodeColumn
-from hello_train.corruption import corrupt, find_corruption
+from hello_train.data.corruption import corrupt, find_corruption
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hello_export.onnx_graph import build_model
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder, batching
 from helpers import TRAINING, make_network, random_texts
 

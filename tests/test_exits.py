@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hello_runtime.lifecycle import LIFECYCLE, Lifecycle
-from hello_runtime.threads import Workers
+from hello_runtime.engine.lifecycle import LIFECYCLE, Lifecycle
+from hello_runtime.engine.threads import Workers
 from stress.exits import CASES, run_case, write_lines
 
 

@@ -19,15 +19,16 @@ import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner
-from hello_export import artifact, cli, proof
-from hello_export.cases import grid_cases
-from hello_export.engines import OnnxRuntime
+from hello_export import artifact, cli
 from hello_export.errors import ArtifactError
-from hello_export.onnx_graph import build_model
-from hello_train.checkpoint import Training, load_checkpoint, save_checkpoint
-from hello_train.fit import new_network
-from hello_train.hello import HELLO_ALPHABETS, HELLO_DATA
-from hello_train.options import HELLO_OPTIONS, configure
+from hello_export.graph.onnx_graph import build_model
+from hello_export.proof import prove
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.engines import OnnxRuntime
+from hello_train.fit.hello import HELLO_ALPHABETS, HELLO_DATA
+from hello_train.fit.loop import new_network
+from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
@@ -48,7 +49,7 @@ def hello_run(tmp_path: Path) -> Path:
 def fewer_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proof on a few characters and one engine, for tests of what is around it."""
     monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 3))
-    monkeypatch.setattr(proof, "ENGINES", (OnnxRuntime,))
+    monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
 
 
 def names(folder: Path) -> list[str]:
@@ -342,7 +343,7 @@ WITHOUT_A_GUARD = """
 import sys
 from pathlib import Path
 from hello_export.artifact import write_artifact
-from hello_train.checkpoint import load_checkpoint
+from hello_train.network.checkpoint import load_checkpoint
 
 print("once")
 write_artifact(*load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hello_export import parity
-from hello_export.cases import grid_cases
-from hello_export.engines import OnnxRuntime
 from hello_export.errors import ParityError
-from hello_export.onnx_graph import build_model
-from hello_export.rounding import round_weights
-from hello_export.storage import Storage
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import round_weights
+from hello_export.graph.storage import Storage
+from hello_export.proof import parity
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.engines import OnnxRuntime
 from helpers import TRAINING, make_network
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper

@@ -12,10 +12,10 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from hello_export.onnx_graph import build_model
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder, ModelFileError
-from hello_train.checkpoint import METADATA_KEY, load_checkpoint, save_checkpoint
 from hello_train.errors import CheckpointError
+from hello_train.network.checkpoint import METADATA_KEY, load_checkpoint, save_checkpoint
 from helpers import GOLDEN, Run, assert_one_line_error, read_golden
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -98,7 +98,8 @@ def test_a_checkpoint_that_does_not_fit(
 def test_a_checkpoint_is_read_without_pytorchs_compiler() -> None:
     """Its import takes seconds, in each command that reads a checkpoint."""
     script = (
-        "import sys; from pathlib import Path; from hello_train.checkpoint import load_checkpoint; "
+        "import sys; from pathlib import Path; "
+        "from hello_train.network.checkpoint import load_checkpoint; "
         "load_checkpoint(Path(sys.argv[1])); "
         "print(*{'torch.nn', 'torch._dynamo'} & sys.modules.keys())"
     )

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hello_train import fit as fit_module
-from hello_train.alphabets import Alphabets, choose_alphabets, count_substitutions
-from hello_train.batches import IGNORED, Batches
-from hello_train.checkpoint import load_checkpoint
-from hello_train.data import Pair
+from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
+from hello_train.data.batches import IGNORED, Batches
+from hello_train.data.lines import Pair
 from hello_train.errors import FitError, TeamError
-from hello_train.evaluation import Evaluator
-from hello_train.fit import (
+from hello_train.fit import loop as fit_module
+from hello_train.fit.evaluation import Evaluator
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
+from hello_train.fit.loop import (
     Ending,
     Fitting,
     Progress,
@@ -32,10 +32,10 @@ from hello_train.fit import (
     memory_named,
     new_state,
 )
-from hello_train.hello import HELLO, HELLO_ALPHABETS
-from hello_train.model import Network
-from hello_train.options import EVALUATIONS, TrainOptions, configure
-from hello_train.parallel import ALONE, best_device
+from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
+from hello_train.fit.parallel import ALONE, best_device
+from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.model import Network
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -87,7 +87,7 @@ def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
 
 
 def test_windows_are_sought_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hello_train.batches.POOL", 7)
+    monkeypatch.setattr("hello_train.data.batches.POOL", 7)
     pairs = [Pair("ab"[: 1 + i % 2], "ab"[: 1 + i % 2]) for i in range(40)]
     batches = Batches(configure(TINY, alphabets_of(*pairs)), pairs, TINY)
     order = batches.order(1)

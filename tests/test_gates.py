@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hello_train.codepoints import encode
-from hello_train.gates import Values, gates
-from hello_train.model import Network
-from hello_train.model import recurrence as recurrence_of
+from hello_train.data.codepoints import encode
+from hello_train.network.model import Network
+from hello_train.network.model import recurrence as recurrence_of
+from hello_train.report.gates import Values, gates
 from helpers import KINDS, make_network
 
 TEXT = "abż\u0301😀?bba" * 3

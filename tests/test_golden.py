@@ -9,16 +9,16 @@ import numpy as np
 import onnx
 import pytest
 from golden.replay import GOLDEN, TEXTS, GoldenError, model_file, read_rows, replay
-from hello_export.cases import Case
-from hello_export.engines import Engine, codepoints
-from hello_export.onnx_graph import build_model
-from hello_export.parity import TOLERANCE
-from hello_export.proof import ENGINES
-from hello_export.reference import Reference
-from hello_export.storage import STORAGES
-from hello_export.torchscript import TorchScript, save_program
-from hello_train.cells import CELLS
-from hello_train.checkpoint import load_checkpoint
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.storage import STORAGES
+from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.proof.cases import Case
+from hello_export.proof.engines import Engine, codepoints
+from hello_export.proof.parity import TOLERANCE
+from hello_export.proof.prove import ENGINES
+from hello_export.proof.reference import Reference
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
 
 
 @pytest.mark.parametrize("name", TEXTS)

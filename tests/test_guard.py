@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from hello_train import model
-from hello_train.checkpoint import load_checkpoint, save_checkpoint
-from hello_train.config import ModelConfig
-from hello_train.model import Network, allowed_labels
+from hello_train.network import model
+from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network, allowed_labels
 from helpers import TRAINING, make_network
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hello_runtime.lines import read_stream
+from hello_runtime.text.lines import read_stream
 from helpers import Run, assert_one_line_error
 
 INFER = Path(sys.executable).with_name("hello-infer")

@@ -19,15 +19,17 @@ import onnxruntime
 import pytest
 from fuzz.models import compare_readings, outcomes
 from fuzz.mutations import Item, add_loop, encode, parse, varint
-from hello_export.onnx_graph import build_model
-from hello_export.rounding import round_weights
-from hello_export.storage import STORAGES
-from hello_runtime import Decoder, EngineError, ModelFileError, onnx_wire, providers
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import round_weights
+from hello_export.graph.storage import STORAGES
+from hello_runtime import Decoder, EngineError, ModelFileError
+from hello_runtime.engine import providers
 from hello_runtime.errors import first_line, one_line
-from hello_runtime.model_file import load_model
-from hello_runtime.operators import OPERATORS
-from hello_train.config import ModelConfig
-from hello_train.model import Network
+from hello_runtime.model import onnx_wire
+from hello_runtime.model.model_file import load_model
+from hello_runtime.model.operators import OPERATORS
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.onnx_cpp2py_export import inliner

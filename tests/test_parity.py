@@ -11,12 +11,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hello_export import parity, proof
-from hello_export.cases import Case, grid_cases
-from hello_export.engines import Engine, OnnxRuntime, Outputs, Runtime
 from hello_export.errors import ParityError
-from hello_export.onnx_graph import build_model
-from hello_export.parity import (
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.storage import Storage
+from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.proof import parity, prove
+from hello_export.proof.cases import Case, grid_cases
+from hello_export.proof.engines import Engine, OnnxRuntime, Outputs, Runtime
+from hello_export.proof.parity import (
     ROUNDING_FACTOR,
     TOLERANCE,
     Condition,
@@ -25,14 +27,12 @@ from hello_export.parity import (
     Truth,
     Verdict,
 )
-from hello_export.reference import Reference
-from hello_export.storage import Storage
-from hello_export.torchscript import TorchScript, save_program
-from hello_train.config import Unknown
-from hello_train.model import Network
+from hello_export.proof.reference import Reference
+from hello_train.network.config import Unknown
+from hello_train.network.model import Network
 from helpers import KINDS, TRAINING, make_network
 
-ENGINES: tuple[type[Engine], ...] = (TorchScript, *proof.ENGINES)
+ENGINES: tuple[type[Engine], ...] = (TorchScript, *prove.ENGINES)
 SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
 POLICIES = list(itertools.product((False, True), ("error", "copy"), (False, True)))
 RELU_IS_BEYOND = {
@@ -147,7 +147,7 @@ def test_each_limit_of_an_engine_is_real(
 def test_what_is_trained_and_scored_is_the_reference(
     bidirectional: bool, guarded: bool, unknown: Unknown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hello_train.model.REWRITTEN", 100)  # so that some lines are alone
+    monkeypatch.setattr("hello_train.network.model.REWRITTEN", 100)  # so that some lines are alone
     network = make_network(
         bidirectional=bidirectional, guarded=guarded, unknown=unknown, layers=2, seed=3
     )

@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hello_train.fit import Ending, Progress
-from hello_train.hello import HELLO_ALPHABETS
-from hello_train.model import Network
-from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
-from hello_train.progress import ProgressDisplay
-from hello_train.remarks import remarks
-from hello_train.score import Score
+from hello_train.fit.hello import HELLO_ALPHABETS
+from hello_train.fit.loop import Ending, Progress
+from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
+from hello_train.fit.progress import ProgressDisplay
+from hello_train.fit.remarks import remarks
+from hello_train.fit.score import Score
+from hello_train.network.model import Network
 from helpers import Run
 
 TRAIN = Path(sys.executable).with_name("hello-train")

@@ -17,13 +17,14 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from hello_train.cells import CELLS
-from hello_train.checkpoint import Training
-from hello_train.data import Pair
+from hello_train.data.lines import Pair
 from hello_train.errors import ReportError
-from hello_train.gates import certainty, gates
-from hello_train.history import Evaluation, History, Saying
-from hello_train.report import (
+from hello_train.fit.history import Evaluation, History, Saying
+from hello_train.fit.score import Context, Mistake, Score
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import Training
+from hello_train.report.gates import certainty, gates
+from hello_train.report.pages import (
     SHOWN_SAYINGS,
     HelloRun,
     TextRun,
@@ -33,8 +34,7 @@ from hello_train.report import (
     text_page,
     write_report,
 )
-from hello_train.score import Context, Mistake, Score
-from hello_train.slowest import OFTEN, SHOWN, slowest
+from hello_train.report.slowest import OFTEN, SHOWN, slowest
 from helpers import make_network, read_golden
 
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
@@ -506,14 +506,16 @@ def test_a_report_is_written_whole(tmp_path: Path) -> None:
 
 IMPORT = """
 import sys
-from hello_train import checkpoint, cli, fit, gates, history, run, score, slowest
+from hello_train import cli
+from hello_train.fit import loop, run, score
+from hello_train.report import gates, slowest
 {more}
 print("matplotlib" in sys.modules)
 """
 
 
 @pytest.mark.parametrize(
-    ("more", "loaded"), [("", "False"), ("from hello_train import report", "True")]
+    ("more", "loaded"), [("", "False"), ("from hello_train.report import pages", "True")]
 )
 def test_only_a_report_loads_matplotlib(more: str, loaded: str) -> None:
     command = [sys.executable, "-W", "error", "-c", IMPORT.format(more=more)]

@@ -9,18 +9,18 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from hello_export import parity
 from hello_export.artifact import first_characters, write_artifact
-from hello_export.cases import grid_cases
-from hello_export.engines import Engine
 from hello_export.errors import ExportError
-from hello_export.onnx_graph import build_model
-from hello_export.parity import TOLERANCE
-from hello_export.proof import ENGINES
-from hello_export.rounding import agreement, round_weights
-from hello_export.storage import Storage
-from hello_export.torchscript import TorchScript, save_program
-from hello_train.model import Network
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import agreement, round_weights
+from hello_export.graph.storage import Storage
+from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.proof import parity
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.engines import Engine
+from hello_export.proof.parity import TOLERANCE
+from hello_export.proof.prove import ENGINES
+from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
 
 SMALLER: tuple[Storage, ...] = ("float16", "int8")

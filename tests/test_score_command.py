@@ -19,13 +19,13 @@ from typing import Any
 import onnx
 import pytest
 from hello_export.artifact import digest
-from hello_export.onnx_graph import build_model
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder, score
-from hello_train import run as train_run
-from hello_train import score as train_score
-from hello_train.alphabets import changeable, count_substitutions
-from hello_train.checkpoint import load_checkpoint
-from hello_train.data import Pair, read_pairs, write_pairs
+from hello_train.data.alphabets import changeable, count_substitutions
+from hello_train.data.lines import Pair, read_pairs, write_pairs
+from hello_train.fit import run as train_run
+from hello_train.fit import score as train_score
+from hello_train.network.checkpoint import load_checkpoint
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
@@ -288,14 +288,14 @@ LOADED = """
 import sys
 from hello_runtime.cli import main
 main({arguments!r}, standalone_mode=False)
-watched = {{"torch", "onnx", "hello_train", "hello_runtime.score", "gzip"}}
+watched = {{"torch", "onnx", "hello_train", "hello_runtime.text.score", "gzip"}}
 print(*sorted(watched & sys.modules.keys()))
 """
 
 
 @pytest.mark.parametrize(
     ("arguments", "loaded"),
-    [(["hello"], []), (["--score", "pairs.tsv"], ["gzip", "hello_runtime.score"])],
+    [(["hello"], []), (["--score", "pairs.tsv"], ["gzip", "hello_runtime.text.score"])],
 )
 def test_what_is_loaded(arguments: list[str], loaded: list[str], tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("hello\tohlol\n")

@@ -15,7 +15,7 @@ from typing import IO
 
 import pytest
 from hello_runtime import Decoder, NotCausalError, Stream, UnknownCharacterError
-from hello_train.cells import CELLS
+from hello_train.network.cells import CELLS
 from helpers import STRANGE, Run, assert_one_line_error, open_model, random_texts
 
 INFER = Path(sys.executable).with_name("hello-infer")

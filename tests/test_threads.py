@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from hello_train.environment import DEFAULTS, set_defaults
-from hello_train.threads import Steps, ThreadTuner, fastest_threads, is_tunable
+from hello_train.fit.environment import DEFAULTS, set_defaults
+from hello_train.fit.threads import Steps, ThreadTuner, fastest_threads, is_tunable
 
 REPORT = """
 import os, sys
@@ -114,7 +114,7 @@ def test_steps_are_compared_by_their_work(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_the_user_set_is_not_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hello_train.threads.available_cpus", lambda: 2)
+    monkeypatch.setattr("hello_train.fit.threads.available_cpus", lambda: 2)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert (is_tunable(cpu), is_tunable(gpu)) == (True, False)

@@ -14,12 +14,12 @@ import click
 import pytest
 from click.testing import CliRunner
 from hello_export.cli import main as export
-from hello_train.cells import CELLS
-from hello_train.checkpoint import load_checkpoint
 from hello_train.cli import main
-from hello_train.corruption import find_corruption
+from hello_train.data.corruption import find_corruption
 from hello_train.errors import ConfigError
-from hello_train.fit import STARTS
+from hello_train.fit.loop import STARTS
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
 from helpers import Run, assert_one_line_error
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"

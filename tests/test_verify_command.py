@@ -23,23 +23,24 @@ import pytest
 import torch
 from click.testing import CliRunner
 from hello_export import artifact as artifact_module
-from hello_export import cli, isolation, proof, verify
+from hello_export import cli, verify
 from hello_export.artifact import digest, write_artifact
-from hello_export.cases import Case, grid_cases
-from hello_export.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
 from hello_export.errors import ArtifactError, EngineError
-from hello_export.storage import Storage
-from hello_export.torchscript import (
+from hello_export.graph.storage import Storage
+from hello_export.graph.torchscript import (
     TorchScript,
     deprecation_accepted,
     nothing_compiled,
     program_bytes,
 )
+from hello_export.proof import isolation, prove
+from hello_export.proof.cases import Case, grid_cases
+from hello_export.proof.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
 from hello_export.verify import verify_artifact
 from hello_runtime.errors import ModelFileError
-from hello_train.cells import CELLS
-from hello_train.checkpoint import load_checkpoint
-from hello_train.config import ModelConfig
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.config import ModelConfig
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
@@ -83,7 +84,7 @@ def test_the_verdict_is_a_row_for_each_engine(run: Run, artifact: Path) -> None:
     result = run("hello-export", "--verify", artifact, "--characters", 60_000)
     assert result.returncode == 0, result.stderr
     rows = [line.split("  ") for line in result.stdout.splitlines()[2:8]]
-    assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in proof.ENGINES)]
+    assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in prove.ENGINES)]
     for row in rows:
         name, _, cases, characters, difference, differences = filter(None, map(str.strip, row))
         assert int(cases) == 23 + 14
@@ -257,7 +258,7 @@ def test_every_kind_of_artifact_is_what_its_checkpoint_makes(
     tmp_path: Path, storage: Storage, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever else this process has compiled before, and whatever numbers tell of a training."""
-    monkeypatch.setattr(proof, "ENGINES", ())
+    monkeypatch.setattr(prove, "ENGINES", ())
     scores = {"model": {"characters": 0.1 + 0.2, "words": None, "count": 3}}
     training = replace(TRAINING, data='"ż"\n', scores=scores)
     network = make_network("lstm", bidirectional=True, layers=2, guarded=True)
@@ -308,7 +309,7 @@ def test_a_strangers_program_is_not_run(
     artifact: Path, tmp_path: Path, when: str, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is compared, and told; only who asks for it has it run."""
-    monkeypatch.setattr(proof, "ENGINES", ())
+    monkeypatch.setattr(prove, "ENGINES", ())
     written = tmp_path / "written"
     program = (
         foreign_program(writes(written))
@@ -334,7 +335,7 @@ def test_a_program_that_never_ends_is_named(
 ) -> None:
     (artifact / "model.pt").write_bytes(foreign_program("while True:\n        codepoints += 1"))
     network, _ = load_checkpoint(artifact)
-    engine = proof.open_engine(TorchScript, network.config, artifact, foreign=True)
+    engine = prove.open_engine(TorchScript, network.config, artifact, foreign=True)
     try:
         engine.check_declaration()
         monkeypatch.setattr(isolation, "PATIENCE", 0.5)
@@ -572,7 +573,7 @@ def test_an_engine_that_fails_or_crashes_is_named_and_the_others_go_on(
     engine: type[OnnxRuntime], message: str, artifact: Path, few_cases: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(proof, "ENGINES", (engine, OnnxRuntime))
+    monkeypatch.setattr(prove, "ENGINES", (engine, OnnxRuntime))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 1
     assert errors_of(result.stderr) == [f"Error: {message}"]
@@ -586,7 +587,7 @@ def test_nothing_is_written_when_an_engine_fails_or_crashes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     shutil.copy(GOLDEN / "hello-gru.safetensors", tmp_path / "checkpoint.safetensors")
-    monkeypatch.setattr(proof, "ENGINES", (engine, OnnxRuntime))
+    monkeypatch.setattr(prove, "ENGINES", (engine, OnnxRuntime))
     result = CliRunner().invoke(cli.main, [str(tmp_path)])
     assert (result.exit_code, result.stdout) == (1, "")
     assert errors_of(result.stderr) == [f"Error: {message}"]
@@ -597,7 +598,7 @@ def test_every_engine_that_fails_is_named(
     artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = (BAD_ENGINES[0], *BAD_ENGINES[-2:])
-    monkeypatch.setattr(proof, "ENGINES", tuple(engine for engine, _ in bad))
+    monkeypatch.setattr(prove, "ENGINES", tuple(engine for engine, _ in bad))
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     messages = [message for _, message in bad]
     assert errors_of(result.stderr) == [f"Error: {'; and '.join(messages)}"]
@@ -618,7 +619,7 @@ def test_a_manifest_that_lies_is_named(run: Run, artifact: Path, name: str) -> N
 def test_an_engine_that_does_not_answer_is_named(
     artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "ENGINES", (NeverOpen,))
+    monkeypatch.setattr(prove, "ENGINES", (NeverOpen,))
     monkeypatch.setattr(isolation, "PATIENCE", 1)
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact), "--characters", "1"])
     assert result.exit_code == 1
@@ -649,9 +650,10 @@ class Hanging(OnnxRuntime):
 HANGING = """
 import sys
 sys.path.insert(0, {tests!r})
-from hello_export import cli, proof
+from hello_export import cli
+from hello_export.proof import prove
 from test_verify_command import Hanging
-proof.ENGINES = (Hanging,)
+prove.ENGINES = (Hanging,)
 cli.main(["--verify", {artifact!r}])
 """
 

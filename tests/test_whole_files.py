@@ -16,9 +16,16 @@ from threading import Thread
 
 import pytest
 from hello_export import artifact
-from hello_runtime.files import beside, clear, folder_beside, open_unpacked, open_whole, write_whole
-from hello_runtime.score import read_pairs
-from hello_train.text_files import read_lines
+from hello_runtime.text.files import (
+    beside,
+    clear,
+    folder_beside,
+    open_unpacked,
+    open_whole,
+    write_whole,
+)
+from hello_runtime.text.score import read_pairs
+from hello_train.data.text_files import read_lines
 from helpers import Run
 
 INFER = Path(sys.executable).with_name("hello-infer")

@@ -23,23 +23,23 @@ from typing import Any
 
 import onnx
 from hello_runtime.errors import reason
-from hello_runtime.files import copy_permissions, folder_beside, is_utf8
-from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
-from hello_runtime.score import BASELINE_NAME, read_baseline
-from hello_train.checkpoint import FILE_NAME, Training, save_checkpoint
-from hello_train.model import Network
+from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.text.files import copy_permissions, folder_beside, is_utf8
+from hello_runtime.text.score import BASELINE_NAME, read_baseline
+from hello_train.network.checkpoint import FILE_NAME, Training, save_checkpoint
+from hello_train.network.model import Network
 
-from hello_export.cases import RandomText, count_characters, grid_cases
-from hello_export.engines import OnnxRuntime
 from hello_export.errors import ArtifactError
 from hello_export.files import LARGEST_MANIFEST, read_plain
-from hello_export.onnx_graph import build_model
-from hello_export.parity import Report
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import agreement, round_weights
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.graph.torchscript import PROGRAM_NAME, save_program
 from hello_export.progress import SILENT, Progress
-from hello_export.proof import prove
-from hello_export.rounding import agreement, round_weights
-from hello_export.storage import STORAGES, Storage
-from hello_export.torchscript import PROGRAM_NAME, save_program
+from hello_export.proof.cases import RandomText, count_characters, grid_cases
+from hello_export.proof.engines import OnnxRuntime
+from hello_export.proof.parity import Report
+from hello_export.proof.prove import prove
 
 MANIFEST_NAME = "manifest.json"
 CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)

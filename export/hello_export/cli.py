@@ -11,14 +11,14 @@ from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.process import ending_at_once
-from hello_train.cells import CELLS
-from hello_train.environment import set_defaults
 from hello_train.errors import TrainError
-from hello_train.options import HELLO_OPTIONS, run_folder
+from hello_train.fit.environment import set_defaults
+from hello_train.fit.options import HELLO_OPTIONS, run_folder
+from hello_train.network.cells import CELLS
 
 from hello_export.errors import ExportError
+from hello_export.graph.storage import STORAGES, Storage
 from hello_export.progress import Display
-from hello_export.storage import STORAGES, Storage
 
 CHARACTERS = 1_000_000
 """How many a verdict is given on."""
@@ -116,12 +116,12 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
     """Export a run, and print the proof and what to do next."""
     with Display(f"reading {run}") as progress:
         import_export()
-        from hello_train.checkpoint import load_checkpoint
-        from hello_train.hello import HELLO, HELLO_DATA
-        from hello_train.run import BASELINE_NAME, read_holdout
+        from hello_train.fit.hello import HELLO, HELLO_DATA
+        from hello_train.fit.run import BASELINE_NAME, read_holdout
+        from hello_train.network.checkpoint import load_checkpoint
 
         from hello_export.artifact import stored_weights, write_artifact
-        from hello_export.parity import table
+        from hello_export.proof.parity import table
 
         network, training = load_checkpoint(run)
         if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
@@ -147,7 +147,7 @@ def verify(artifact: Path, characters: int, trust_program: bool) -> None:
     """Compare an artifact again and print the proof, or what is left of it."""
     with Display(f"reading {artifact}") as progress:
         import_export()
-        from hello_export.parity import table
+        from hello_export.proof.parity import table
         from hello_export.verify import verify_artifact
 
         report = verify_artifact(artifact, characters, trusted=trust_program, progress=progress)
@@ -160,9 +160,9 @@ def hello_run(cell: str) -> Path:
     import_export()
     from dataclasses import replace
 
-    from hello_train.checkpoint import FILE_NAME, load_checkpoint
-    from hello_train.hello import HELLO, HELLO_DATA, run_hello
-    from hello_train.progress import ProgressDisplay
+    from hello_train.fit.hello import HELLO, HELLO_DATA, run_hello
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
 
     folder = run_folder("hello", cell)
     if not (folder / FILE_NAME).exists():

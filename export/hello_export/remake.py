@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import onnx
 from google.protobuf.message import DecodeError
 from hello_runtime.errors import first_line
-from hello_runtime.model_file import read_model
+from hello_runtime.model.model_file import read_model
 from onnx import ModelProto
 
 from hello_export.errors import ArtifactError

@@ -17,22 +17,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hello_runtime.errors import first_line
-from hello_runtime.model_file import FORMAT_VERSION, MODEL_NAME
-from hello_runtime.score import BASELINE_NAME
-from hello_train.checkpoint import FILE_NAME, load_checkpoint
+from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.text.score import BASELINE_NAME
+from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
 
 from hello_export.artifact import CONTENT, MANIFEST_NAME
-from hello_export.cases import count_characters, grid_cases
 from hello_export.errors import ArtifactError
 from hello_export.files import LARGEST_MANIFEST, read_plain
-from hello_export.onnx_graph import build_model
-from hello_export.parity import Report
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import round_weights
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.graph.torchscript import PROGRAM_NAME, program_bytes
 from hello_export.progress import SILENT, Progress
-from hello_export.proof import prove
+from hello_export.proof.cases import count_characters, grid_cases
+from hello_export.proof.parity import Report
+from hello_export.proof.prove import prove
 from hello_export.remake import check_model, check_program, parse_model
-from hello_export.rounding import round_weights
-from hello_export.storage import STORAGES, Storage
-from hello_export.torchscript import PROGRAM_NAME, program_bytes
 
 SEED = 1
 """Of the text; another than that of the export, so that it is not the same cases again."""

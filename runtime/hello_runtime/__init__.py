@@ -20,9 +20,9 @@ TYPE_CHECKING = False  # of `typing`, whose import takes as long as all else bef
 if TYPE_CHECKING:
     from typing import Any
 
-    from hello_runtime.batching import Annotation
     from hello_runtime.columns import DecodeColumn
     from hello_runtime.decoder import Decoder, Stream
+    from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
         ForkError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ProviderError,
         UnknownCharacterError,
     )
-    from hello_runtime.model_file import CELLS, ModelInfo
+    from hello_runtime.model.model_file import CELLS, ModelInfo
 
 __version__ = "0.1.0"
 
@@ -54,11 +54,11 @@ __all__ = [
 ]
 
 MODULES = {
-    "CELLS": "model_file",
-    "Annotation": "batching",
+    "CELLS": "model.model_file",
+    "Annotation": "engine.batching",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
-    "ModelInfo": "model_file",
+    "ModelInfo": "model.model_file",
     "Stream": "decoder",
 }
 """Where each public name is; the others are errors."""

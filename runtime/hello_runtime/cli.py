@@ -17,7 +17,9 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import UnknownCharacterError, printable
-from hello_runtime.lines import (
+from hello_runtime.model.model_file import CELLS, Unknown
+from hello_runtime.process import ending_at_once
+from hello_runtime.text.lines import (
     Block,
     InputError,
     open_output,
@@ -26,12 +28,10 @@ from hello_runtime.lines import (
     read_pieces,
     read_stream,
 )
-from hello_runtime.model_file import CELLS, Unknown
-from hello_runtime.process import ending_at_once
 
 if TYPE_CHECKING:
-    from hello_runtime.batching import Annotation
     from hello_runtime.decoder import Decoder
+    from hello_runtime.engine.batching import Annotation
 
 STANDARD_INPUT = "standard input, line"
 
@@ -46,7 +46,7 @@ SECTIONS = {
 
 def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list[str]:
     """Return the providers whose name starts so, for a shell that completes it."""
-    from hello_runtime.plugins import installed_plugins
+    from hello_runtime.engine.plugins import installed_plugins
 
     return [
         name for name in ("cpu", "cuda", "auto", *installed_plugins()) if name.startswith(start)
@@ -273,7 +273,7 @@ def to_json(text: str, annotation: Annotation) -> str:
 def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
     """Return how well a model does on a file of pairs, for people or as JSON."""
     # Imported here, because decoding needs none of it.
-    from hello_runtime.score import BASELINE_NAME, compare, read_baseline, table
+    from hello_runtime.text.score import BASELINE_NAME, compare, read_baseline, table
 
     file = decoder.file.with_name(BASELINE_NAME)
     baseline = read_baseline(file) if file.exists() else None

@@ -12,7 +12,7 @@ import numpy as np
 from hello_runtime.decoder import Decoder
 
 if TYPE_CHECKING:
-    from hello_runtime.model_file import Unknown
+    from hello_runtime.model.model_file import Unknown
 
 Columns: TypeAlias = dict[str, Any]
 """Columns by name, each an array of one library or another."""

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from hello_runtime.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead, unshared
+from hello_runtime.engine.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead, unshared
+from hello_runtime.engine.lifecycle import LIFECYCLE
+from hello_runtime.engine.providers import open_session
+from hello_runtime.engine.threads import available_cpus
 from hello_runtime.errors import (
     EngineError,
     NotCausalError,
@@ -17,10 +20,7 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.lifecycle import LIFECYCLE
-from hello_runtime.model_file import CELLS, Unknown, load_model, locate
-from hello_runtime.providers import open_session
-from hello_runtime.threads import available_cpus
+from hello_runtime.model.model_file import CELLS, Unknown, load_model, locate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

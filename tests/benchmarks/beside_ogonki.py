@@ -15,8 +15,8 @@ from pathlib import Path
 
 import click
 import ogonki
-from hello_train.data import read_pairs
-from hello_train.score import Baseline, compare, table
+from hello_train.data.lines import read_pairs
+from hello_train.fit.score import Baseline, compare, table
 
 
 def restore(texts: Sequence[str]) -> list[str]:

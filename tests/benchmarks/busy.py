@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
-from hello_train.cells import CELLS
+from hello_train.network.cells import CELLS
 from measuring import show
 
 BUSY_PROCESSES = 2

@@ -13,11 +13,11 @@ import statistics
 from dataclasses import asdict, dataclass, replace
 
 import click
-from hello_train.cells import CELLS
-from hello_train.fit import Progress, Watcher, fit_exactly
-from hello_train.hello import HELLO, HELLO_ALPHABETS
-from hello_train.model import Network
-from hello_train.options import HELLO_OPTIONS, configure
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
+from hello_train.fit.loop import Progress, Watcher, fit_exactly
+from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.network.cells import CELLS
+from hello_train.network.model import Network
 
 
 class Record(Watcher):

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
-from hello_export.onnx_graph import build_model
-from hello_train.cells import CELLS
-from hello_train.checkpoint import load_checkpoint
+from hello_export.graph.onnx_graph import build_model
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
 from measuring import machine, medians
 
 ROOT = Path(__file__).parents[2]

@@ -28,13 +28,13 @@ import click
 import numpy as np
 import onnxruntime
 import torch
-from hello_export.torchscript import load_program
+from hello_export.graph.torchscript import load_program
 from hello_runtime import Decoder
-from hello_runtime.threads import available_cpus
-from hello_train.cells import CELLS
-from hello_train.checkpoint import load_checkpoint
-from hello_train.codepoints import encode
-from hello_train.model import Network
+from hello_runtime.engine.threads import available_cpus
+from hello_train.data.codepoints import encode
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.model import Network
 from measuring import first_lines, medians, run_process, seconds_of, show
 from networks import random_network, save
 

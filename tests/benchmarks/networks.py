@@ -6,11 +6,11 @@ from pathlib import Path
 
 import onnx
 import torch
-from hello_export.onnx_graph import build_model
-from hello_export.torchscript import save_program
-from hello_train.checkpoint import Training, save_checkpoint
-from hello_train.config import ModelConfig
-from hello_train.model import Network
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.torchscript import save_program
+from hello_train.network.checkpoint import Training, save_checkpoint
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network
 
 LETTERS = "".join(map(chr, range(ord("!"), ord("w")))) + "żó😀\u0301"
 """86 printable ASCII characters, two letters, an astral character and a combining mark."""

@@ -18,12 +18,12 @@ import click
 import numpy as np
 import onnxruntime
 import torch
-from hello_export.onnx_graph import IR_VERSION, OPSET
-from hello_export.torchscript import load_program, save_program
+from hello_export.graph.onnx_graph import IR_VERSION, OPSET
+from hello_export.graph.torchscript import load_program, save_program
 from hello_runtime import Decoder
-from hello_runtime.model_file import locate
-from hello_train.cells import CELLS
-from hello_train.checkpoint import load_checkpoint
+from hello_runtime.model.model_file import locate
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import load_checkpoint
 from measuring import medians, show
 from onnx import TensorProto, helper
 

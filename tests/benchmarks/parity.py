@@ -14,14 +14,14 @@ import tempfile
 from pathlib import Path
 
 import click
-from hello_export.cases import grid_cases
-from hello_export.engines import Engine
 from hello_export.errors import ParityError
-from hello_export.parity import Report, Verdict
-from hello_export.proof import ENGINES, prove
-from hello_export.torchscript import TorchScript
-from hello_train.cells import RECURRENCES
-from hello_train.model import Network
+from hello_export.graph.torchscript import TorchScript
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.engines import Engine
+from hello_export.proof.parity import Report, Verdict
+from hello_export.proof.prove import ENGINES, prove
+from hello_train.network.cells import RECURRENCES
+from hello_train.network.model import Network
 from networks import random_network, save
 
 

@@ -19,16 +19,16 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from hello_train.alphabets import choose_alphabets, count_substitutions
-from hello_train.batches import Batches, lengths
-from hello_train.cells import CELLS
-from hello_train.corruption import find_corruption
-from hello_train.data import Split, read, text_source
-from hello_train.evaluation import Evaluator
-from hello_train.fit import Fitting, Watcher, mean_loss, new_state
-from hello_train.options import TEXT_OPTIONS, TrainOptions, configure
-from hello_train.parallel import Team, best_device
-from hello_train.unfinished import Unfinished
+from hello_train.data.alphabets import choose_alphabets, count_substitutions
+from hello_train.data.batches import Batches, lengths
+from hello_train.data.corruption import find_corruption
+from hello_train.data.lines import Split, read, text_source
+from hello_train.fit.evaluation import Evaluator
+from hello_train.fit.loop import Fitting, Watcher, mean_loss, new_state
+from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
+from hello_train.fit.parallel import Team, best_device
+from hello_train.fit.unfinished import Unfinished
+from hello_train.network.cells import CELLS
 from measuring import medians, show
 
 EPOCHS = 10

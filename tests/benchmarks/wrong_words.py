@@ -16,8 +16,8 @@ from pathlib import Path
 
 import click
 from hello_runtime import Decoder
-from hello_train.corruption import find_corruption
-from hello_train.data import read_pairs
+from hello_train.data.corruption import find_corruption
+from hello_train.data.lines import read_pairs
 from measuring import show
 
 WORD = re.compile(r"\w+")

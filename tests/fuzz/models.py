@@ -138,7 +138,7 @@ def check_texts(given: Sequence[str], decoded: Sequence[str]) -> None:
 def compare_readings(content: bytes) -> str:
     """Return whether the runtime's reader takes some bytes; if so, compare with other parsers."""
     import onnx
-    from hello_runtime.onnx_wire import Graph, Model, read_message
+    from hello_runtime.model.onnx_wire import Graph, Model, read_message
     from onnx.onnx_cpp2py_export import inliner
 
     try:
@@ -157,7 +157,7 @@ def compare_readings(content: bytes) -> str:
 def check_same(ours: Any, proto: Any) -> None:
     """Check that a message of the runtime's reader is what another parser has."""
     from google.protobuf.unknown_fields import UnknownFieldSet
-    from hello_runtime.onnx_wire import FIELDS
+    from hello_runtime.model.onnx_wire import FIELDS
 
     known = {field.name: field for field in FIELDS[type(ours)].values()}
     assert not UnknownFieldSet(proto), "a parser has a field that is unknown"

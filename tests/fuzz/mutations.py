@@ -15,10 +15,10 @@ from random import Random
 
 import numpy as np
 import onnx
-from hello_runtime import onnx_wire
-from hello_runtime.model_file import locate
-from hello_runtime.onnx_wire import FIELDS, VARINT
-from hello_runtime.operators import OPERATORS
+from hello_runtime.model import onnx_wire
+from hello_runtime.model.model_file import locate
+from hello_runtime.model.onnx_wire import FIELDS, VARINT
+from hello_runtime.model.operators import OPERATORS
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from hello_runtime import Decoder
-from hello_runtime.model_file import locate
+from hello_runtime.model.model_file import locate
 from numpy.typing import NDArray
 
 GOLDEN = Path(__file__).parent

@@ -2,9 +2,9 @@
 
     python tests/golden/write.py
 
-For each network a checkpoint, its ONNX file and, in JSON, what `hello_export.reference` says of
-some texts: the truth that every engine has to reproduce. `hello-CELL` is the post's network after
-training, and its ONNX file goes into the runtime package. The others have random weights and
+For each network a checkpoint, its ONNX file and, in JSON, what `hello_export.proof.reference` says
+of some texts: the truth that every engine has to reproduce. `hello-CELL` is the post's network
+after training, and its ONNX file goes into the runtime package. The others have random weights and
 astral characters: `deep-KIND` two layers, two directions, a projection and a guard, `tall-KIND`
 three causal layers whose hidden states are the logits. A kind is a cell, or the RNN with relu, or
 an LSTM whose weights are stored smaller.
@@ -25,18 +25,18 @@ from typing import Any
 
 import onnx
 import torch
-from hello_export.onnx_graph import build_model
-from hello_export.reference import Reference
-from hello_export.rounding import round_weights
-from hello_export.storage import STORAGES
-from hello_runtime.model_file import locate
-from hello_train.cells import CELLS, RECURRENCES
-from hello_train.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
-from hello_train.config import ModelConfig
-from hello_train.fit import Watcher
-from hello_train.hello import run_hello
-from hello_train.model import Network
-from hello_train.options import HELLO_OPTIONS
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import round_weights
+from hello_export.graph.storage import STORAGES
+from hello_export.proof.reference import Reference
+from hello_runtime.model.model_file import locate
+from hello_train.fit.hello import run_hello
+from hello_train.fit.loop import Watcher
+from hello_train.fit.options import HELLO_OPTIONS
+from hello_train.network.cells import CELLS, RECURRENCES
+from hello_train.network.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network
 
 GOLDEN = Path(__file__).parent
 LENGTHS = (1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 257)

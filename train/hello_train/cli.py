@@ -15,16 +15,22 @@ from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
 from hello_runtime.process import ending_at_once
 
-from hello_train.cells import CELLS, NONLINEARITIES
-from hello_train.config import UNKNOWN_POLICIES
-from hello_train.corruption import CORRUPTIONS, check_corruption, find_corruption
-from hello_train.data import PAIRS, Split, read, text_source
-from hello_train.environment import set_defaults
+from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
+from hello_train.data.lines import PAIRS, Split, read, text_source
 from hello_train.errors import TrainError
-from hello_train.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions, run_folder
+from hello_train.fit.environment import set_defaults
+from hello_train.fit.options import (
+    EVALUATIONS,
+    HELLO_OPTIONS,
+    TEXT_OPTIONS,
+    TrainOptions,
+    run_folder,
+)
+from hello_train.network.cells import CELLS, NONLINEARITIES
+from hello_train.network.config import UNKNOWN_POLICIES
 
 if TYPE_CHECKING:
-    from hello_train.run import Run
+    from hello_train.fit.run import Run
 
 
 SECTIONS = {
@@ -253,16 +259,16 @@ def import_training() -> None:
     """
     set_defaults()
     with ending_at_once():
-        import hello_train.hello
-        import hello_train.progress
-        import hello_train.report  # noqa: F401
+        import hello_train.fit.hello
+        import hello_train.fit.progress
+        import hello_train.report.pages  # noqa: F401
 
 
 def train_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example, and tell of it."""
     import_training()
-    from hello_train.hello import HELLO, run_hello
-    from hello_train.progress import ProgressDisplay
+    from hello_train.fit.hello import HELLO, run_hello
+    from hello_train.fit.progress import ProgressDisplay
 
     report(run_hello(options, folder, ProgressDisplay(HELLO.input, every)), options)
 
@@ -270,9 +276,9 @@ def train_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
 def compare_hello(options: TrainOptions, folder: Path, every: int | None) -> None:
     """Train the post's example with each cell, and tell of all of them."""
     import_training()
-    from hello_train.hello import HELLO, compare_cells
-    from hello_train.progress import ProgressDisplay
-    from hello_train.run import REPORT_NAME
+    from hello_train.fit.hello import HELLO, compare_cells
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.fit.run import REPORT_NAME
 
     for run in compare_cells(options, folder, ProgressDisplay(HELLO.input, every)):
         epoch = next(s.first for s in run.history.sayings if s.text == HELLO.target)
@@ -285,11 +291,11 @@ def train_lines(
 ) -> None:
     """Train on lines, and tell of it in the process that leads."""
     import_training()
-    from hello_train.fit import Watcher
-    from hello_train.parallel import team
-    from hello_train.progress import ProgressDisplay
-    from hello_train.run import run_lines
-    from hello_train.unfinished import FILE_NAME
+    from hello_train.fit.loop import Watcher
+    from hello_train.fit.parallel import team
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.fit.run import run_lines
+    from hello_train.fit.unfinished import FILE_NAME
 
     with team() as joined:
         if joined.leads and (folder / FILE_NAME).exists() and not resume:
@@ -349,8 +355,8 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
 
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
-    from hello_train.run import REPORT_NAME
-    from hello_train.score import table
+    from hello_train.fit.run import REPORT_NAME
+    from hello_train.fit.score import table
 
     if options.projection is False and run.config.projection:
         click.echo(

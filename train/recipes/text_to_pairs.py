@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from hello_train.corruption import corrupt, find_corruption
-from hello_train.data import Pair, is_writable
+from hello_train.data.corruption import corrupt, find_corruption
+from hello_train.data.lines import Pair, is_writable
+from hello_train.data.text_files import read_lines
 from hello_train.errors import TrainError
-from hello_train.text_files import read_lines
 
 
 def main() -> None:

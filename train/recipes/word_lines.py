@@ -21,7 +21,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from hello_train.corruption import strip_diacritics
+from hello_train.data.corruption import strip_diacritics
 
 WORDS_IN_A_LINE = 8
 CAPITALS = 0.15

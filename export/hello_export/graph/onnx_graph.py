@@ -1,0 +1,420 @@
+"""Writes the ONNX graph of a network from its weights; nothing is traced.
+
+PyTorch and ONNX write the same three recurrences with their gates in another order. With `W` for
+the input's weights, `R` for the hidden state's, `b` and `c` for their biases, and E, H the widths
+of input and hidden state:
+
+RNN (one gate)
+    h' = tanh(W x + b + R h + c), or relu in the place of tanh
+
+GRU (PyTorch stacks r, z, n; ONNX stacks z, r, h, and its h is PyTorch's n)
+    r = sigmoid(W_r x + b_r + R_r h + c_r)
+    z = sigmoid(W_z x + b_z + R_z h + c_z)
+    n = tanh(W_n x + b_n + r * (R_n h + c_n))
+    h' = (1 - z) * n + z * h
+    The reset gate multiplies what comes *out of* the recurrent matrix, bias included. This is
+    ONNX's `linear_before_reset=1`; its default of 0 is another network.
+
+LSTM (PyTorch stacks i, f, g, o; ONNX stacks i, o, f, c, and its c is PyTorch's g)
+    i, f, o = sigmoid(W_k x + b_k + R_k h + c_k);  g = tanh(W_g x + b_g + R_g h + c_g)
+    C' = f * C + i * g;  h' = o * tanh(C')
+
+So for a cell of G gates, `weight_ih` and `weight_hh`, [G*H, E] and [G*H, H], become `W` and `R`,
+[1, G*H, E] and [1, G*H, H], with their blocks of H rows put into ONNX's order; `bias_ih` and
+`bias_hh`, [G*H] each, are put into that order and laid one after the other into `B`, [1, 2*G*H].
+The leading 1 is ONNX's count of directions. The names say what a tensor is: `layer1.backward.R_zrh`
+holds the recurrent weights of the second layer's backward direction, with the gates z, r, h.
+
+Two directions are two forward nodes in each layer. The backward one reads each row from its last
+character to its first: `GatherND` fetches the steps of its input in that order, and those of its
+output back again, by the same list of places (to turn around is its own inverse). ONNX has shorter
+ways to say so, and engines that do not follow them: `sequence_lens` of a bidirectional node is
+honoured by onnxruntime alone, others read the padding and are wrong by up to 0.25, and
+`ReverseSequence` is unknown to tract, which also cannot do without the initial state.
+
+Weights may be stored smaller than they are used: float16, or int8 with a scale for each channel
+(a gate's row, a character's vector, a label's column). `Cast` and `Mul` expand them to float32, the
+very numbers of the network given, or the writer refuses; onnxruntime does it once, on opening.
+
+Operators: https://onnx.ai/onnx/operators, in the versions of opset 12, the oldest that has all of
+them (`Clip` on int32); its IR version is 7.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from hello_runtime.model.model_file import FORMAT_VERSION
+from hello_train.network.cells import CELLS
+from hello_train.network.checkpoint import Training
+from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
+from hello_train.network.model import Network, allowed_labels
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from hello_export.errors import ExportError
+from hello_export.graph.lookup import PAGE, build_lookup
+from hello_export.graph.signature import TensorSpec, inputs, outputs
+from hello_export.graph.storage import Storage
+
+OPSET = 12
+IR_VERSION = 7
+
+ATTRIBUTES: dict[str, dict[str, Any]] = {"rnn": {}, "gru": {"linear_before_reset": 1}, "lstm": {}}
+"""What the node of each cell is told beside its width."""
+
+NEGLIGIBLE = 80.0
+"""So far below the highest logit the probability is e^-80: nothing beside 1, in float32, but a
+number that is still normal."""
+
+METADATA_KEYS = (
+    "format_version",
+    "cell",
+    "nonlinearity",
+    "causal",
+    "layers",
+    "hidden_size",
+    "input_alphabet",
+    "output_alphabet",
+    "unknown",
+    "guard",
+    "weights",
+    "training",
+)
+"""What a model file says of itself, in order."""
+
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def build_model(network: Network, training: Training, storage: Storage = "float32") -> ModelProto:
+    """Return the network as a model that reads and writes code points.
+
+    Its inputs and outputs are those of `hello_export.graph.signature`; what a runtime needs to know
+    beside them is in its metadata.
+
+    Args:
+        network: with weights that `storage` can hold, as `rounding.round_weights` returns it.
+        training: for the metadata.
+        storage: how the weights are kept in the file.
+
+    Raises:
+        ExportError: a weight cannot be stored so without changing.
+    """
+    config = network.config
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    weights["vectors"] = network.vectors().detach().numpy()
+    graph = Graph(storage)
+    write_network(graph, config, weights)
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            f"{config.cell} {config.nonlinearity}, layers: {config.layers}, "
+            f"directions: {config.directions}",
+            [value_info(tensor) for tensor in inputs(config)],
+            [value_info(tensor) for tensor in outputs(config)],
+            graph.constants,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="hello-rnn",
+        producer_version=version("hello-rnn"),
+    )
+    helper.set_model_props(model, metadata(config, training, storage))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
+    """Return what the model file says of itself; values that are not plain words are JSON."""
+    values = (
+        str(FORMAT_VERSION),
+        config.cell,
+        config.nonlinearity,
+        json.dumps(not config.bidirectional),
+        str(config.layers),
+        str(config.hidden_size),
+        json.dumps(config.input_alphabet),
+        json.dumps(config.output_alphabet),
+        config.unknown,
+        json.dumps(config.guard),
+        storage,
+        json.dumps(asdict(training)),
+    )
+    return dict(zip(METADATA_KEYS, values, strict=True))
+
+
+class Graph:
+    """Collects nodes and constants; a node is named after its first output."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[TensorProto] = []
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add a constant and return its name."""
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def weight(self, name: str, value: NDArray[np.float32], channels: int) -> str:
+        """Add a weight in the form in which weights are stored, and return the name of its value.
+
+        Args:
+            name: of the value, float32.
+            value: the weight.
+            channels: the axis whose entries have each its own scale, where there are scales.
+
+        Raises:
+            ExportError: it cannot be stored so without changing.
+        """
+        if self.storage == "float32":
+            return self.constant(name, value)
+        if self.storage == "float16":
+            stored = value.astype(np.float16)
+            same = np.array_equal(stored.astype(np.float32), value)
+            small = self.constant(f"{name}.float16", stored)
+            self.node("Cast", [small], name, to=TensorProto.FLOAT)
+        else:
+            scale = channel_scales(value, channels)
+            quantized = np.rint(value / scale).astype(np.int8)
+            same = np.array_equal(quantized.astype(np.float32) * scale, value)
+            small = self.constant(f"{name}.int8", quantized)
+            wide = self.node("Cast", [small], f"{name}.quantized", to=TensorProto.FLOAT)
+            self.node("Mul", [wide, self.constant(f"{name}.scale", scale)], name)
+        if not same:
+            raise ExportError(f"{name} is not rounded to {self.storage}, and storing it would")
+        return name
+
+    def node(self, operator: str, given: Sequence[str], *made: str, **attributes: Any) -> str:
+        """Add a node that makes the values `made` of the values `given`; return the first."""
+        self.nodes.append(helper.make_node(operator, given, made, name=made[0], **attributes))
+        return made[0]
+
+
+def channel_scales(value: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Return what a step of int8 is worth in each channel: the largest value is 127 steps."""
+    others = tuple(axis for axis in range(value.ndim) if axis != channels)
+    scale: NDArray[np.float32] = np.abs(value).max(others, keepdims=True) / np.float32(127)
+    return np.where(scale == 0, np.float32(1), scale)
+
+
+def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
+    """Write everything between the code points read and the code points written."""
+    ids = write_lookup(graph, config)  # (b, t)
+    steps = graph.node("Transpose", [ids], "ids_by_time", perm=[1, 0])  # (t, b)
+    vectors = graph.weight("embedding", weights["vectors"], channels=0)  # (ids, E)
+    hidden = graph.node("Gather", [vectors, steps], "embedded", axis=0)  # (t, b, E)
+    if config.bidirectional:
+        hidden = write_bidirectional_layers(graph, config, weights, hidden, steps)  # (t, b, 2H)
+    else:
+        hidden = write_causal_layers(graph, config, weights, hidden)  # (t, b, H)
+    if config.projection:
+        hidden = write_projection(graph, weights, hidden)  # (t, b, labels)
+    write_guarded_logits(graph, config, hidden, ids)  # (b, t, labels)
+    write_choice(graph, config, ids)  # (b, t)
+
+
+def write_lookup(graph: Graph, config: ModelConfig) -> str:
+    """Write the way from code points to ids, both int32 [batch, time]."""
+    lookup = build_lookup(config.input_alphabet)
+    first = graph.constant("first_codepoint", np.array(0, np.int32))
+    last = graph.constant("last_codepoint", np.array(lookup.last, np.int32))
+    page_size = graph.constant("page_size", np.array(PAGE, np.int32))
+    page_starts = graph.constant("page_starts", lookup.page_starts)
+    page_ids = graph.constant("page_ids", lookup.ids)
+    bounded = graph.node("Clip", ["codepoints", first, last], "bounded_codepoints")
+    page = graph.node("Div", [bounded, page_size], "page")
+    offset = graph.node("Mod", [bounded, page_size], "page_offset")
+    start = graph.node("Gather", [page_starts, page], "page_start", axis=0)
+    position = graph.node("Add", [start, offset], "page_position")
+    return graph.node("Gather", [page_ids, position], "ids", axis=0)
+
+
+def write_causal_layers(graph: Graph, config: ModelConfig, weights: Weights, x: str) -> str:
+    """Write the layers of a causal network, (t, b, E) -> (t, b, H), from `state` to `state_out`.
+
+    The state's slots are the layers' hidden states, then, for an LSTM, the layers' cell states.
+    """
+    before = [f"state{slot}" for slot in range(config.slots)]
+    after = [f"state_out{slot}" for slot in range(config.slots)]
+    graph.node("Split", ["state"], *before, axis=0)
+    for layer in range(config.layers):
+        own_slots = slice(layer, None, config.layers)
+        x = write_recurrence(
+            graph, config, weights, layer, "forward", x, before[own_slots], after[own_slots]
+        )
+    graph.node("Concat", after, "state_out", axis=0)
+    return x
+
+
+def write_bidirectional_layers(
+    graph: Graph, config: ModelConfig, weights: Weights, x: str, steps: str
+) -> str:
+    """Write the layers of a bidirectional network, (t, b, E) -> (t, b, 2H), from zero states.
+
+    Args:
+        graph: where to.
+        config: the network's configuration.
+        weights: the network's weights, by PyTorch's names.
+        x: the input's name.
+        steps: the name of something with the axes time and batch, for their sizes.
+    """
+    size = graph.node("Shape", [steps], "time_and_batch")  # (2)
+    reversal = write_reversal_indices(graph, size)
+    zeros = [write_zero_state(graph, config, size)] * len(CELLS[config.cell].states)
+    for layer in range(config.layers):
+        ahead = write_recurrence(graph, config, weights, layer, "forward", x, zeros)
+        name = f"layer{layer}.backward"
+        back = graph.node("GatherND", [x, reversal], f"{name}.input")
+        back = write_recurrence(graph, config, weights, layer, "backward", back, zeros)
+        back = graph.node("GatherND", [back, reversal], f"{name}.output")
+        x = graph.node("Concat", [ahead, back], f"layer{layer}.output", axis=2)
+    return x
+
+
+def write_reversal_indices(graph: Graph, size: str) -> str:
+    """Write where a step is found when each row is read backwards within its length, (t, b, 2).
+
+    Padding stays where it is. `size` names the sizes of time and batch.
+    """
+    zero = graph.constant("zero", np.array(0, np.int64))
+    one = graph.constant("one", np.array(1, np.int64))
+    time = graph.node("Gather", [size, zero], "time_size", axis=0)
+    batch = graph.node("Gather", [size, one], "batch_size", axis=0)
+    step = graph.node("Range", [zero, time, one], "step")
+    step = graph.node("Unsqueeze", [step], "step_column", axes=[1])  # (t, 1)
+    row = graph.node("Range", [zero, batch, one], "row")  # (b)
+    lengths = graph.node("Cast", ["lengths"], "row_lengths", to=TensorProto.INT64)  # (b)
+    last = graph.node("Sub", [lengths, one], "last_step")
+    mirrored = graph.node("Sub", [last, step], "mirrored_step")  # (t, b)
+    inside = graph.node("Less", [step, lengths], "inside_row")
+    turned = graph.node("Where", [inside, mirrored, step], "turned_step")
+    turned = graph.node("Unsqueeze", [turned], "reversal_step", axes=[2])
+    rows = graph.node("Expand", [row, size], "rows")
+    rows = graph.node("Unsqueeze", [rows], "reversal_row", axes=[2])
+    return graph.node("Concat", [turned, rows], "reversal_indices", axis=2)
+
+
+def write_zero_state(graph: Graph, config: ModelConfig, size: str) -> str:
+    """Write the initial state of one layer and direction, (1, b, H)."""
+    one = graph.constant("one_direction", np.array([1], np.int64))
+    hidden = graph.constant("hidden_size", np.array([config.hidden_size], np.int64))
+    batch = graph.node("Gather", [size, one], "batch_size_alone", axis=0)  # (1)
+    shape = graph.node("Concat", [one, batch, hidden], "state_shape", axis=0)
+    zero = numpy_helper.from_array(np.zeros(1, np.float32))
+    return graph.node("ConstantOfShape", [shape], "zero_state", value=zero)
+
+
+def write_recurrence(
+    graph: Graph,
+    config: ModelConfig,
+    weights: Weights,
+    layer: int,
+    direction: Literal["forward", "backward"],
+    x: str,
+    before: Sequence[str],
+    after: Sequence[str] = (),
+) -> str:
+    """Write one layer in one direction, (t, b, E) -> (t, b, H).
+
+    Args:
+        graph: where to.
+        config: the network's configuration.
+        weights: the network's weights, by PyTorch's names.
+        layer: which layer.
+        direction: which direction; a backward one is given its input turned around.
+        x: the input's name.
+        before: names of the initial hidden state and an LSTM's cell state, [1, b, H] each.
+        after: what to call the same states after the last step.
+    """
+    cell = CELLS[config.cell]
+    gates = cell.onnx_gates
+
+    def onnx_gates(kind: str) -> NDArray[np.float32]:
+        suffix = "_reverse" if direction == "backward" else ""
+        blocks = np.split(weights[f"recurrence.{kind}_l{layer}{suffix}"], len(gates))
+        by_gate = dict(zip(cell.pytorch_gates, blocks, strict=True))
+        return np.concatenate([by_gate[gate] for gate in gates])
+
+    name = f"layer{layer}.{direction}"
+    biases = np.concatenate([onnx_gates("bias_ih"), onnx_gates("bias_hh")])
+    attributes = {"hidden_size": config.hidden_size, **ATTRIBUTES[config.cell]}
+    if config.nonlinearity != "tanh":
+        attributes["activations"] = [config.nonlinearity.title()]
+    hidden = graph.node(
+        cell.title,
+        [
+            x,
+            graph.weight(f"{name}.W_{gates}", onnx_gates("weight_ih")[None], channels=1),
+            graph.weight(f"{name}.R_{gates}", onnx_gates("weight_hh")[None], channels=1),
+            graph.constant(f"{name}.B_{gates}", biases[None]),
+            "",  # leaves out sequence_lens
+            *before,
+        ],
+        f"{name}.hidden",
+        *after,
+        **attributes,
+    )  # (t, 1, b, H)
+    return graph.node("Squeeze", [hidden], f"{name}.steps", axes=[1])
+
+
+def write_projection(graph: Graph, weights: Weights, hidden: str) -> str:
+    """Write the Linear layer, (t, b, features) -> (t, b, labels)."""
+    matrix = graph.weight("projection.weight", weights["projection.weight"].T, channels=1)
+    bias = graph.constant("projection.bias", weights["projection.bias"])
+    product = graph.node("MatMul", [hidden, matrix], "projection.product")
+    return graph.node("Add", [product, bias], "projection.output")
+
+
+def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: str) -> None:
+    """Write `logits`, (t, b, labels) -> (b, t, labels), with what the guard forbids put out."""
+    if config.guard is None:
+        graph.node("Transpose", [hidden], "logits", perm=[1, 0, 2])
+        return
+    free = graph.node("Transpose", [hidden], "unguarded_logits", perm=[1, 0, 2])
+    table = graph.constant("allowed_labels", allowed_labels(config).numpy())
+    allowed = graph.node("Gather", [table, ids], "allowed", axis=0)
+    forbidden = graph.constant("forbidden_logit", np.array(FORBIDDEN_LOGIT, np.float32))
+    graph.node("Where", [allowed, free, forbidden], "logits")
+
+
+def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
+    """Write `decoded` and `confidence`, (b, t), from `logits`; unknown characters are copied."""
+    unknown_id = graph.constant("unknown_id", np.array(config.unknown_id, np.int32))
+    known = graph.node("Less", [ids, unknown_id], "known")
+
+    characters = np.array([ord(char) for char in config.output_alphabet], np.int32)
+    label_codepoints = graph.constant("label_codepoints", characters)
+    label = graph.node("ArgMax", ["logits"], "label", axis=2, keepdims=0)
+    rewritten = graph.node("Gather", [label_codepoints, label], "rewritten", axis=0)
+    graph.node("Where", [known, rewritten, "codepoints"], "decoded")
+
+    certain = graph.constant("certain", np.array(1, np.float32))
+    near = "logits" if config.guard is None else write_raised_logits(graph)
+    probabilities = graph.node("Softmax", [near], "probabilities", axis=2)
+    highest = graph.node("ReduceMax", [probabilities], "highest_probability", axes=[2], keepdims=0)
+    graph.node("Where", [known, highest, certain], "confidence")
+
+
+def write_raised_logits(graph: Graph) -> str:
+    """Write the logits, (b, t, labels), none of them more than NEGLIGIBLE below the highest.
+
+    What the guard forbids would get probabilities that are too small for normal numbers, and a
+    Softmax full of those took ten times as long in onnxruntime as one without.
+    """
+    highest = graph.node("ReduceMax", ["logits"], "highest_logit", axes=[2], keepdims=1)
+    negligible = graph.constant("negligible", np.array(NEGLIGIBLE, np.float32))
+    lowest = graph.node("Sub", [highest, negligible], "lowest_logit")
+    return graph.node("Max", ["logits", lowest], "raised_logits")
+
+
+def value_info(tensor: TensorSpec) -> onnx.ValueInfoProto:
+    """Return an input or output as the graph declares it."""
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    return helper.make_tensor_value_info(tensor.name, element, list(tensor.axes))

@@ -1,0 +1,213 @@
+"""Writes a network as a TorchScript program with the signature of the ONNX graph.
+
+TorchScript is deprecated in favour of `torch.export`, which does not yet take recurrent networks
+with a free time axis; until it does this is how PyTorch's side runs without our code. Nothing else
+in the project knows how it works. (Its compiler reads the annotations, so
+they are not postponed here.)
+
+Equal networks give equal files, byte for byte, with one version of PyTorch: so a file can be held
+against the one that its checkpoint makes, and is not opened to see what it does. Three things would
+differ from process to process, and have no part in what a program does: numbers in the names of
+classes that were compiled before in another shape, the order of constants, which are a set, and the
+path and line of each function's source.
+"""
+
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from hello_train.network.cells import CELLS
+from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
+from hello_train.network.model import Network, allowed_labels
+from torch import Tensor, nn
+from torch.jit import _recursive, _state
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from hello_export.proof.engines import Array, GraphEngine
+
+PROGRAM_NAME = "model.pt"
+"""The program's name in an artifact folder."""
+NOT_EXECUTED = (".debug_pkl", "/.data/serialization_id")
+"""How members of PyTorch's archive end that are left out: it loads without them."""
+CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
+"""The constants of a class, in the code of an archive."""
+
+
+class CodepointProgram(nn.Module):
+    """What all programs share: everything but the recurrence."""
+
+    alphabet: Tensor
+    alphabet_ids: Tensor
+    labels: Tensor
+    vectors: Tensor
+    forbidden: Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        config = network.config
+        self.recurrence = network.recurrence
+        self.projection = network.projection
+        self.unknown_id = config.unknown_id
+        self.forbidden_logit = FORBIDDEN_LOGIT
+        by_codepoint = sorted((ord(char), id_) for id_, char in enumerate(config.input_alphabet))
+        self.register_buffer("alphabet", torch.tensor([code for code, _ in by_codepoint]))
+        self.register_buffer("alphabet_ids", torch.tensor([id_ for _, id_ in by_codepoint]))
+        self.register_buffer("labels", torch.tensor([ord(char) for char in config.output_alphabet]))
+        self.register_buffer("vectors", network.vectors().detach())
+        self.register_buffer("forbidden", ~allowed_labels(config))
+
+    def look_up(self, codepoints: Tensor) -> Tensor:
+        """Return the ids of code points, int64 [batch, time]."""
+        place = torch.bucketize(codepoints, self.alphabet).clamp(max=len(self.alphabet) - 1)
+        known = self.alphabet[place] == codepoints
+        return torch.where(known, self.alphabet_ids[place], self.unknown_id)
+
+    def choose(
+        self, codepoints: Tensor, ids: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return decoded, confidence and logits, from hidden states [batch, time, features]."""
+        logits = self.projection(hidden)
+        logits = torch.where(self.forbidden[ids], self.forbidden_logit, logits)
+        probability, label = logits.softmax(-1).max(-1)
+        known = ids != self.unknown_id
+        decoded = torch.where(known, self.labels[label], codepoints).to(torch.int32)
+        return decoded, torch.where(known, probability, 1.0), logits
+
+
+class Causal(CodepointProgram):
+    """Reads from left to right, from a state to a state."""
+
+    def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return decoded, confidence, logits and state_out."""
+        ids = self.look_up(codepoints)
+        hidden, state_out = self.recurrence(self.vectors[ids], state)
+        decoded, confidence, logits = self.choose(codepoints, ids, hidden)
+        return decoded, confidence, logits, state_out
+
+
+class CausalLstm(CodepointProgram):
+    """Likewise for the LSTM, whose state has a second half of cell states."""
+
+    def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return decoded, confidence, logits and state_out."""
+        ids = self.look_up(codepoints)
+        hidden_state, cell_state = state.chunk(2)
+        hidden, after = self.recurrence(
+            self.vectors[ids], (hidden_state.contiguous(), cell_state.contiguous())
+        )
+        decoded, confidence, logits = self.choose(codepoints, ids, hidden)
+        return decoded, confidence, logits, torch.cat(after)
+
+
+class Bidirectional(CodepointProgram):
+    """Reads each row from both of its ends, by PyTorch's packed sequences."""
+
+    def forward(self, codepoints: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return decoded, confidence and logits."""
+        ids = self.look_up(codepoints)
+        packed = pack_padded_sequence(
+            self.vectors[ids], lengths.to(torch.int64), batch_first=True, enforce_sorted=False
+        )
+        hidden = pad_packed_sequence(
+            self.recurrence(packed)[0], batch_first=True, total_length=codepoints.size(1)
+        )[0]
+        return self.choose(codepoints, ids, hidden)
+
+
+def save_program(network: Network, path: Path) -> None:
+    """Write the network's program."""
+    # Written by PyTorch itself, a full disk would end the whole process.
+    path.write_bytes(program_bytes(network))
+
+
+def program_bytes(network: Network) -> bytes:
+    """Return the content of the file of the network's program."""
+    content = io.BytesIO()
+    with deprecation_accepted(), nothing_compiled():
+        torch.jit.save(torch.jit.script(program_of(network).eval()), content)
+    return canonical(content)
+
+
+@contextmanager
+def nothing_compiled() -> Iterator[None]:
+    """Give a context in which PyTorch has compiled no class yet, so that no name has a number.
+
+    What it compiled before stays as it is, and is found again afterwards. PyTorch has no public way
+    to do this.
+    """
+    unit, types = _state._python_cu, _recursive.concrete_type_store
+    _state._python_cu = torch._C.CompilationUnit()
+    _recursive._python_cu = _state._python_cu  # type: ignore[attr-defined]
+    _recursive.concrete_type_store = _recursive.ConcreteTypeStore()
+    try:
+        yield
+    finally:
+        _state._python_cu = unit
+        _recursive._python_cu = unit  # type: ignore[attr-defined]
+        _recursive.concrete_type_store = types
+
+
+def canonical(archive: io.BytesIO) -> bytes:
+    """Return a program's archive in the form that all programs of equal networks have."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(archive) as given, zipfile.ZipFile(content, "w") as made:
+        for name in given.namelist():
+            if name.endswith(NOT_EXECUTED):
+                continue
+            member = given.read(name)
+            if name.endswith(".py"):
+                member = CONSTANTS.sub(sorted_lines, member)
+            info = zipfile.ZipInfo(name)  # of 1980, as PyTorch's are
+            info.create_system = 3  # Unix, wherever it is written
+            made.writestr(info, member)
+    return content.getvalue()
+
+
+def sorted_lines(found: re.Match[bytes]) -> bytes:
+    """Return the lines that were found, in order."""
+    return b"".join(sorted(found[0].splitlines(keepends=True)))
+
+
+def program_of(network: Network) -> CodepointProgram:
+    """Return the program for a network's direction and kind of state."""
+    if network.config.bidirectional:
+        return Bidirectional(network)
+    has_cell_state = len(CELLS[network.config.cell].states) > 1
+    return CausalLstm(network) if has_cell_state else Causal(network)
+
+
+def load_program(path: Path) -> torch.jit.ScriptModule:
+    """Read a program back."""
+    with deprecation_accepted():
+        return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
+
+
+class TorchScript(GraphEngine):
+    """PyTorch running the exported program."""
+
+    name = "TorchScript"
+    distribution = "torch"
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        super().__init__(config, folder)
+        self._program = load_program(folder / PROGRAM_NAME)
+
+    @torch.inference_mode()
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the program once."""
+        results = self._program(*(torch.from_numpy(np.ascontiguousarray(array)) for array in given))
+        return [result.numpy() for result in results]
+
+
+@contextmanager
+def deprecation_accepted() -> Iterator[None]:
+    """Give a context in which TorchScript's deprecation is not news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield

@@ -1,0 +1,134 @@
+"""What is compared: batches of every kind of shape, drawn from a model's alphabet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, count
+
+import numpy as np
+from hello_train.network.config import ModelConfig
+from numpy.typing import NDArray
+
+BATCHES = (1, 2, 33)
+LENGTHS = (1, 2, 7, 257, 1025)
+CHUNKS = (1, 7, 64)
+UNKNOWN_SHARE = 0.05
+"""Share of the characters that the model does not know."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A batch to compare on; its padding is characters like any others."""
+
+    codepoints: NDArray[np.int32]
+    """[batch, time]"""
+    lengths: NDArray[np.int32]
+    """[batch], each from 1 to time."""
+    chunk: int | None = None
+    """Characters in each call of a chain that carries the state; None for a single call."""
+
+    @property
+    def characters(self) -> int:
+        """How many there are, without padding."""
+        return int(self.lengths.sum())
+
+    @property
+    def rows(self) -> list[list[int]]:
+        """The code points of each row, without padding."""
+        return [
+            row[:length].tolist() for row, length in zip(self.codepoints, self.lengths, strict=True)
+        ]
+
+    def __str__(self) -> str:
+        batch, time = self.codepoints.shape
+        chained = f", in chunks of {self.chunk}" if self.chunk else ""
+        ragged = ", ragged" if (self.lengths != time).any() else ""
+        return f"batch {batch}, length {time}{ragged}{chained}"
+
+
+def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Iterator[Case]:
+    """Yield the cases: every batch size with every length, ragged batches, chained state.
+
+    Args:
+        config: of the network that they are for.
+        characters: how many there shall be at least; the grid is gone through again with other
+            text until there are.
+        seed: of the text.
+    """
+    source = RandomText(config, seed)
+    chained = not config.bidirectional
+    for case in source.grid(chained=chained):
+        characters -= case.characters
+        yield case
+    for case in chain.from_iterable(source.grid(chained=chained) for _ in count()):
+        if characters <= 0:
+            return
+        characters -= case.characters
+        yield case
+
+
+def count_characters(config: ModelConfig, characters: int = 0, seed: int = 0) -> int:
+    """Return about how many the cases of `grid_cases` have: a grid, or what is asked for."""
+    return max(characters, sum(case.characters for case in grid_cases(config, 0, seed)))
+
+
+class RandomText:
+    """Draws cases from a model's alphabet, with unknown characters strewn in."""
+
+    def __init__(self, config: ModelConfig, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._known = np.array([ord(char) for char in config.input_alphabet], np.int32)
+        self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
+
+    def grid(self, *, chained: bool) -> Iterator[Case]:
+        """Yield a case of each kind of shape, with chains of state where a model has one."""
+        for batch in BATCHES:
+            for length in LENGTHS:
+                yield self.case(batch, length)
+        for batch, length in ((33, 2), (33, 7), (33, 257), (2, 1025)):
+            yield self.case(batch, length, ragged=True)
+        yield self.case(2, 257, ragged=True, longest=7)
+        if chained:
+            for chunk in CHUNKS:
+                yield self.case(2, 257, chunk=chunk)
+
+    def case(
+        self,
+        batch: int,
+        time: int,
+        *,
+        ragged: bool = False,
+        longest: int | None = None,
+        chunk: int | None = None,
+    ) -> Case:
+        """Return a case of this size.
+
+        Args:
+            batch: rows.
+            time: characters of a row, padding included.
+            ragged: whether the rows have different lengths, from 1.
+            longest: the length of the longest row of a ragged case; None for all of the time.
+            chunk: characters in each call of a chain; None for a single call.
+        """
+        codepoints = self._random.choice(self._known, (batch, time))
+        strewn = self._random.random((batch, time)) < UNKNOWN_SHARE
+        codepoints[strewn] = self._random.choice(self._unknown, int(strewn.sum()))
+        lengths = np.full(batch, time, np.int32)
+        if ragged:
+            lengths = self._random.integers(1, time + 1, batch, np.int32)
+            lengths[:2] = 1, longest or time
+            lengths = np.minimum(lengths, longest or time)
+        return Case(codepoints, lengths, chunk)
+
+
+def unknown_codepoints(alphabet: str) -> list[int]:
+    """Return code points that an alphabet lacks: its neighbours, and the ends of Unicode."""
+    near = {ord(char) + step for char in alphabet for step in (-256, -1, 1, 256)}
+    ends = {0, 0x0301, 0x2028, 0xFFFF, 0x1F600, 0x10FFFF}
+    surrogates = range(0xD800, 0xE000)
+    return sorted(
+        code
+        for code in near | ends
+        if 0 <= code <= 0x10FFFF and code not in surrogates and chr(code) not in alphabet
+    )

@@ -1,0 +1,329 @@
+"""The engines that open an exported file, and how each runs a case.
+
+Each is a class, and all of them say in `limit` what they are known not to do. None of them imports
+torch: TorchScript's is in `torchscript`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from hello_runtime import Decoder, ModelInfo
+from hello_runtime.engine.ort import onnxruntime
+from hello_runtime.engine.providers import CPU, CUDA, FLOAT32, load_libraries
+from hello_runtime.errors import ProviderError
+from hello_runtime.model.model_file import MODEL_NAME
+from hello_train.network.config import ModelConfig
+from numpy.typing import NDArray
+
+from hello_export.errors import ParityError
+from hello_export.graph.signature import TensorSpec, inputs, outputs
+from hello_export.proof.cases import Case
+
+Array = NDArray[Any]
+Outputs = dict[str, Array]
+"""Outputs by name, each with the batch at its place in the signature."""
+
+NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+"""Of onnxruntime's names of types."""
+
+
+class Engine(ABC):
+    """Something that runs an exported file, opened from the folder of an artifact."""
+
+    name: ClassVar[str]
+    distribution: ClassVar[str]
+    """The Python package that brings it."""
+
+    @classmethod
+    def installed_version(cls) -> str | None:
+        """Return the version that is installed, or None."""
+        try:
+            return version(cls.distribution)
+        except PackageNotFoundError:
+            return None
+
+    @property
+    def version(self) -> str:
+        """The version that is installed."""
+        return self.installed_version() or "-"
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return why this engine is known not to run such a network, or None.
+
+        The tests hold each reason against the engine, so that one that is no longer true is found.
+        """
+        return None
+
+    @abstractmethod
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        """Open the file that this engine reads."""
+
+    def check_declaration(self) -> None:  # noqa: B027
+        """Check what the file says of itself, where the engine can tell.
+
+        Raises:
+            ParityError: it is not what the network is.
+        """
+
+    @abstractmethod
+    def run(self, case: Case) -> Outputs:
+        """Return the outputs of a case that this engine can show."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give back what it holds, even while it is at work."""
+
+
+class GraphEngine(Engine):
+    """An engine that takes and gives the tensors of the signature."""
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        self._config = config
+        self._inputs = [tensor.name for tensor in inputs(config)]
+        self._outputs = [tensor.name for tensor in outputs(config)]
+
+    @abstractmethod
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once, inputs and outputs in the order of the signature."""
+
+    def run(self, case: Case) -> Outputs:
+        """Return all outputs of a case, from a zero state if the model is causal."""
+        if self._config.bidirectional:
+            return dict(zip(self._outputs, self.call(case.codepoints, case.lengths), strict=True))
+        batch, time = case.codepoints.shape
+        state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)
+        pieces: list[Outputs] = []
+        for start in range(0, time, case.chunk or time):
+            piece = np.ascontiguousarray(case.codepoints[:, start : start + (case.chunk or time)])
+            pieces.append(dict(zip(self._outputs, self.call(piece, state), strict=True)))
+            state = pieces[-1]["state_out"]
+        joined = {
+            name: np.concatenate([piece[name] for piece in pieces], axis=1)
+            for name in self._outputs
+            if name != "state_out"
+        }
+        return {**joined, "state_out": state}
+
+
+class OnnxRuntime(GraphEngine):
+    """onnxruntime on the CPU, by its own session and none of the runtime's code."""
+
+    name = "onnxruntime"
+    distribution = "onnxruntime"
+    provider: ClassVar[str] = CPU
+    options: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def installed_version(cls) -> str | None:
+        """Return the version, whichever of its packages brought it."""
+        found: str = onnxruntime.__version__
+        return found
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        super().__init__(config, folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(
+            str(folder / MODEL_NAME),
+            options,
+            providers=[self.provider],
+            provider_options=[dict(self.options)],
+            enable_fallback=0,
+        )
+        if self.session.get_providers()[0] != self.provider:
+            raise RuntimeError(f"it fell back to {self.session.get_providers()[0]}")
+
+    def check_declaration(self) -> None:
+        """Check the names, types and axes of the inputs and outputs.
+
+        Raises:
+            ParityError: they are not those of the signature.
+        """
+        for kind, declared, expected in (
+            ("inputs", self.session.get_inputs(), inputs(self._config)),
+            ("outputs", self.session.get_outputs(), outputs(self._config)),
+        ):
+            found = [
+                TensorSpec(given.name, NUMPY_NAMES.get(given.type, given.type), tuple(given.shape))
+                for given in declared
+            ]
+            if found != expected:
+                raise ParityError(f"{self.name} declares the {kind} {found}, not {expected}")
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        results: Sequence[Array] = self.session.run(
+            self._outputs, dict(zip(self._inputs, given, strict=True))
+        )
+        return results
+
+
+class OnnxRuntimeCuda(OnnxRuntime):
+    """onnxruntime on an NVIDIA GPU, told to keep to float32 where it would use TF32."""
+
+    name = "onnxruntime CUDA"
+    distribution = "onnxruntime-gpu"
+    provider = CUDA
+    options = FLOAT32
+
+    @classmethod
+    def runs_here(cls) -> bool:
+        """Tell whether a session runs on CUDA on this machine."""
+        try:
+            Decoder.open(provider="cuda")
+        except ProviderError:
+            return False
+        return True
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        load_libraries()
+        super().__init__(config, folder)
+
+
+class ReferenceEvaluator(GraphEngine):
+    """The evaluator of the onnx package, the specification in numpy."""
+
+    name = "onnx evaluator"
+    distribution = "onnx"
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return what it lacks."""
+        return "its RNN has no Relu" if config.nonlinearity == "relu" else None
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        from onnx.reference import ReferenceEvaluator as Evaluator
+
+        super().__init__(config, folder)
+        self._evaluator = Evaluator(str(folder / MODEL_NAME))
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        results: Sequence[Array] = self._evaluator.run(  # type: ignore[assignment]
+            self._outputs, dict(zip(self._inputs, given, strict=True))
+        )
+        return results
+
+
+class OpenVino(GraphEngine):
+    """OpenVINO on the CPU, told to keep to float32 where it would use less.
+
+    Left to itself it may compute in bfloat16, and it rounds what it multiplies by int8 weights.
+    """
+
+    name = "OpenVINO"
+    distribution = "openvino"
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        import openvino
+
+        super().__init__(config, folder)
+        self._model = openvino.Core().compile_model(
+            folder / MODEL_NAME,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "f32",
+                "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+                "INFERENCE_NUM_THREADS": 1,
+            },
+        )
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        results = self._model(dict(zip(self._inputs, given, strict=True)))
+        return [np.array(results[name]) for name in self._outputs]
+
+
+class Tract(GraphEngine):
+    """tract, an engine in Rust."""
+
+    name = "tract"
+    distribution = "tract"
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return what it lacks."""
+        if config.nonlinearity == "relu":
+            return "it computes tanh in every RNN, without an error"
+        return None
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        import tract
+
+        super().__init__(config, folder)
+        model = tract.onnx().load(str(folder / MODEL_NAME)).into_model()
+        self._model = model.into_runnable()
+
+    def call(self, *given: Array) -> Sequence[Array]:
+        """Run the graph once."""
+        return [result.to_numpy() for result in self._model.run(list(given))]
+
+
+class Runtime(Engine):
+    """The project's own runtime, from text to text; it does not show logits."""
+
+    name = "hello-infer"
+    distribution = "hello-rnn"
+
+    def __init__(self, config: ModelConfig, folder: Path) -> None:
+        self._config = config
+        self._decoder = Decoder.open(folder, unknown="copy", threads=1)
+
+    def check_declaration(self) -> None:
+        """Check the metadata.
+
+        Raises:
+            ParityError: it is not that of the network.
+        """
+        found = self._decoder.info._replace(weights="", training={})
+        expected = ModelInfo(
+            cell=self._config.cell,
+            causal=not self._config.bidirectional,
+            layers=self._config.layers,
+            hidden_size=self._config.hidden_size,
+            input_alphabet=self._config.input_alphabet,
+            output_alphabet=self._config.output_alphabet,
+            unknown=self._config.unknown,
+            guard=self._config.guard,
+            nonlinearity=self._config.nonlinearity,
+            weights="",
+            training={},
+        )
+        if found != expected:
+            raise ParityError(f"the metadata of the model says {found}, not {expected}")
+
+    def run(self, case: Case) -> Outputs:
+        """Return what was decoded, and where it is in one piece the confidence."""
+        texts = ["".join(map(chr, row)) for row in case.rows]
+        if case.chunk:
+            return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
+        annotations = self._decoder.annotate_batch(texts)
+        return {
+            "decoded": padded([codepoints(annotation.text) for annotation in annotations], case),
+            "confidence": padded([annotation.confidence for annotation in annotations], case),
+        }
+
+    def _stream(self, text: str, chunk: int) -> Array:
+        stream = self._decoder.stream()
+        pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
+        return codepoints("".join(stream.feed(piece) for piece in pieces))
+
+
+def codepoints(text: str) -> Array:
+    """Return the code points of a text."""
+    return np.array([ord(char) for char in text], np.int32)
+
+
+def padded(rows: list[Array], case: Case) -> Array:
+    """Return the rows of a case as one array, with zeros behind them."""
+    shape = (*case.codepoints.shape, *rows[0].shape[1:])
+    batch = np.zeros(shape, rows[0].dtype)
+    for target, row in zip(batch, rows, strict=True):
+        target[: len(row)] = row
+    return batch

@@ -1,0 +1,116 @@
+"""What eager PyTorch says: the side of every comparison that is taken for the truth.
+
+It shares no code with what is exported. The recurrence is PyTorch's own `nn.RNN`, `nn.GRU` or
+`nn.LSTM`, which sees no padding: a row alone, or rows of one length together. Alphabet, guard and
+unknown characters are worked out in plain Python from the configuration.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from hello_train.network.config import FORBIDDEN_LOGIT
+from hello_train.network.model import Network
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Row = dict[str, NDArray[Any]]
+"""A row's outputs by name, without the batch axis: `state_out` is [slots, hidden]."""
+
+
+def in_double_precision(network: Network) -> Reference:
+    """Return the same in float64: how far float32 is from it tells what rounding alone does."""
+    return Reference(copy.deepcopy(network).double())
+
+
+SWAY = 2.0**-20
+"""By how much of itself a weight is changed to see what that moves: sixteen of float32's steps."""
+
+
+def swayed(network: Network, seed: int) -> Reference:
+    """Return the same with each weight changed by about `SWAY` of itself, at random.
+
+    What float32 computes is what exact arithmetic would, of weights that are changed a little. So
+    how far this moves a value, divided by `SWAY`, is the value's condition: what rounding is
+    multiplied by on its way there (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+    1.5 and 1.6).
+    """
+    other = copy.deepcopy(network)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.mul_(1 + SWAY * torch.randn(weight.shape, generator=random))
+    return Reference(other)
+
+
+class Reference:
+    """A network that takes and gives code points."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._config = config = network.config
+        self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
+        weight = network.embedding.weight.detach()
+        # Where no unknown character was learned it is read as zeros; else it has its own row.
+        self._vectors = (
+            weight if config.unknown == "copy" else nn.functional.pad(weight, (0, 0, 0, 1))
+        )
+        anything = config.output_alphabet
+        possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
+        self._forbidden = torch.tensor(
+            [
+                [label not in outputs for label in config.output_alphabet]
+                for outputs in (*possible, anything)  # the last for unknown characters
+            ]
+        )
+
+    def run(self, codepoints: Sequence[int]) -> Row:
+        """Return the outputs of one row of at least one code point, from a zero state."""
+        return self.run_rows([codepoints])[0]
+
+    def run_rows(self, rows: Sequence[Sequence[int]]) -> list[Row]:
+        """Return the outputs of each row, from a zero state."""
+        by_length: defaultdict[int, list[int]] = defaultdict(list)
+        for index, row in enumerate(rows):
+            by_length[len(row)].append(index)
+        found = {
+            index: output
+            for same in by_length.values()
+            for index, output in zip(same, self._run_equal([rows[i] for i in same]), strict=True)
+        }
+        return [found[index] for index in range(len(rows))]
+
+    @torch.inference_mode()
+    def _run_equal(self, rows: Sequence[Sequence[int]]) -> Iterator[Row]:
+        """Yield the outputs of rows of one length."""
+        unknown = self._config.unknown_id
+        ids = torch.tensor([[self._ids.get(code, unknown) for code in row] for row in rows])
+        hidden, state_out = self._network.recurrence(self._vectors[ids])  # (b, t, features)
+        logits = self._network.projection(hidden)  # (b, t, labels)
+        logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
+        states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
+        for index, row in enumerate(rows):
+            yield self._row(row, logits[index], states[:, index])
+
+    def _row(self, codepoints: Sequence[int], logits: Tensor, state: Tensor) -> Row:
+        """Return the outputs of one row, from its logits [time, labels] and its last state."""
+        probabilities, labels = logits.softmax(-1).max(-1)
+        choices = zip(codepoints, labels.tolist(), probabilities.tolist(), strict=True)
+        decoded, confidence = [], []
+        for codepoint, label, probability in choices:
+            known = codepoint in self._ids
+            decoded.append(ord(self._config.output_alphabet[label]) if known else codepoint)
+            confidence.append(probability if known else 1.0)
+        row: Row = {
+            "decoded": np.array(decoded, np.int32),
+            "confidence": np.array(confidence, np.float32),
+            "logits": logits.numpy(),
+        }
+        if not self._config.bidirectional:
+            row["state_out"] = state.numpy()
+        return row

@@ -1,0 +1,287 @@
+"""Checks what a graph would do, before an engine does it.
+
+A model file may come from a stranger, and an engine computes what the file says: a loop without an
+end, constants that unfold to terabytes while it opens, a division that ends the process. So a graph
+is taken only if it is one that `hello_export.graph.onnx_graph` could have written:
+
+- Its operators are those of `operators`, in the version and with the attributes that we write.
+  There are no subgraphs and no functions, and nodes stand in the order in which they run.
+- Its inputs and outputs are those of the contract, by name, type and axes.
+- Every shape is worked out beforehand. The only free sizes are `batch` and `time`, and a tensor has
+  each of them at most once. So a call allocates and multiplies at most a number times batch x time,
+  and that number is bounded by what the file holds (`Budget`).
+- What it writes into `decoded` comes from the code points that it reads, and from tables of the
+  labels that its metadata names.
+
+What is not promised: that the text is any good; that a large file takes little memory, for what it
+may take grows with it; and that another provider than onnxruntime's own CPU kernels checks the
+indices of `Gather` and `GatherND`, which are known only when the graph runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from hello_runtime.errors import one_line
+from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo
+from hello_runtime.model.operators import (
+    DTYPES,
+    INT,
+    INTS,
+    MAX_RANK,
+    OPERATORS,
+    STRINGS,
+    TENSOR,
+    Operator,
+    Shape,
+    Size,
+    Value,
+    constant,
+    need,
+)
+
+BATCH, TIME = "batch", "time"
+"""The free sizes."""
+
+Declared: TypeAlias = "tuple[str, Shape]"
+"""The type and shape of an input or output."""
+
+CODEPOINTS: Declared = ("int32", (BATCH, TIME))
+LENGTHS: Declared = ("int32", (BATCH,))
+
+MAX_NODES = 4096
+"""Two directions of 64 layers of int8 weights have about 1100; an engine's time to open grows with
+the square of their number."""
+
+MAX_WIDTH = 1024
+MAX_FIXED = 1 << 16
+MAX_PRODUCTS = 1 << 16
+"""What a file of any size may do; beyond that it is in proportion to the file."""
+
+
+def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | None:
+    """Check that a graph is of the kind that we write, and bounded by its file.
+
+    Args:
+        graph: the graph.
+        labels: the characters that it may write, beside those that it reads.
+        file_size: bytes of the model file.
+
+    Returns:
+        Of a causal model the slots and the hidden size of its state; else None.
+
+    Raises:
+        ValueError: it is none; the text says where and why.
+    """
+    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
+    inputs = declarations(graph.input)
+    state = state_of(inputs)
+    budget = Budget(file_size, sum(prod(tensor.dims) for tensor in graph.initializer))
+    values: dict[str, Value] = {}
+    for name, (dtype, shape) in inputs.items():
+        budget.allocate(shape)
+        add(values, name, Value(dtype, shape, sources=frozenset([name])))
+    for tensor in graph.initializer:
+        with place("constant", tensor.name):
+            add(values, tensor.name, constant(tensor))
+    for node in graph.node:
+        with place(node.op_type, node.name):
+            run_node(node, values, budget)
+    check_outputs(declarations(graph.output), values, state, len(labels))
+    check_labels(values["decoded"], graph.initializer, labels)
+    return state
+
+
+@contextmanager
+def place(kind: str, name: str) -> Iterator[None]:
+    """Give a context whose ValueErrors say where they arose."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{one_line(kind, 40)} {one_line(name, 40)!r}: {error}") from error
+
+
+class Budget:
+    """Adds up what a graph allocates and multiplies, and refuses what its file does not explain.
+
+    In a graph that we write each weight is expanded at most twice (`Cast`, `Mul`), and multiplied
+    once at each step. All tensors of a step have together fewer elements than the file has bytes /
+    2: what is wide is a hidden state, whose recurrent matrix is its square, or a label's, each of
+    which has a column of weights, a bias, a code point and a character in the metadata.
+    """
+
+    def __init__(self, file_size: int, weights: int) -> None:
+        """Start with nothing spent; `weights` counts the elements of all constants."""
+        self._width = MAX_WIDTH + file_size // 2
+        self._fixed = MAX_FIXED + 4 * weights
+        self._products = MAX_PRODUCTS + 2 * weights
+
+    def allocate(self, shape: Shape) -> None:
+        """Count the elements of a tensor: for each step, or in all if it has no free size."""
+        need(len(shape) <= MAX_RANK, "it makes too many axes")
+        count, free = size_of(shape)
+        need(len(set(free)) == len(free), "its size grows with the square of what it is given")
+        if free:
+            self._width -= count
+        else:
+            self._fixed -= count
+        need(self._width >= 0 and self._fixed >= 0, "it makes more than the file's size explains")
+
+    def multiply(self, data: Shape, weights: Sequence[Shape]) -> None:
+        """Count the products of each step with weights, and the room that they take meanwhile."""
+        steps, _ = size_of(data[:-1])
+        for shape in weights:
+            count, free = size_of(shape)
+            need(not free, "its weights have no fixed size")
+            self._products -= steps * count
+        need(self._products >= 0, "it multiplies by more weights than the file has")
+        self.allocate((*data[:-1], weights[0][1]))
+
+
+def size_of(shape: Shape) -> tuple[int, list[str]]:
+    """Return the product of the sizes that are numbers, and the names of the others."""
+    fixed = prod(size for size in shape if isinstance(size, int))
+    return fixed, [size for size in shape if isinstance(size, str)]
+
+
+def add(values: dict[str, Value], name: str, value: Value) -> None:
+    """Add a value to those that are known; each has a name of its own."""
+    need(name and name not in values, f"a second value of the name {one_line(name, 40)!r}")
+    values[name] = value
+
+
+def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
+    """Work out what a node makes of the values that are known, and add that to them."""
+    operator = OPERATORS.get(node.op_type)
+    if operator is None:
+        raise ValueError("hello-export writes no such operator")
+    inputs = known_inputs(node, operator, values)
+    arguments = attributes(node, operator)
+    if operator.told_outputs:
+        arguments["outputs"] = len(node.output)
+    made = operator.rule(*inputs, **arguments)
+    results = made if isinstance(made, list) else [made]
+    need(0 < len(node.output) <= len(results), "it has too many outputs, or none")
+    if operator.weights:
+        budget.multiply(inputs[0].shape, [inputs[index].shape for index in operator.weights])
+    for value in results:
+        budget.allocate(value.shape)
+    for name, value in zip(node.output, results, strict=False):
+        if name:  # else nobody reads it
+            add(values, name, value)
+
+
+def known_inputs(node: Node, operator: Operator, values: Mapping[str, Value]) -> list[Value]:
+    """Return what is known of a node's inputs, without the one that is left out."""
+    names = list(node.input)
+    if operator.left_out is not None and len(names) > operator.left_out:
+        need(names.pop(operator.left_out) == "", f"its input {operator.left_out} is not left out")
+    need(names and operator.inputs in (len(names), None), "it has another number of inputs")
+    for name in names:
+        need(name in values, f"nothing before it makes its input {one_line(name, 40)!r}")
+    return [values[name] for name in names]
+
+
+def attributes(node: Node, operator: Operator) -> dict[str, Any]:
+    """Return a node's attributes by name; they must be those of its operator."""
+    kinds = {**operator.attributes, **operator.optional}
+    found = {item.name: attribute_value(item, kinds.get(item.name)) for item in node.attribute}
+    need(len(found) == len(node.attribute), "it has an attribute twice")
+    need(found.keys() >= operator.attributes.keys(), "it lacks an attribute")
+    return found
+
+
+def attribute_value(attribute: Attribute, kind: int | None) -> Any:
+    """Return the value of an attribute that must be of some type, and have no value of another."""
+    values: dict[int, Any] = {INT: attribute.i, TENSOR: attribute.t}
+    values |= {INTS: attribute.ints or None, STRINGS: attribute.strings or None}
+    given = [number for number, value in values.items() if value is not None]
+    need(
+        given == [kind] == [attribute.type],
+        f"its attribute {one_line(attribute.name, 40)!r} is none that we write",
+    )
+    return values[attribute.type]
+
+
+def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
+    """Return inputs or outputs, as a graph declares them, by name."""
+    found = {}
+    for info in declared:
+        tensor = info.type and info.type.tensor_type
+        if not tensor or not tensor.shape:
+            raise ValueError("an input or output has no type or shape")
+        found[info.name] = (
+            DTYPES.get(tensor.elem_type, "unknown"),
+            tuple(map(declared_size, tensor.shape.dim)),
+        )
+    need(len(found) == len(declared), "an input or output is declared twice")
+    return found
+
+
+def declared_size(dimension: Dimension) -> Size:
+    """Return the size of an axis: a number, or the name of one that is free."""
+    if dimension.dim_value is not None:
+        return dimension.dim_value
+    return dimension.dim_param or "unknown"
+
+
+def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
+    """Return the slots and the hidden size of a causal model's state, or None if it is none.
+
+    Raises:
+        ValueError: the inputs are those of no model.
+    """
+    match list(inputs.items()):
+        case [("codepoints", codepoints), ("lengths", lengths)]:
+            if (codepoints, lengths) == (CODEPOINTS, LENGTHS):
+                return None
+        case [("codepoints", codepoints), ("state", ("float32", (int(slots), "batch", int(size))))]:
+            if codepoints == CODEPOINTS and slots > 0 and size > 0:
+                return slots, size
+    raise ValueError("its inputs are not codepoints with lengths, or with a state")
+
+
+def check_outputs(
+    declared: Mapping[str, Declared],
+    values: Mapping[str, Value],
+    state: tuple[int, int] | None,
+    labels: int,
+) -> None:
+    """Check that the outputs are those of the contract, and are what the graph makes.
+
+    Raises:
+        ValueError: they are not.
+    """
+    expected: dict[str, Declared] = {
+        "decoded": ("int32", (BATCH, TIME)),
+        "confidence": ("float32", (BATCH, TIME)),
+        "logits": ("float32", (BATCH, TIME, labels)),
+    }
+    if state:
+        expected["state_out"] = ("float32", (state[0], BATCH, state[1]))
+    need(list(declared) == list(expected), f"its outputs are not {', '.join(expected)}")
+    for name, (dtype, shape) in expected.items():
+        need(declared[name] == (dtype, shape), f"the output {name} is declared otherwise")
+        value = values.get(name)
+        need(value and value[:2] == (dtype, shape), f"the output {name} is not what is declared")
+
+
+def check_labels(decoded: Value, constants: Sequence[Tensor], labels: str) -> None:
+    """Check that a graph writes what it reads and the labels of its metadata, and nothing else.
+
+    Raises:
+        ValueError: it may write something else.
+    """
+    need(decoded.sources is not None, "what it writes is computed and not chosen")
+    allowed = set(map(ord, labels))
+    for tensor in constants:
+        if tensor.name in (decoded.sources or ()):
+            table = np.frombuffer(tensor.raw_data, "<i4")
+            need(allowed.issuperset(table.tolist()), "it writes what is none of its labels")
+    foreign = (decoded.sources or frozenset()) - {"codepoints", *(item.name for item in constants)}
+    need(not foreign, "it writes what is no character")

@@ -1,0 +1,1 @@
+"""From files of lines to batches of tensors."""

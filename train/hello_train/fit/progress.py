@@ -1,0 +1,121 @@
+"""Shows a training while it runs, on stderr: a bar on a terminal, a few lines in a log."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import Any
+
+import click
+
+from hello_train.fit.loop import Progress, Watcher
+from hello_train.network.model import Network
+
+STEPS = 1000
+"""Parts that the bar counts."""
+BAR_WIDTH = 16
+OTHER_WIDTH = BAR_WIDTH + 24
+"""Columns of a terminal that the bar, the percentage and the time left take."""
+REFRESH_SECONDS = 0.1
+LOG_LINES = 10
+"""Lines that a whole training writes to a log, beside one for its first step."""
+
+
+class ProgressDisplay(Watcher):
+    """Prints epoch, loss, and what the network says now to the example, or how well it does."""
+
+    def __init__(self, example: str | None = None, every: int | None = None) -> None:
+        """Prepare the display.
+
+        Args:
+            example: an input of which each line shows what the network makes; None for none.
+            every: epochs from one line to the next, in place of a bar or a log; None for those.
+        """
+        self._example = example
+        self._every = every
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._bar: Any = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._shown_at = 0.0
+        self._shown_part = -1
+
+    def begin(self, description: str) -> None:
+        """Say what is learned."""
+        click.echo(description, err=True)
+
+    def end(self) -> None:
+        """Leave the terminal as it was: the bar in a line of its own, and the cursor visible."""
+        if self._bar is not None:
+            self._bar.render_finish()
+            self._bar = None
+        self._forget()
+
+    def step(self, progress: Progress, network: Network) -> None:
+        """Show the progress, if it is time to."""
+        if not self._is_due(progress):
+            return
+        parts = [f"epoch {progress.epoch}", f"loss {progress.loss:.4g}"]
+        if self._example is not None:
+            parts.append(repr(network.eval().rewrite(self._example)))
+        if progress.accuracy is not None:
+            parts.append(f"{progress.accuracy:.2%} right")
+        if self._example is None:
+            parts.append(rate(progress.characters, progress.seconds))
+        if self._terminal and not self._every:
+            self._draw(progress.done, "  ".join(parts))
+        elif self._example is not None:
+            click.echo("  ".join(parts), err=True)
+        else:
+            when = f"{progress.done:4.0%}  {clock(progress.seconds)}"
+            click.echo("  ".join([when, *parts]), err=True)
+        self._shown_at = time.monotonic()
+        self._shown_part = int(progress.done * LOG_LINES)
+
+    def restart(self, lost_seed: int, next_seed: int) -> None:
+        """Say that a start was lost."""
+        click.echo(
+            f"seed {lost_seed} did not learn; starting again from seed {next_seed}", err=True
+        )
+
+    def _is_due(self, progress: Progress) -> bool:
+        if self._every:
+            return progress.epoch % self._every == 0
+        if progress.done == 1.0:
+            return True
+        if self._terminal:
+            return time.monotonic() - self._shown_at >= REFRESH_SECONDS
+        return int(progress.done * LOG_LINES) > self._shown_part
+
+    def _draw(self, done: float, status: str) -> None:
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=STEPS, file=sys.stderr, width=BAR_WIDTH, item_show_func=lambda item: item
+            )
+        columns = max(0, shutil.get_terminal_size().columns - OTHER_WIDTH)
+        self._bar.update(round(done * STEPS) - self._bar.pos, status[:columns])
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, or hours, minutes and seconds.
+
+    >>> clock(75.4), clock(3725)
+    ('1:15', '1:02:05')
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def rate(characters: int, seconds: float) -> str:
+    """Return how many characters a second were learned; a coarse clock may not have moved yet.
+
+    >>> rate(31_234, 1), rate(900, 2), rate(900, 0)
+    ('31.2k characters/s', '450 characters/s', '- characters/s')
+    """
+    if seconds <= 0:
+        return "- characters/s"
+    found = characters / seconds
+    return f"{found / 1000:.1f}k characters/s" if found >= 1000 else f"{found:.0f} characters/s"

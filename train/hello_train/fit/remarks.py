@@ -1,0 +1,46 @@
+"""What a person should know of a training that did not go as it could have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hello_train.fit.loop import Ending
+from hello_train.fit.options import TrainOptions
+from hello_train.fit.score import Score
+
+
+def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) -> list[str]:
+    """Return a sentence for each thing that went wrong, with what to change; none if all is well.
+
+    Args:
+        ending: how far the training came.
+        options: what it was asked for.
+        scores: the rows of `score.compare`; empty where no line was held out.
+    """
+    found = []
+    if ending.done < 1:
+        found.append(
+            f"the training ended early, after {ending.done:.0%} of its "
+            f"{'minutes' if options.epochs is None else 'epochs'}, because {options.patience} "
+            f"evaluations in a row brought no gain; let it go on with a larger --patience, or use "
+            f"a lower --learning-rate than {options.learning_rate:g}"
+        )
+    if ending.epochs < 1:
+        found.append(
+            f"the training saw only {ending.epochs:.0%} of the lines; give it more --minutes, or a "
+            f"smaller --hidden-size"
+        )
+    if ahead := simpler_rows_ahead(scores):
+        found.append(
+            f"the model gets fewer characters right than {' and '.join(map(repr, ahead))}; train "
+            f"it longer, with more --minutes or --epochs"
+        )
+    return found
+
+
+def simpler_rows_ahead(scores: Mapping[str, Score]) -> list[str]:
+    """Return the names of the rows that get more characters right than the model."""
+    if not scores:
+        return []
+    model = scores["model"].characters
+    return [name for name, row in scores.items() if row.characters > model]

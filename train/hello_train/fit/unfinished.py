@@ -1,0 +1,228 @@
+"""An unfinished training on disk, so that one that is killed goes on as if it had not been.
+
+`unfinished.safetensors` beside the checkpoint to be holds the network, the best one so far, and
+Adam's averages; its header says where in which training that is. It is gone when the training ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import torch
+from hello_runtime.errors import first_line, reason
+from hello_runtime.text.files import write_whole
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from hello_train.errors import ResumeError, shortened
+from hello_train.fit.history import Evaluation, History
+from hello_train.fit.loop import Keeper, Place, State
+from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
+
+FILE_NAME = "unfinished.safetensors"
+FORMAT_VERSION = 2
+ADAM = ("exp_avg", "exp_avg_sq", "step")
+"""What Adam remembers of each weight."""
+
+Identity = Mapping[str, Any]
+"""What makes a training another one: its options, its lines and how many processes learn them, as
+JSON values."""
+
+
+class Unfinished(Keeper):
+    """The place of one training on disk."""
+
+    def __init__(self, folder: Path, identity: Identity) -> None:
+        self._path = folder / FILE_NAME
+        self._identity = json.loads(json.dumps(identity))
+
+    def save(self, state: State) -> None:
+        """Write the state of the training, in the place of an earlier one.
+
+        Raises:
+            ResumeError: it cannot be written.
+        """
+        header = {
+            "format_version": FORMAT_VERSION,
+            "identity": self._identity,
+            "place": asdict(state.place),
+            "history": asdict(state.history),
+        }
+        content = save(tensors_of(state), {METADATA_KEY: json.dumps(header)})
+        try:
+            write_whole(self._path, content)
+        except OSError as error:
+            raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
+
+    def restore(self, state: State) -> None:
+        """Put a new training where the saved one was.
+
+        Raises:
+            ResumeError: there is none, it is damaged, or it is another training.
+        """
+        try:
+            header, tensors = self._read()
+            self._check(entry(header, "identity"))
+            place = read_place(entry(header, "place"))
+            history = read_history(entry(header, "history"))
+            put_tensors(state, tensors)
+        except (SafetensorError, OSError, RecursionError, TypeError, ValueError) as error:
+            raise ResumeError(
+                f"{self._path}: damaged ({first_line(error)}); run the training without --resume"
+            ) from error
+        state.place, state.history = place, history
+
+    def digest(self) -> str:
+        """Return a digest of the file, in hexadecimal; nothing where there is none."""
+        return blake2b(self._path.read_bytes()).hexdigest() if self._path.is_file() else ""
+
+    def remove(self) -> None:
+        """Leave nothing to go on with."""
+        self._path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        if not self._path.is_file():
+            raise ResumeError(
+                f"{self._path}: there is no unfinished training; run it without --resume"
+            )
+        with safe_open(self._path, framework="pt") as content:
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            header = json.loads(entry(content.metadata(), METADATA_KEY))
+        version = entry(header, "format_version")
+        if type(version) is not int:
+            raise ValueError(f"format_version is {shortened(version)}")
+        if version != FORMAT_VERSION:
+            raise ResumeError(
+                f"{self._path}: written in format {shortened(version)}, and this hello-rnn "
+                f"reads format {FORMAT_VERSION}; run the training without --resume"
+            )
+        return header, tensors
+
+    def _check(self, saved: Any) -> None:
+        if not isinstance(saved, dict):
+            raise ValueError(f"identity is {shortened(saved)}")
+        others = []
+        for name in sorted(self._identity.keys() | saved.keys()):
+            now, then = self._identity.get(name), saved.get(name)
+            if now != then:
+                others.append(f"{name[:60]} was {shortened(then)} and not {shortened(now)}")
+        if others:
+            raise ResumeError(
+                f"{self._path}: it is another training, whose {', '.join(others)}; give the same "
+                f"files and options, or run it without --resume"
+            )
+
+
+def tensors_of(state: State) -> dict[str, Tensor]:
+    """Return everything of a training that is a tensor, by name."""
+    tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    for number, memory in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": memory[name] for name in ADAM}
+    return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+
+
+def put_tensors(state: State, tensors: Mapping[str, Tensor]) -> None:
+    """Give a training its tensors back.
+
+    Raises:
+        ValueError: they are not those of its network and optimizer.
+    """
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "adam": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition(".")
+        if part not in parts:
+            raise ValueError(f"tensor {name[:60]} does not belong to it")
+        parts[part][rest] = value
+    check_parts(state, parts)
+    state.network.load_state_dict(parts["network"])
+    state.best = parts["best"]
+    memories: dict[int, dict[str, Tensor]] = {}
+    for name, value in parts["adam"].items():
+        number, _, kind = name.partition(".")
+        memories.setdefault(int(number), {})[kind] = value
+    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": memories})
+
+
+def check_parts(state: State, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Check that tensors fit a training; all of `best` and all of `adam` may be absent.
+
+    Raises:
+        ValueError: they do not.
+    """
+    weights = state.network.state_dict()
+    scalar = torch.zeros(())
+    adam = {
+        f"{number}.{kind}": scalar if kind == "step" else parameter
+        for number, parameter in enumerate(state.optimizer.param_groups[0]["params"])
+        for kind in ADAM
+    }
+    for part, expected in (("network", weights), ("best", weights), ("adam", adam)):
+        found = parts[part]
+        faults = tensor_faults(expected, found) if found or part == "network" else ""
+        if faults:
+            raise ValueError(f"of {part}: {faults}")
+    for name, value in parts["adam"].items():
+        if not name.endswith(".exp_avg") and (value < 0).any():  # the mean of gradients has a sign
+            raise ValueError(f"of adam: tensor {name} has negative values")
+
+
+def read_place(content: Any) -> Place:
+    """Return a place as it was before it became JSON.
+
+    Raises:
+        ValueError: a field is missing, or not what it must be.
+    """
+    place = Place(**numbers(Place, content))
+    if place.evaluated_step > place.step:
+        raise ValueError(f"evaluated in step {place.evaluated_step}, after step {place.step}")
+    return place
+
+
+def read_history(content: Any) -> History:
+    """Return a history as it was before it became JSON.
+
+    Raises:
+        ValueError: a field is missing, or not what it must be.
+    """
+    rows = entry(content, "evaluations")
+    if not isinstance(rows, list):
+        raise ValueError(f"evaluations is {shortened(rows)}")
+    return History(evaluations=[read_evaluation(row) for row in rows])
+
+
+def read_evaluation(row: Any) -> Evaluation:
+    """Return one of the evaluations of a history; errors as there."""
+    by_character: dict[str, tuple[int, int]] = {}
+    counted = entry(row, "by_character")
+    if not isinstance(counted, dict):
+        raise ValueError(f"by_character is {shortened(counted)}")
+    for char, counts in counted.items():
+        whole = isinstance(counts, list) and [type(count) for count in counts] == [int, int]
+        if not (len(char) == 1 and whole and 0 <= counts[0] <= counts[1] < LARGEST):
+            raise ValueError(f"the counts of {shortened(char)} are {shortened(counts)}")
+        by_character[char] = counts[0], counts[1]
+    return Evaluation(**numbers(Evaluation, row), by_character=by_character)
+
+
+def numbers(record: type, content: Any) -> dict[str, Any]:
+    """Return the fields of a record that are numbers, from what `asdict` made of it.
+
+    Raises:
+        ValueError: one is missing, of another type, negative, or beyond all bounds.
+    """
+    found = {}
+    for name, kind in get_type_hints(record).items():
+        if kind not in (int, float):
+            continue
+        value = entry(content, name)
+        if type(value) not in (int, kind) or not 0 <= value < LARGEST:
+            raise ValueError(f"{name} is {shortened(value)}")
+        found[name] = value
+    return found

@@ -1,0 +1,206 @@
+"""A trained network on disk: safetensors, with the configuration in the header.
+
+The folder of a run holds one file, `checkpoint.safetensors`. Its metadata has one entry,
+`hello-rnn`, a JSON object of `format_version`, `config` and `training`; no pickle is ever written
+or read.
+Format: https://huggingface.co/docs/safetensors, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hello_runtime.errors import first_line, reason
+from hello_runtime.text.files import is_utf8, write_whole
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from hello_train.errors import CheckpointError, ConfigError, shortened
+from hello_train.network.config import ModelConfig, check_types
+from hello_train.network.model import Network
+
+FILE_NAME = "checkpoint.safetensors"
+FORMAT_VERSION = 1
+METADATA_KEY = "hello-rnn"
+"""A single key, for safetensors writes several in any order and equal runs shall be equal files."""
+LARGEST = 2**63
+"""Numbers in a header are smaller."""
+SHOWN_FAULTS = 4
+"""Tensors that an error names, at most."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a network was trained on and how well it did; for people, carried along in the files."""
+
+    data: str
+    """What it learned from, in words."""
+    example: str
+    """An input that shows what it does."""
+    seed: int
+    characters: int
+    """Characters in the training lines."""
+    scores: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
+    """The rows of `score.compare` on the held-out lines; empty where none were kept aside."""
+
+    def __post_init__(self) -> None:
+        check_types(
+            self, {str: ("data", "example"), int: ("seed", "characters"), dict: ("scores",)}
+        )
+        for name, row in self.scores.items():
+            if not isinstance(row, dict) or not all(map(is_score, row.values())):
+                raise ConfigError(f"the scores of {shortened(name)} are {shortened(row)}")
+
+
+def is_score(value: object) -> bool:
+    """Tell whether this is a share or a count, or None in the place of a share of nothing."""
+    return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
+
+
+def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
+    """Write the checkpoint of a run beside its destination, then rename it into place.
+
+    Raises:
+        CheckpointError: the folder or the file cannot be written.
+    """
+    header = {
+        "format_version": FORMAT_VERSION,
+        "config": asdict(network.config),
+        "training": asdict(training),
+    }
+    path = folder / FILE_NAME
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
+    except OSError as error:
+        raise CheckpointError(f"cannot write {path}: {reason(error)}") from error
+    return path
+
+
+def check_writable(folder: Path, names: Sequence[str]) -> None:
+    """Find out whether a run can be saved there, before the time is spent to train it.
+
+    Args:
+        folder: of the run.
+        names: of the files in it.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
+    if not is_utf8(folder):
+        raise CheckpointError(
+            f"cannot write {folder}: safetensors opens no name that is not UTF-8; name another "
+            f"folder with --output"
+        )
+    existing = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+    )
+    if not existing.is_dir():
+        raise CheckpointError(f"cannot write {folder / FILE_NAME}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CheckpointError(f"cannot write {folder / FILE_NAME}: no permission in {existing}")
+    for name in names:
+        if (folder / name).is_dir():
+            raise CheckpointError(f"cannot write {folder / name}: it is a folder; move it away")
+
+
+def load_checkpoint(path: Path) -> tuple[Network, Training]:
+    """Read a checkpoint from the folder of a run, or from the file itself.
+
+    Raises:
+        CheckpointError: it is missing, damaged, not one of ours, or from a newer version.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no checkpoint there; hello-train writes one")
+    try:
+        with safe_open(file, framework="pt") as content:
+            metadata: dict[str, str] = content.metadata() or {}
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{file}: not a readable safetensors file ({first_line(error)})"
+        ) from error
+    config, training = parse_header(file, metadata.get(METADATA_KEY))
+    if config.layers > len(tensors):
+        raise CheckpointError(f"{file}: its configuration has more layers than it has tensors")
+    try:
+        with torch.device("meta"):  # sizes are compared before anything of their size is made
+            network = Network(config)
+    except (OverflowError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{file}: damaged header (sizes beyond all bounds)") from error
+    if faults := tensor_faults(network.state_dict(), tensors):
+        raise CheckpointError(f"{file}: {faults}")
+    # What was read are views of the file; it may be written over, so the network gets its own.
+    network.load_state_dict({name: tensors[name].clone() for name in tensors}, assign=True)
+    return network.eval(), training
+
+
+def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]:
+    """Read the JSON object that `save_checkpoint` puts into the metadata.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or from a newer version.
+    """
+    if header is None:
+        raise CheckpointError(f"{file}: its header has no hello-rnn configuration")
+    try:
+        content = json.loads(header)
+        version = entry(content, "format_version")
+        if type(version) is not int:
+            raise ValueError(f"format_version is {shortened(version)}")
+        if version > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
+                f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
+            )
+        return ModelConfig(**entry(content, "config")), Training(**entry(content, "training"))
+    except (ConfigError, RecursionError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{file}: damaged header ({first_line(error)}); train it again"
+        ) from error
+
+
+def entry(content: Any, name: str) -> Any:
+    """Return an entry of a JSON object.
+
+    Raises:
+        ValueError: it is no object, or has no such entry.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(f"{shortened(content)} stands in the place of an object")
+    if name not in content:
+        raise ValueError(f"it has no {name}")
+    return content[name]
+
+
+def tensor_faults(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Return which tensors have another shape or type, or are not finite; nothing if none.
+
+    Args:
+        expected: tensors of the right shapes, whatever else they are.
+        found: tensors that were read.
+    """
+    faults = [f"tensor {name} is missing" for name in sorted(expected.keys() - found.keys())]
+    for name in sorted(found):
+        tensor = found[name]
+        if name not in expected:
+            faults.append(f"tensor {name[:60]} does not belong to its configuration")
+        elif tensor.shape != expected[name].shape:
+            faults.append(
+                f"tensor {name} has shape {list(tensor.shape)}, and its configuration wants "
+                f"{list(expected[name].shape)}"
+            )
+        elif tensor.dtype != torch.float32:
+            faults.append(f"tensor {name} is {tensor.dtype}, not float32")
+        elif not torch.isfinite(tensor).all():
+            faults.append(f"tensor {name} has values that are not finite")
+    more = len(faults) - SHOWN_FAULTS
+    return "; ".join(faults[:SHOWN_FAULTS] + [f"and {more} more of this kind"] * (more > 0))

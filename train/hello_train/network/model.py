@@ -1,0 +1,149 @@
+"""The network: embedding, recurrence, projection, on character ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence, unpack_sequence
+
+from hello_train.data.codepoints import codepoints, encode, text_of
+from hello_train.network.cells import CELLS
+from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
+
+REWRITTEN = 8192
+"""Characters that are rewritten together, at most, but for a line that is longer by itself."""
+
+
+class Embedding(nn.Embedding):
+    """PyTorch's, but that nothing is drawn on the device `meta`, where tensors have no content.
+
+    PyTorch would import its compiler to do so, for seconds.
+    """
+
+    def reset_parameters(self) -> None:
+        """Draw the vectors."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
+class Network(nn.Module):
+    """The post's network, and everything wider that has its shape.
+
+    An embedding, a recurrence by PyTorch's own `nn.RNN`, `nn.GRU` or `nn.LSTM` (Elman 1990; Cho et
+    al. 2014, arXiv:1406.1078; Hochreiter and Schmidhuber 1997), and hidden states that are the
+    logits themselves or are projected onto them. Every line starts from a zero state.
+
+    Under `unknown="copy"` the embedding has one more row, the reserved id of unknown characters.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        rows = len(config.input_alphabet) + (config.unknown == "copy")
+        self.embedding = Embedding(rows, config.embedding_dim)
+        self.recurrence = recurrence(config)
+        self.projection = (
+            nn.Linear(config.features, config.labels) if config.projection else nn.Identity()
+        )
+        self.allowed: Tensor
+        if config.guard is not None:
+            self.register_buffer("allowed", allowed_labels(config), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the logits of a batch of lines of one length.
+
+        Args:
+            ids: int64 [batch, time], the characters' ids; `config.unknown_id` for unknown ones.
+
+        Returns:
+            float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`.
+        """
+        hidden, _ = self.recurrence(self.embed(ids))  # (b, t, features)
+        return self.logits(hidden, ids)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Return the vectors of ids: float32 [..., embedding], of int64 [...]."""
+        return nn.functional.embedding(ids, self.vectors())
+
+    def logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
+        """Return float32 [..., labels], of hidden states [..., features] and ids [...]."""
+        logits: Tensor = self.projection(hidden)
+        if self.config.guard is not None:
+            logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
+        return logits
+
+    def vectors(self) -> Tensor:
+        """Return a vector for every id, [alphabet + 1, embedding].
+
+        Where unknown characters are refused nothing was learned for them. Runtimes do not let them
+        through; should one arrive all the same, the network sees zeros.
+        """
+        if self.config.unknown == "copy":
+            return self.embedding.weight
+        return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
+
+    def rewrite(self, text: str) -> str:
+        """Return what the network makes of one line; characters that it does not know stay."""
+        return self.rewrite_lines([text])[0]
+
+    @torch.inference_mode()
+    def rewrite_lines(self, texts: Sequence[str]) -> list[str]:
+        """Return what the network makes of each line; lines of like length share a batch."""
+        longest_first = sorted(dict.fromkeys(filter(None, texts)), key=len, reverse=True)
+        written = {"": ""}
+        while longest_first:
+            lines = max(1, REWRITTEN // len(longest_first[0]))
+            batch, longest_first = longest_first[:lines], longest_first[lines:]
+            written.update(zip(batch, self._rewrite_batch(batch), strict=True))
+        return [written[text] for text in texts]
+
+    def _rewrite_batch(self, texts: list[str]) -> Iterator[str]:
+        """Yield what the network makes of each line, the longest first, none of them empty."""
+        config = self.config
+        alphabet = codepoints([config.output_alphabet])
+        rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
+        for text, ids, labels in zip(texts, rows, self._choose(rows), strict=True):
+            unknown = ids.numpy() == config.unknown_id
+            yield text_of(np.where(unknown, codepoints([text]), alphabet[labels.numpy()]))
+
+    def _choose(self, rows: list[Tensor]) -> list[Tensor]:
+        """Return the labels of each row of ids, int64 [time], the longest row first."""
+        device = self.embedding.weight.device
+        if len(rows[0]) == len(rows[-1]):
+            return list(self(torch.stack(rows).to(device)).argmax(-1).cpu())
+        packed = pack_sequence(rows)
+        ids = packed.data.to(device)  # (characters,)
+        hidden, _ = self.recurrence(packed._replace(data=self.embed(ids)))
+        labels = self.logits(hidden.data, ids).argmax(-1).cpu()
+        return unpack_sequence(packed._replace(data=labels))
+
+
+def recurrence(config: ModelConfig) -> nn.RNNBase:
+    """Return PyTorch's own recurrence, with weights as PyTorch draws them."""
+    cell = CELLS[config.cell]
+    kind: Callable[..., nn.RNNBase] = getattr(nn, cell.title)
+    choice = {"nonlinearity": config.nonlinearity} if len(cell.nonlinearities) > 1 else {}
+    return kind(
+        config.embedding_dim,
+        config.hidden_size,
+        num_layers=config.layers,
+        bidirectional=config.bidirectional,
+        batch_first=True,
+        **choice,
+    )
+
+
+def allowed_labels(config: ModelConfig) -> Tensor:
+    """Return what the guard allows, bool [alphabet + 1, labels]; an unknown character is free."""
+    mask = np.zeros((config.unknown_id + 1, config.labels), np.bool_)
+    mask[config.unknown_id] = True
+    if config.guard is None:
+        mask[:] = True
+    else:
+        outputs = [config.guard[char] for char in config.input_alphabet]
+        ids = np.repeat(np.arange(len(outputs)), [len(labels) for labels in outputs])
+        mask[ids, encode(outputs, config.output_alphabet)] = True
+    return torch.from_numpy(mask)

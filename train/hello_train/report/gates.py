@@ -1,0 +1,65 @@
+"""What a network computes while it reads a text: its gates, and how sure it is of its answer.
+
+PyTorch's recurrences return their hidden states and keep the gates to themselves, so the gates are
+computed here once more, by the equations of `cells`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hello_train.data.codepoints import encode
+from hello_train.data.lines import Pair
+from hello_train.network.cells import CELLS, NONLINEARITIES, Step
+from hello_train.network.model import Network
+
+Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+"""[time, hidden]"""
+
+
+@torch.inference_mode()
+def gates(network: Network, text: str) -> dict[str, Values]:
+    """Return what the first layer's forward direction computes over a text, from a zero state.
+
+    Args:
+        network: any network; only this part of its recurrence is looked at.
+        text: at least one character.
+
+    Returns:
+        By name, in the order of the equations and the hidden states last: float32 [time, hidden].
+    """
+    config = network.config
+    cell, activation = CELLS[config.cell], NONLINEARITIES[config.nonlinearity]
+    weight_ih, weight_hh, bias_ih, bias_hh = (
+        network.recurrence.get_parameter(f"{name}_l0").numpy()
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    vectors = network.vectors()[torch.from_numpy(encode([text], config.input_alphabet))].numpy()
+    step: Step = dict.fromkeys(cell.states, np.zeros(config.hidden_size, np.float32))
+    steps = []
+    for read in vectors @ weight_ih.T + bias_ih:
+        recalled = weight_hh @ step["hidden"] + bias_hh
+        step = cell.step(read, recalled, step, activation)
+        steps.append(step)
+    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+
+
+@torch.inference_mode()
+def certainty(network: Network, pair: Pair) -> list[float]:
+    """Return the probability that a network gives to each character of a target, 0 to 1.
+
+    Args:
+        network: any network, on the CPU.
+        pair: a line whose target has no character that is not a label.
+    """
+    ids, labels = (
+        torch.from_numpy(encode([text], alphabet))
+        for text, alphabet in (
+            (pair.input, network.config.input_alphabet),
+            (pair.target, network.config.output_alphabet),
+        )
+    )
+    probabilities = network(ids[None])[0].softmax(-1)  # (time, labels)
+    found: list[float] = probabilities[torch.arange(len(labels)), labels].tolist()
+    return found
