@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hello_runtime import UnknownCharacterError, batching
+from hello_runtime import UnknownCharacterError
+from hello_runtime.engine import batching
 from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
     OVERLAP,

@@ -15,7 +15,8 @@ import onnxruntime
 import pytest
 from golden.replay import TEXTS, model_file, read_rows
 from hello_export.proof.parity import TOLERANCE
-from hello_runtime import Decoder, ProviderError, plugins, providers
+from hello_runtime import Decoder, ProviderError
+from hello_runtime.engine import plugins, providers
 from hello_runtime.engine.plugins import installed_plugins
 from hello_runtime.engine.threads import available_cpus, cpu_quota
 from helpers import Run, assert_one_line_error

@@ -19,7 +19,8 @@ import onnxruntime
 import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
-from hello_runtime import Decoder, batching
+from hello_runtime import Decoder
+from hello_runtime.engine import batching
 from helpers import TRAINING, make_network, random_texts
 
 CHARACTERS = 1_000_000

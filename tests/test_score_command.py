@@ -20,7 +20,8 @@ import onnx
 import pytest
 from hello_export.artifact import digest
 from hello_export.graph.onnx_graph import build_model
-from hello_runtime import Decoder, score
+from hello_runtime import Decoder
+from hello_runtime.text import score
 from hello_train.data.alphabets import changeable, count_substitutions
 from hello_train.data.lines import Pair, read_pairs, write_pairs
 from hello_train.fit import run as train_run

@@ -11,7 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from hello_runtime import Decoder, batching
+from hello_runtime import Decoder
+from hello_runtime.engine import batching
 from measuring import show
 
 LINE = 100_000

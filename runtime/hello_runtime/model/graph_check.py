@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from hello_runtime.errors import one_line
-from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo
+from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import (
     DTYPES,
     INT,
@@ -42,7 +42,6 @@ from hello_runtime.model.operators import (
     Size,
     Value,
     constant,
-    need,
 )
 
 BATCH, TIME = "batch", "time"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from hello_runtime.errors import ModelFileError, first_line, reason
-from hello_runtime.model.graph_check import check_graph
 from hello_runtime.model.onnx_wire import (
     Entry,
     Graph,
@@ -16,9 +15,9 @@ from hello_runtime.model.onnx_wire import (
     Model,
     OperatorSet,
     OutsideDataError,
+    need,
     read_message,
 )
-from hello_runtime.model.operators import need
 
 FORMAT_VERSION = 1
 """The newest format of the graph and its metadata that this runtime reads."""
@@ -103,6 +102,9 @@ def load_model(file: Path) -> CheckedModel:
     Raises:
         ModelFileError: it is unreadable, none of ours, damaged, or from a newer format version.
     """
+    # Imported here, because it imports numpy, which the command's help does not wait for.
+    from hello_runtime.model.graph_check import check_graph
+
     content = read_content(file)
     model = parse(file, Model, content)
     info = parse_metadata(file, unique_entries(file, model.metadata_props))

@@ -219,6 +219,16 @@ class OutsideDataError(ValueError):
     """A tensor has its values in another file."""
 
 
+def need(condition: object, reason: str) -> None:
+    """Refuse a file unless a condition holds.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not condition:
+        raise ValueError(reason)
+
+
 def read_message(kind: type[Message], content: bytes | memoryview) -> Message:
     """Return a message; its long values are views of the content, and not copied.
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from hello_runtime.model.onnx_wire import Tensor
+from hello_runtime.model.onnx_wire import Tensor, need
 
 Size: TypeAlias = "int | str"
 Shape: TypeAlias = "tuple[Size, ...]"
@@ -45,16 +45,6 @@ class Value(NamedTuple):
     sources: frozenset[str] | None = None
     """The constants and inputs whose elements these are, unchanged, in any order and number; None
     where they are computed."""
-
-
-def need(condition: object, reason: str) -> None:
-    """Refuse a graph unless a condition holds.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if not condition:
-        raise ValueError(reason)
 
 
 def constant(tensor: Tensor) -> Value:
