@@ -24,7 +24,7 @@ from typing import Any
 import onnx
 from hello_runtime.errors import reason
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
-from hello_runtime.text.files import copy_permissions, folder_beside, is_utf8
+from hello_runtime.text.files import copy_permissions, folder_beside, is_utf8, sync
 from hello_runtime.text.score import BASELINE_NAME, read_baseline
 from hello_train.network.checkpoint import FILE_NAME, Training, save_checkpoint
 from hello_train.network.model import Network
@@ -284,8 +284,10 @@ def put_in_place(unfinished: Path, folder: Path) -> None:
 
     Folder and files keep the permissions of those that they replace.
     """
-    for path in (*unfinished.iterdir(), unfinished):
-        copy_permissions(folder / path.relative_to(unfinished), path)
+    for file in unfinished.iterdir():
+        sync(file)
+        copy_permissions(folder / file.name, file)
+    copy_permissions(folder, unfinished)
     if not folder.exists():
         unfinished.rename(folder)
     elif not exchange(unfinished, folder):
