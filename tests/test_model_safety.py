@@ -386,6 +386,14 @@ GRAPHS: dict[str, tuple[Callable[[ModelProto], object], str]] = {
         lambda model: named(model, "ids").attribute[0].CopyFrom(helper.make_attribute("axis", [0])),
         "its attribute 'axis' is none that we write",
     ),
+    "a node that makes nothing": (
+        lambda model: named(model, "state0").ClearField("output"),
+        "nothing",
+    ),
+    "a node that makes too much": (
+        lambda model: named(model, "ids").output.append("more"),
+        "too many outputs",
+    ),
     "functions": (functions, "Model has a field 25"),
     "training": (training, "Model has a field 20"),
     "sparse constants": (sparse, "Graph has a field 15"),

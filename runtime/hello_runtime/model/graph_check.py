@@ -159,13 +159,14 @@ def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
     operator = OPERATORS.get(node.op_type)
     if operator is None:
         raise ValueError("hello-export writes no such operator")
+    need(node.output, "it makes nothing")
     inputs = known_inputs(node, operator, values)
     arguments = attributes(node, operator)
     if operator.told_outputs:
         arguments["outputs"] = len(node.output)
     made = operator.rule(*inputs, **arguments)
     results = made if isinstance(made, list) else [made]
-    need(0 < len(node.output) <= len(results), "it has too many outputs, or none")
+    need(len(node.output) <= len(results), "it has too many outputs")
     if operator.weights:
         budget.multiply(inputs[0].shape, [inputs[index].shape for index in operator.weights])
     for value in results:
