@@ -27,7 +27,7 @@ from hello_runtime import Decoder, EngineError, ModelFileError
 from hello_runtime.engine import providers
 from hello_runtime.errors import first_line, one_line
 from hello_runtime.model import onnx_wire, operators
-from hello_runtime.model.graph_check import Budget, run_node
+from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
 from hello_runtime.model.model_file import load_model
 from hello_runtime.model.operators import OPERATORS, Shape, Value
 from hello_train.network.config import ModelConfig
@@ -543,6 +543,32 @@ def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
     network = round_weights(Network(config).eval(), "int8")
     file.write_bytes(build_model(network, TRAINING, "int8").SerializeToString())
     assert load_model(file).info.hidden_size == config.hidden_size
+
+
+@pytest.mark.parametrize("name", ["tall-int8", "deep-lstm", "deep-gru", "deep-relu"])
+def test_every_shape_that_is_worked_out_is_what_the_engine_makes(name: str) -> None:
+    content = (GOLDEN / f"{name}.onnx").read_bytes()
+    graph = onnx_wire.read_message(
+        onnx_wire.Graph, onnx_wire.read_message(onnx_wire.Model, content).graph
+    )
+    declared = declarations(graph.input)
+    values = work_out(graph, declared, len(content))
+    model = onnx.load_model_from_string(content)
+    names = [made for item in model.graph.node for made in item.output if made]
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=made) for made in names)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    sizes = {name: sized(values[name].shape) for name in [*declared, *names]}
+    given = {name: np.ones(sizes[name], values[name].dtype) for name in declared}
+    results = session.run(names, given)
+    assert len(names) > 20
+    for made, array in zip(names, results, strict=True):
+        assert (made, array.shape, array.dtype.name) == (made, sizes[made], values[made].dtype)
+
+
+def sized(shape: Shape) -> tuple[int, ...]:
+    """Return a shape for a batch of two rows of three characters."""
+    return tuple({"batch": 2, "time": 3}[size] if isinstance(size, str) else size for size in shape)
 
 
 def test_every_operator_is_one_that_we_write() -> None:

@@ -77,9 +77,21 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     Raises:
         ValueError: it is none; the text says where and why.
     """
-    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
     inputs = declarations(graph.input)
     state = state_of(inputs)
+    values = work_out(graph, inputs, file_size)
+    check_outputs(declarations(graph.output), values, state, len(labels))
+    check_labels(values["decoded"], graph.initializer, labels)
+    return state
+
+
+def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
+    """Return what is known of each value in a graph, by name.
+
+    Raises:
+        ValueError: a node is none that we write, or makes more than the file explains.
+    """
+    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
     budget = Budget(file_size, sum(prod(tensor.dims) for tensor in graph.initializer))
     values: dict[str, Value] = {}
     for name, (dtype, shape) in inputs.items():
@@ -91,9 +103,7 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     for node in graph.node:
         with place(node.op_type, node.name):
             run_node(node, values, budget)
-    check_outputs(declarations(graph.output), values, state, len(labels))
-    check_labels(values["decoded"], graph.initializer, labels)
-    return state
+    return values
 
 
 @contextmanager
