@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hello_runtime.text.pairs import Pair
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
 from hello_train.data.batches import IGNORED, Batches
-from hello_train.data.lines import Pair
 from hello_train.errors import FitError, TeamError
 from hello_train.fit import loop as fit_module
 from hello_train.fit.evaluation import Evaluator

@@ -273,19 +273,20 @@ def to_json(text: str, annotation: Annotation) -> str:
 def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
     """Return how well a model does on a file of pairs, for people or as JSON."""
     # Imported here, because decoding needs none of it.
-    from hello_runtime.text.score import BASELINE_NAME, compare, read_baseline, table
+    from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
+    from hello_runtime.text.score import score_model, score_table
 
     file = decoder.file.with_name(BASELINE_NAME)
     baseline = read_baseline(file) if file.exists() else None
-    rows = compare(decoder, pairs, baseline)
+    scores = score_model(decoder, pairs, baseline)
     if baseline is None:
         every = decoder.info.guard is None
         counted = "every word counts" if every else "words count that the model's guard lets change"
         click.echo(f"no most frequent targets, for there is no {file}; {counted}", err=True)
     if as_json:
-        named = {name: row and row._asdict() for name, row in rows.items()}
+        named = {name: row and row._asdict() for name, row in scores.items()}
         return json.dumps(named) + "\n"
-    return table(rows) + "\n"
+    return score_table(scores, "scored lines") + "\n"
 
 
 def describe(decoder: Decoder, as_json: bool) -> str:

@@ -35,7 +35,7 @@ EPOCHS = 10
 
 
 def first_characters(lines: Split, characters: int) -> Split:
-    """Return the first lines to learn, of about so many characters, and a tenth to judge by."""
+    """Return training lines of about so many characters, and held-out ones."""
     number = 1 + int(np.searchsorted(np.cumsum(lengths(lines.train)), characters))
     return Split(lines.train[:number], lines.holdout[: number // 9])
 

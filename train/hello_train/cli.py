@@ -355,8 +355,9 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
 
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
+    from hello_runtime.text.score import score_table
+
     from hello_train.fit.run import REPORT_NAME
-    from hello_train.fit.score import table
 
     if options.projection is False and run.config.projection:
         click.echo(
@@ -365,7 +366,7 @@ def report(run: Run, options: TrainOptions) -> None:
             err=True,
         )
     if run.scores:
-        click.echo(table(run.scores))
+        click.echo(score_table(run.scores, "held-out lines"))
     for remark in run.remarks:
         click.echo(f"note: {remark}", err=True)
     example = run.training.example

@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from gzip import BadGzipFile, GzipFile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -65,6 +64,9 @@ def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
     Raises:
         OSError: it cannot be read, or is damaged; what is read raises it too.
     """
+    # Imported here, because what hello-infer decodes is not compressed.
+    from gzip import BadGzipFile, GzipFile
+
     stream: io.BufferedReader[Any]
     with path.open("rb", buffering=0) as file:
         start = b""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.pairs import Pair, in_blocks
 
-from hello_train.data.codepoints import codepoints
-from hello_train.data.lines import Pair
 from hello_train.errors import DataError
 
 UNICODE = 0x110000
@@ -36,7 +35,9 @@ def count_substitutions(pairs: Iterable[Pair]) -> Counter[tuple[str, str]]:
     """Count which characters stand for which in these lines."""
     same = np.zeros(UNICODE, np.int64)
     changed: Counter[int] = Counter()
-    for given, target in joined(pairs):
+    for block in in_blocks(pairs, lambda pair: len(pair.input), BLOCK):
+        given = to_codepoints("".join(pair.input for pair in block))
+        target = to_codepoints("".join(pair.target for pair in block))
         equal = given == target
         same += np.bincount(given[equal], minlength=UNICODE)
         keys = given[~equal].astype(np.int64) * UNICODE + target[~equal]
@@ -47,20 +48,6 @@ def count_substitutions(pairs: Iterable[Pair]) -> Counter[tuple[str, str]]:
         {(chr(key // UNICODE), chr(key % UNICODE)): count for key, count in changed.items()}
     )
     return found
-
-
-def joined(pairs: Iterable[Pair]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Yield the code points of inputs and targets, one line behind the other, in blocks."""
-    block: list[Pair] = []
-    size = 0
-    for pair in pairs:
-        block.append(pair)
-        size += len(pair.input)
-        if size >= BLOCK:
-            yield codepoints(pair.input for pair in block), codepoints(p.target for p in block)
-            block, size = [], 0
-    if block:
-        yield codepoints(pair.input for pair in block), codepoints(p.target for p in block)
 
 
 def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from hello_runtime.text.pairs import Pair
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hello_train.data.codepoints import encode
-from hello_train.data.lines import Lines, Pair
+from hello_train.data.lines import Lines
 from hello_train.fit.options import TrainOptions
 from hello_train.network.config import ModelConfig
+from hello_train.network.encoding import encode
 from hello_train.network.model import allowed_labels
 
 WINDOW = 256

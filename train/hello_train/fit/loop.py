@@ -11,10 +11,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
+from hello_runtime.text.pairs import Pair
 from torch import Tensor, nn
 
 from hello_train.data.batches import IGNORED, Batch, Batches, Windows
-from hello_train.data.lines import Pair
 from hello_train.errors import FitError
 from hello_train.fit.evaluation import Counts, Evaluator, accuracy
 from hello_train.fit.history import Evaluation, History

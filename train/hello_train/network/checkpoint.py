@@ -48,7 +48,7 @@ class Training:
     characters: int
     """Characters in the training lines."""
     scores: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
-    """The rows of `score.compare` on the held-out lines; empty where none were kept aside."""
+    """The scores on the held-out lines by name; empty without such lines."""
 
     def __post_init__(self) -> None:
         check_types(

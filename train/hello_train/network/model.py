@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from hello_runtime.text.codepoints import to_codepoints, to_text
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
-from hello_train.data.codepoints import codepoints, encode, text_of
 from hello_train.network.cells import CELLS
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
+from hello_train.network.encoding import encode
 
 REWRITTEN = 8192
 """Characters that are rewritten together, at most, but for a line that is longer by itself."""
@@ -103,11 +104,11 @@ class Network(nn.Module):
     def _rewrite_batch(self, texts: list[str]) -> Iterator[str]:
         """Yield what the network makes of each line, the longest first, none of them empty."""
         config = self.config
-        alphabet = codepoints([config.output_alphabet])
+        alphabet = to_codepoints(config.output_alphabet)
         rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
         for text, ids, labels in zip(texts, rows, self._choose(rows), strict=True):
             unknown = ids.numpy() == config.unknown_id
-            yield text_of(np.where(unknown, codepoints([text]), alphabet[labels.numpy()]))
+            yield to_text(np.where(unknown, to_codepoints(text), alphabet[labels.numpy()]))
 
     def _choose(self, rows: list[Tensor]) -> list[Tensor]:
         """Return the labels of each row of ids, int64 [time], the longest row first."""
