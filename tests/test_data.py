@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from hello_runtime.text.baseline import Baseline
-from hello_runtime.text.codepoints import WHOLE_LINE
+from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.lines import InputError, read_lines
 from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
 from hello_runtime.text.score import score_outputs, score_table
@@ -324,13 +324,13 @@ def through_pipe(content: bytes) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_a_long_line_comes_in_parts(tmp_path: Path, more: int, end: str) -> None:
-    text = ("żab" * WHOLE_LINE)[: WHOLE_LINE + WHOLE_LINE + more]
+    text = ("żab" * LONGEST_ROW)[: LONGEST_ROW + LONGEST_ROW + more]
     file = tmp_path / "text.txt"
     file.write_bytes(f"short\n{text}{end}".encode())
-    found = list(read_lines(file, WHOLE_LINE))
+    found = list(read_lines(file, LONGEST_ROW))
     assert "".join(part for _, part in found[1:]) == text
     assert [number for number, _ in found] == [1, *[2] * (len(found) - 1)]
-    assert max(len(part) for _, part in found) <= WHOLE_LINE
+    assert max(len(part) for _, part in found) <= LONGEST_ROW
     pairs = write_lines(tmp_path / "pairs.tsv", [f"{text}\t{text[::-1]}"])
     assert "".join(pair.target for pair in read_all(pairs)) == text[::-1]
 

@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import UnknownCharacterError, printable
-from hello_runtime.model.model_file import CELLS, Unknown
+from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
     Block,
@@ -104,7 +104,7 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 @click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs it may use]")
 @click.option(
     "--unknown",
-    type=click.Choice(get_args(Unknown)),
+    type=click.Choice(UNKNOWN_POLICIES),
     help="What a character outside the model's alphabet gets.  [default: the model's own choice]",
 )
 @click.option("--info", is_flag=True, help="Tell what the model is, and decode nothing.")

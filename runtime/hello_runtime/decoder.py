@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,14 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model.model_file import CELLS, Unknown, load_model, locate
-from hello_runtime.text.codepoints import WHOLE_LINE, padded, to_codepoints, to_text
+from hello_runtime.model.model_file import (
+    CELLS,
+    UNKNOWN_POLICIES,
+    Unknown,
+    load_model,
+    locate,
+)
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +35,6 @@ if TYPE_CHECKING:
     from hello_runtime.text.codepoints import Codepoints
 
     Array = NDArray[Any]
-
-UNKNOWN_OR_NONE = (*get_args(Unknown), None)
 
 DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
 """Of the outputs that are asked for."""
@@ -91,7 +95,10 @@ class Decoder:
             ForkError: the process was forked while another thread opened a model.
             ValueError: `cell`, `unknown` or `threads` is none that there is.
         """
-        for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
+        for name, value, choices in (
+            ("cell", cell, CELLS),
+            ("unknown", unknown, (*UNKNOWN_POLICIES, None)),
+        ):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; it must be one of {choices}")
         if threads is not None and threads < 1:
@@ -112,7 +119,7 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        if not 0 < len(text) <= WHOLE_LINE:
+        if not 0 < len(text) <= LONGEST_ROW:
             return self.decode_batch([text])[0]
         self._check_alphabet(text)
         given = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
@@ -212,8 +219,8 @@ class Decoder:
         Yields:
             The rows of each chunk, and the state behind the longest.
         """
-        for start in range(0, max(map(len, texts)), WHOLE_LINE):
-            chunk = [text[start : start + WHOLE_LINE] for text in texts]
+        for start in range(0, max(map(len, texts)), LONGEST_ROW):
+            chunk = [text[start : start + LONGEST_ROW] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
             *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
             yield self._split(results, lengths), state

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from hello_runtime import Decoder
 from hello_runtime.engine import batching
-from hello_runtime.text.codepoints import WHOLE_LINE
+from hello_runtime.text.codepoints import LONGEST_ROW
 from measuring import show
 
 LINE = 100_000
@@ -34,11 +34,11 @@ def main(text: Path, artifact: Path, characters: int, as_json: bool) -> None:
         raise click.UsageError(f"{text} has only {len(content)} characters")
     lines = [content[start : start + LINE] for start in range(0, characters, LINE)]
     overlap = batching.OVERLAP
-    vars(batching)["WHOLE_LINE"] = LINE
+    vars(batching)["LONGEST_ROW"] = LINE
     expected = "".join(decoder.decode_batch(lines))
     rows = []
     for batching.OVERLAP in (0, 16, 64, overlap):
-        vars(batching)["WHOLE_LINE"] = WHOLE_LINE
+        vars(batching)["LONGEST_ROW"] = LONGEST_ROW
         found = "".join(decoder.decode_batch(lines))
         different = sum(a != b for a, b in zip(found, expected, strict=True))
         rows.append(

@@ -13,6 +13,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
+from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.process import ending_at_once
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
@@ -27,7 +28,6 @@ from hello_train.fit.options import (
     run_folder,
 )
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.network.config import UNKNOWN_POLICIES
 
 if TYPE_CHECKING:
     from hello_train.fit.run import Run

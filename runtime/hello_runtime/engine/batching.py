@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from hello_runtime.engine.threads import Workers
-from hello_runtime.text.codepoints import WHOLE_LINE
+from hello_runtime.text.codepoints import LONGEST_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,7 +136,7 @@ def run_ahead(
         run: has the engine run some texts side by side; it is called from several threads.
         batches: texts, each of which is run once, unless its last time is long ago.
         threads: calls of `run` at the same time.
-        windowed: whether a text longer than `WHOLE_LINE` is run in windows.
+        windowed: whether a text longer than `LONGEST_ROW` is run in windows.
     """
     rows: dict[str, Annotation] = {"": EMPTY}
     remembered = 0  # characters of the texts in rows
@@ -166,7 +166,7 @@ def start_batch(
 ) -> Started:
     """Set to work on those texts of a batch that were not run yet."""
     pieces: Iterable[list[Piece]] = (
-        [*windows(text)] if windowed and len(text) > WHOLE_LINE else [text] for text in fresh
+        [*windows(text)] if windowed and len(text) > LONGEST_ROW else [text] for text in fresh
     )
     groups = list(batched(chain.from_iterable(pieces)))
     return Started(texts, deque(groups), deque(workers.start(run, groups)))

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     Codepoints = NDArray[np.int32]
 
-WHOLE_LINE = 4096
-"""Characters of a line that a network reads at once, at most. Training cuts a longer line into
-parts; decoding reads it in chunks or in windows."""
+LONGEST_ROW = 4096
+"""Characters that a network reads at once, at most. Training cuts a longer line into parts. In
+decoding, a causal model reads it in chunks of this many, and a bidirectional one in windows."""
 
 
 def to_codepoints(text: str) -> Codepoints:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
-from hello_runtime.text.codepoints import WHOLE_LINE
+from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.lines import InputError, read_lines
 from hello_runtime.text.pairs import TAB, Pair, parse_pair
 from numpy.typing import NDArray
@@ -40,7 +40,7 @@ class Source(NamedTuple):
     pair: Callable[[str], Pair]
     """Returns the pair of a line; raises DataError or InputError if there is none."""
     parts: Callable[[str], Iterable[str]]
-    """Cuts a line into lines of at most `WHOLE_LINE` characters."""
+    """Cuts a line into lines of at most `LONGEST_ROW` characters."""
     longest: int | None
     """Characters of a line that are read at once; None for the whole line."""
     is_checked: bool = False
@@ -57,7 +57,7 @@ def text_source(corruption: Corruption) -> Source:
     return Source(
         lambda line: Pair(*corrupt(line, corruption)),
         lambda line: (line,),
-        WHOLE_LINE,
+        LONGEST_ROW,
         is_checked=not is_ours,
     )
 
@@ -65,8 +65,8 @@ def text_source(corruption: Corruption) -> Source:
 def pair_parts(line: str) -> Iterator[str]:
     """Yield the parts of a line `input TAB target`."""
     pair = parse_pair(line)
-    for start in range(0, len(pair.input), WHOLE_LINE):
-        part = slice(start, start + WHOLE_LINE)
+    for start in range(0, len(pair.input), LONGEST_ROW):
+        part = slice(start, start + LONGEST_ROW)
         yield f"{pair.input[part]}{TAB}{pair.target[part]}"
 
 

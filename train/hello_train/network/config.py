@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 
 from hello_train.errors import ConfigError, shortened
 from hello_train.network.cells import CELLS
-
-Unknown = Literal["error", "copy"]
-
-UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
 FORBIDDEN_LOGIT = -(2.0**100)
 """The logit of a label that the guard forbids: finite, so that logits can be compared exactly, a
