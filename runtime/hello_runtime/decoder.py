@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
+
 DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
 """Of the outputs that are asked for."""
 
@@ -95,10 +97,7 @@ class Decoder:
             ForkError: the process was forked while another thread opened a model.
             ValueError: `cell`, `unknown` or `threads` is none that there is.
         """
-        for name, value, choices in (
-            ("cell", cell, CELLS),
-            ("unknown", unknown, (*UNKNOWN_POLICIES, None)),
-        ):
+        for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; it must be one of {choices}")
         if threads is not None and threads < 1:
