@@ -1,4 +1,4 @@
-"""Which characters a network knows: counted in the lines that it learns, the rare ones left out."""
+"""The alphabets of a network: the characters of its training lines, without rare ones."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ BLOCK = 1 << 20
 """Characters that are counted at a time, at least."""
 
 Substitutions = Mapping[tuple[str, str], int]
-"""How often each input character, first, stands for each target character."""
+"""How often each pair of an input character and its target character occurs."""
 
 
 class Alphabets(NamedTuple):
-    """The characters that a network reads and writes, in the order of their code points."""
+    """The input and output characters of a network, in the order of their code points."""
 
     inputs: str
     outputs: str
     guard: dict[str, str]
-    """For each input character the outputs that were seen in its place."""
+    """The targets of each input character that occur in the training lines."""
 
 
 def count_substitutions(pairs: Iterable[Pair]) -> Counter[tuple[str, str]]:
-    """Count which characters stand for which in these lines."""
+    """Count the pairs of characters in these lines."""
     same = np.zeros(UNICODE, np.int64)
     changed: Counter[int] = Counter()
     for block in in_blocks(pairs, lambda pair: len(pair.input), BLOCK):
@@ -54,12 +54,12 @@ def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:
     """Return the alphabets of a network that learns these substitutions.
 
     Args:
-        substitutions: what was counted.
-        floor: the share of all characters that a character must have, as an input or as a target,
-            not to be rare; 0 for all of them.
+        substitutions: those of the training lines.
+        floor: the share of all characters below which a character is rare, as an input or as a
+            target; 0 to leave none out.
 
     Raises:
-        DataError: no more than one character is left.
+        DataError: fewer than two characters are left.
     """
     inputs: Counter[str] = Counter()
     targets: Counter[str] = Counter()
@@ -81,10 +81,10 @@ def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:
 
 
 def check_changes(substitutions: Substitutions) -> None:
-    """Check that there is something to learn.
+    """Check that some characters change.
 
     Raises:
-        DataError: every character is written as it is read.
+        DataError: every target is its input.
     """
     if not changeable(substitutions):
         raise DataError(
@@ -94,12 +94,12 @@ def check_changes(substitutions: Substitutions) -> None:
 
 
 def changeable(substitutions: Substitutions) -> frozenset[str]:
-    """Return the input characters that are not always written as they are read."""
+    """Return the input characters with a target other than themselves."""
     return frozenset(given for given, target in substitutions if given != target)
 
 
 def keeps_case(guard: Mapping[str, str]) -> bool:
-    """Tell whether every character is written in the case in which it is read."""
+    """Tell whether every target has the case of its input."""
     return all(
         (given.isupper(), given.islower()) == (target.isupper(), target.islower())
         for given, targets in guard.items()
@@ -108,6 +108,6 @@ def keeps_case(guard: Mapping[str, str]) -> bool:
 
 
 def fingerprint(substitutions: Substitutions) -> str:
-    """Return a digest of what was counted; in hexadecimal."""
+    """Return a digest of substitutions; in hexadecimal."""
     counted = sorted((*pair, count) for pair, count in substitutions.items())
     return blake2b(json.dumps(counted).encode(), digest_size=8).hexdigest()
