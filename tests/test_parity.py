@@ -28,7 +28,7 @@ from hello_export.proof.parity import (
     Verdict,
 )
 from hello_export.proof.reference import Reference
-from hello_train.network.config import Unknown
+from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
 from helpers import KINDS, TRAINING, make_network
 

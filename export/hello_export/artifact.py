@@ -24,8 +24,8 @@ from typing import Any
 import onnx
 from hello_runtime.errors import reason
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
 from hello_runtime.text.files import copy_permissions, folder_beside, is_utf8, sync
-from hello_runtime.text.score import BASELINE_NAME, read_baseline
 from hello_train.network.checkpoint import FILE_NAME, Training, save_checkpoint
 from hello_train.network.model import Network
 

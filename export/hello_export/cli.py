@@ -117,8 +117,9 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
     """Export a run, and print the proof and what to do next."""
     with Display(f"reading {run}") as progress:
         import_export()
+        from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
-        from hello_train.fit.run import BASELINE_NAME, read_holdout
+        from hello_train.fit.run import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
         from hello_export.artifact import stored_weights, write_artifact

@@ -18,7 +18,7 @@ from typing import Any
 
 from hello_runtime.errors import first_line
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
-from hello_runtime.text.score import BASELINE_NAME
+from hello_runtime.text.baseline import BASELINE_NAME
 from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
 
 from hello_export.artifact import CONTENT, MANIFEST_NAME

@@ -18,6 +18,7 @@ from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.engine.providers import CPU, CUDA, FLOAT32, load_libraries
 from hello_runtime.errors import ProviderError
 from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -305,19 +306,14 @@ class Runtime(Engine):
             return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
         annotations = self._decoder.annotate_batch(texts)
         return {
-            "decoded": padded([codepoints(annotation.text) for annotation in annotations], case),
+            "decoded": padded([to_codepoints(annotation.text) for annotation in annotations], case),
             "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
 
     def _stream(self, text: str, chunk: int) -> Array:
         stream = self._decoder.stream()
         pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return codepoints("".join(stream.feed(piece) for piece in pieces))
-
-
-def codepoints(text: str) -> Array:
-    """Return the code points of a text."""
-    return np.array([ord(char) for char in text], np.int32)
+        return to_codepoints("".join(stream.feed(piece) for piece in pieces))
 
 
 def padded(rows: list[Array], case: Case) -> Array:
