@@ -19,7 +19,7 @@ import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner
-from hello_export import artifact, cli
+from hello_export import artifact, cli, folders
 from hello_export.errors import ArtifactError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.proof import prove
@@ -139,7 +139,7 @@ def test_onnxruntimes_gpu_package_serves_as_well(
             raise PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(artifact, "version", without_the_cpu_package)
+    monkeypatch.setattr("hello_export.manifest.version", without_the_cpu_package)
     artifact.write_artifact(make_network(), TRAINING, tmp_path / "artifact")
     manifest = json.loads((tmp_path / "artifact/manifest.json").read_text(encoding="utf-8"))
     assert manifest["tools"]["onnxruntime"] == onnxruntime.__version__
@@ -160,11 +160,11 @@ def test_putting_in_place_with_and_without_an_exchange(
     possible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if possible:
-        assert artifact.exchange(*make_folders(tmp_path / "exchanged"))
+        assert folders.exchange(*make_folders(tmp_path / "exchanged"))
     else:
-        monkeypatch.setattr(artifact, "exchange", lambda *_: False)
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
     new, old = make_folders(tmp_path)
-    artifact.put_in_place(new, old)
+    folders.put_in_place(new, old)
     assert (old / "name").read_text() == "new"
 
 

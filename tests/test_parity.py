@@ -17,17 +17,18 @@ from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import TorchScript, save_program
 from hello_export.proof import parity, prove
 from hello_export.proof.cases import Case, grid_cases
+from hello_export.proof.condition import Condition, Expected
 from hello_export.proof.engines import Engine, OnnxRuntime, Outputs, Runtime
-from hello_export.proof.parity import (
+from hello_export.proof.reference import Reference
+from hello_export.proof.table import proof_table
+from hello_export.proof.verdict import (
+    NUMBERS,
     ROUNDING_FACTOR,
     TOLERANCE,
-    Condition,
     Difference,
     Report,
-    Truth,
     Verdict,
 )
-from hello_export.proof.reference import Reference
 from hello_train.network.config import Unknown
 from hello_train.network.model import Network
 from helpers import KINDS, TRAINING, make_network
@@ -103,7 +104,7 @@ def test_the_grid_agrees_on_every_engine_that_runs_it(
         assert {verdict.text_differences + verdict.ties for verdict in report.verdicts} == {0}
         characters = 50_000 if number == whole else 9_000
         assert {verdict.characters > characters for verdict in report.verdicts} == {True}
-        assert max(max(verdict.worst.values()) for verdict in report.verdicts) <= TOLERANCE
+        assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
 
 
 def reference_steps(case: Case) -> int:
@@ -257,7 +258,7 @@ def test_a_tie_is_not_a_difference_and_is_counted(tmp_path: Path) -> None:
     report = check(network, [engine])
     assert report.verdicts[0].ties > 100
     assert report.verdicts[0].text_differences == 0
-    assert f"0 + {report.verdicts[0].ties} ties" in parity.table(report)
+    assert f"0 + {report.verdicts[0].ties} ties" in proof_table(report)
 
 
 @pytest.mark.parametrize(
@@ -286,8 +287,8 @@ def rewriting(engine: Engine, characters: dict[int, int]) -> Engine:
 
 def test_ties_and_differences_are_told_apart() -> None:
     differences = [Difference(size, 1.0, "") for size in (1e-6, 1.0)]
-    verdict = Verdict("engine", "0", texts=differences)
-    verdict.count(dict.fromkeys(parity.NUMBERS, TOLERANCE))
+    verdict = Verdict("engine", "0", mismatches=differences)
+    verdict.count_ties(dict.fromkeys(NUMBERS, TOLERANCE))
     assert (verdict.ties, verdict.text_differences) == (1, 1)
 
 
@@ -298,8 +299,8 @@ def test_a_line_on_which_a_network_grows_excuses_nothing_on_another(tmp_path: Pa
         network.get_parameter("recurrence.weight_hh_l0").copy_(1.03 * torch.eye(5))
     engine = onnxruntime_of(network, tmp_path)
     report = check(network, [engine])
-    assert report.rounding.largest_condition["logits"] > 1e9
-    assert report.rounding.worst["logits"] > 100
+    assert report.rounding.max_condition["logits"] > 1e9
+    assert report.rounding.max_difference["logits"] > 100
     # A letter that it writes on short lines is wrong, and on those there is nothing to excuse it.
     short = next(case for case in grid_cases(network.config) if case.codepoints.shape == (33, 7))
     decoded = engine.run(short)["decoded"].ravel().tolist()
@@ -317,8 +318,8 @@ def test_a_network_that_sways_is_right_and_excuses_no_fault(tmp_path: Path) -> N
         network.get_parameter("projection.weight").mul_(5)
     engine = onnxruntime_of(network, tmp_path)
     report = check(network, [engine])
-    assert report.rounding.largest_condition["logits"] > 1e3
-    assert report.verdicts[0].worst["logits"] > 10 * TOLERANCE
+    assert report.rounding.max_condition["logits"] > 1e3
+    assert report.verdicts[0].max_difference["logits"] > 10 * TOLERANCE
     assert report.share["logits"] < 3e-6
     for wrong in (1.0001, 0.9999):
         with pytest.raises(ParityError, match="in logits by up to"):
@@ -328,15 +329,15 @@ def test_a_network_that_sways_is_right_and_excuses_no_fault(tmp_path: Path) -> N
 def test_a_small_difference_with_a_large_share_hides_no_larger_one() -> None:
     """The first step passes, being below the tolerance; the second must be found all the same."""
     row = {"logits": np.array([[1.0] * 6, [100.0] * 6])}
-    truth = Truth(row, Condition(np.array([1.0, 100.0]), 1.0))
+    expected = Expected(row, Condition(np.array([1.0, 100.0]), 1.0))
     said = {"logits": row["logits"] + np.array([[9e-6], [5e-4]])}
     verdict = Verdict("engine", "0", cases=1, characters=2)
-    for tensor, found in parity.differences(truth, said, lambda length: f"step {length}"):
-        verdict.note(tensor, found)
-    assert verdict.worst["logits"] == pytest.approx(5e-4)
+    for tensor, found in parity.differences(expected, said, lambda length: f"step {length}"):
+        verdict.add(tensor, found)
+    assert verdict.max_difference["logits"] == pytest.approx(5e-4)
     with pytest.raises(ParityError, match=r"in logits by up to 0\.0005 .* for step 2"):
-        verdict.check(dict.fromkeys(parity.NUMBERS, 1e-6))
-    verdict.check(dict.fromkeys(parity.NUMBERS, 6e-6))
+        verdict.check(dict.fromkeys(NUMBERS, 1e-6))
+    verdict.check(dict.fromkeys(NUMBERS, 6e-6))
 
 
 def test_no_rounding_excuses_more_than_the_largest_tolerance(tmp_path: Path) -> None:
@@ -385,7 +386,7 @@ def test_the_tolerance_follows_what_rounding_does(tmp_path: Path) -> None:
     with torch.no_grad():
         dict(network.named_parameters())["projection.weight"].mul_(100)
     report = check(network, opened(network, tmp_path))
-    measured = report.rounding.worst["logits"]
+    measured = report.rounding.max_difference["logits"]
     assert measured > TOLERANCE / ROUNDING_FACTOR
     assert TOLERANCE < report.tolerance["logits"] <= 5 * ROUNDING_FACTOR * measured
     assert report.tolerance["state_out"] == TOLERANCE

@@ -9,17 +9,18 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
-from hello_export.artifact import first_characters, write_artifact
+from hello_export.artifact import write_artifact
 from hello_export.errors import ExportError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.graph.rounding import agreement, round_weights
+from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import TorchScript, save_program
 from hello_export.proof import parity
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import Engine
-from hello_export.proof.parity import TOLERANCE
 from hello_export.proof.prove import ENGINES
+from hello_export.proof.verdict import TOLERANCE
+from hello_export.rounding_cost import agreement, first_characters
 from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
 
@@ -44,7 +45,7 @@ def test_every_engine_agrees_on_the_rounded_weights(
     report.check()
     assert len(report.verdicts) == (4 if kind == ("rnn", "relu") else 6)
     assert {verdict.cases for verdict in report.verdicts} == {20 if bidirectional else 23}
-    assert max(max(verdict.worst.values()) for verdict in report.verdicts) <= TOLERANCE
+    assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
 
 
 @pytest.mark.parametrize("storage", SMALLER)

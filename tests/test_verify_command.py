@@ -24,8 +24,8 @@ import torch
 from click.testing import CliRunner
 from hello_export import artifact as artifact_module
 from hello_export import cli, verify
-from hello_export.artifact import digest, write_artifact
-from hello_export.errors import ArtifactError, EngineError
+from hello_export.artifact import write_artifact
+from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import (
     TorchScript,
@@ -33,6 +33,7 @@ from hello_export.graph.torchscript import (
     nothing_compiled,
     program_bytes,
 )
+from hello_export.manifest import digest
 from hello_export.proof import isolation, prove
 from hello_export.proof.cases import Case, grid_cases
 from hello_export.proof.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
@@ -69,7 +70,7 @@ def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
 def reseal(folder: Path) -> None:
     """Put the digests of the files as they are into the manifest."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"] = {name: digest(folder / name) for name in manifest["sha256"]}
+    manifest["sha256"] = {name: digest((folder / name).read_bytes()) for name in manifest["sha256"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -339,7 +340,7 @@ def test_a_program_that_never_ends_is_named(
     try:
         engine.check_declaration()
         monkeypatch.setattr(isolation, "PATIENCE", 0.5)
-        with pytest.raises(EngineError) as caught:
+        with pytest.raises(EngineFailedError) as caught:
             engine.run(next(grid_cases(network.config)))
     finally:
         engine.close()
@@ -477,7 +478,7 @@ def test_what_is_no_plain_file_is_named(
 def test_a_baseline_that_is_no_plain_file_is_named(artifact: Path) -> None:
     (artifact / "baseline.json").write_text("{}")
     manifest = json.loads((artifact / "manifest.json").read_text())
-    manifest["sha256"]["baseline.json"] = digest(artifact / "baseline.json")
+    manifest["sha256"]["baseline.json"] = digest((artifact / "baseline.json").read_bytes())
     (artifact / "manifest.json").write_text(json.dumps(manifest))
     replace_by_pipe(artifact / "baseline.json")
     with pytest.raises(ArtifactError, match=r"baseline\.json: it is no plain file"):

@@ -21,14 +21,13 @@ from hello_export.graph.storage import STORAGES, Storage
 from hello_export.progress import Display
 
 CHARACTERS = 1_000_000
-"""How many a verdict is given on."""
-
+"""Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
     "Export": ("cell", "output", "storage"),
     "Prove again": ("artifact", "characters", "trust_program"),
 }
-"""Of the help."""
+"""The sections of the help."""
 
 
 @click.command(
@@ -120,8 +119,9 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
         from hello_train.fit.run import BASELINE_NAME, read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
-        from hello_export.artifact import stored_weights, write_artifact
-        from hello_export.proof.parity import table
+        from hello_export.artifact import write_artifact
+        from hello_export.manifest import stored_weights
+        from hello_export.proof.table import proof_table
 
         network, training = load_checkpoint(run)
         if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
@@ -135,7 +135,7 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = write_artifact(network, training, folder, storage, lines, carried, progress)
-    click.echo(table(made.report))
+    click.echo(proof_table(made.report))
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
@@ -147,11 +147,11 @@ def verify(artifact: Path, characters: int, trust_program: bool) -> None:
     """Compare an artifact again and print the proof, or what is left of it."""
     with Display(f"reading {artifact}") as progress:
         import_export()
-        from hello_export.proof.parity import table
+        from hello_export.proof.table import proof_table
         from hello_export.verify import verify_artifact
 
         report = verify_artifact(artifact, characters, trusted=trust_program, progress=progress)
-    click.echo(table(report))
+    click.echo(proof_table(report))
     report.check()
 
 
