@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.model.model_file import MODEL_NAME, read_model
 from hello_train.network.checkpoint import FILE_NAME, Training, load_checkpoint
 from hello_train.network.model import Network
 
@@ -27,7 +27,7 @@ from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases
 from hello_export.proof.prove import prove
 from hello_export.proof.verdict import Report
-from hello_export.remake import check_model, check_program, parse_model
+from hello_export.remake import check_model, check_program
 
 SEED = 1
 """Seed of the text; not the export's, so that the cases are new ones."""
@@ -51,7 +51,7 @@ def verify_artifact(
     Raises:
         ArtifactError: the files have changed, or are not what the checkpoint makes.
         CheckpointError: the checkpoint is damaged.
-        ModelFileError: the model is no ONNX file.
+        ModelFileError: the model is trusted, and is no ONNX file or refers to other files.
     """
     folder = artifact_folder(path)
     manifest = read_manifest(folder / MANIFEST_NAME)
@@ -61,7 +61,7 @@ def verify_artifact(
     rounded = round_weights(network, manifest.storage)
     model, program = folder / MODEL_NAME, folder / PROGRAM_NAME
     if trusted:
-        parse_model(model, content[MODEL_NAME])
+        read_model(model)
     else:
         expected = build_model(rounded, training, manifest.storage)
         check_model(model, content[MODEL_NAME], expected, manifest.tools)
