@@ -31,6 +31,7 @@ SECTIONS = {
 
 
 @click.command(
+    "hello-export",
     cls=Command,
     errors=(ExportError, TrainError, HelloRuntimeError),
     extra="export",

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from hello_runtime.errors import first_line
+from hello_runtime.errors import reason
 
 from hello_export.errors import ArtifactError
 
@@ -42,7 +42,7 @@ def read_plain(file: Path, most: int = LARGEST) -> bytes:
                 )
             return content.read(most)
     except OSError as error:
-        raise ArtifactError(f"{file}: {error.strerror or first_line(error)}") from error
+        raise ArtifactError(f"{file}: {reason(error)}") from error
 
 
 def open_at_once(path: str, flags: int) -> int:

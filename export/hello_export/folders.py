@@ -8,7 +8,7 @@ import shutil
 from fnmatch import fnmatch
 from pathlib import Path
 
-from hello_runtime.text.files import copy_permissions, is_utf8
+from hello_runtime.text.files import copy_permissions, is_utf8, sync
 from hello_runtime.text.score import BASELINE_NAME
 
 from hello_export.errors import ArtifactError
@@ -63,8 +63,10 @@ def put_in_place(unfinished: Path, folder: Path) -> None:
     if folder.exists():
         for path in filter(is_stray, folder.iterdir()):
             shutil.copy2(path, unfinished / path.name)
-    for path in (*unfinished.iterdir(), unfinished):
-        copy_permissions(folder / path.relative_to(unfinished), path)
+    for file in unfinished.iterdir():
+        sync(file)
+        copy_permissions(folder / file.name, file)
+    copy_permissions(folder, unfinished)
     if not folder.exists():
         unfinished.rename(folder)
     elif not exchange(unfinished, folder):

@@ -53,7 +53,7 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     ]
 
 
-@click.command(cls=Command, sections=SECTIONS)
+@click.command("hello-infer", cls=Command, sections=SECTIONS)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option(
     "--cell", type=click.Choice(CELLS), help="Which of the carried models to use.  [default: gru]"

@@ -88,7 +88,11 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 
 
 @click.command(
-    cls=Command, errors=(TrainError, HelloRuntimeError), extra="train", sections=SECTIONS
+    "hello-train",
+    cls=Command,
+    errors=(TrainError, HelloRuntimeError),
+    extra="train",
+    sections=SECTIONS,
 )
 @click.option("--cell", type=click.Choice(CELLS), help="The recurrent layer.  [default: gru]")
 @click.option("--compare", is_flag=True, help="Learn hello with each cell, and show them together.")

@@ -99,6 +99,16 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
         unfinished.replace(target)
 
 
+def sync(file: Path) -> None:
+    """Wait until a file is on the disk.
+
+    Raises:
+        OSError: it cannot get there.
+    """
+    with file.open("r+b") as stream:
+        os.fsync(stream.fileno())
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all; make its folder first.
 
@@ -186,5 +196,5 @@ def remove(path: Path) -> None:
 
 def copy_permissions(source: Path, target: Path) -> None:
     """Give a file or folder the permissions of another, if that is there."""
-    if source.exists():
+    with suppress(OSError):  # there is no other, or the disk has no permissions
         target.chmod(source.stat().st_mode & PERMISSIONS)
