@@ -31,6 +31,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from hello_export.proof.engines import Array, GraphEngine
 
+MODULE = "hello_export.torchscript"
+"""The classes' module in a program, the same wherever this file is: moving it changes no program."""
 PROGRAM_NAME = "model.pt"
 """The program's name in an artifact folder."""
 NOT_EXECUTED = (".debug_pkl", "/.data/serialization_id")
@@ -40,7 +42,11 @@ CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
 
 
 class CodepointProgram(nn.Module):
-    """Base class of the programs: everything but the recurrence."""
+    """Base class of the programs: everything but the recurrence.
+
+    The code of the methods stands in the program, names of variables included. A change of it means
+    that artifacts of earlier versions are no longer what their checkpoint makes.
+    """
 
     alphabet: Tensor
     alphabet_ids: Tensor
@@ -64,9 +70,9 @@ class CodepointProgram(nn.Module):
 
     def look_up(self, codepoints: Tensor) -> Tensor:
         """Return the ids of code points, int64 [batch, time]."""
-        position = torch.bucketize(codepoints, self.alphabet).clamp(max=len(self.alphabet) - 1)
-        known = self.alphabet[position] == codepoints
-        return torch.where(known, self.alphabet_ids[position], self.unknown_id)
+        place = torch.bucketize(codepoints, self.alphabet).clamp(max=len(self.alphabet) - 1)
+        known = self.alphabet[place] == codepoints
+        return torch.where(known, self.alphabet_ids[place], self.unknown_id)
 
     def choose(
         self, codepoints: Tensor, ids: Tensor, hidden: Tensor
@@ -83,6 +89,8 @@ class CodepointProgram(nn.Module):
 class Causal(CodepointProgram):
     """Reads from left to right; state in, state out."""
 
+    __module__ = MODULE
+
     def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
         ids = self.look_up(codepoints)
@@ -93,6 +101,8 @@ class Causal(CodepointProgram):
 
 class CausalLstm(CodepointProgram):
     """The same for the LSTM, whose state is the hidden states, then the cell states."""
+
+    __module__ = MODULE
 
     def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
@@ -107,6 +117,8 @@ class CausalLstm(CodepointProgram):
 
 class Bidirectional(CodepointProgram):
     """Reads each row in both directions, with PyTorch's packed sequences."""
+
+    __module__ = MODULE
 
     def forward(self, codepoints: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return decoded, confidence and logits."""
