@@ -32,7 +32,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from hello_export.proof.engines import Array, GraphEngine
 
 MODULE = "hello_export.torchscript"
-"""The classes' module in a program, the same wherever this file is: moving it changes no program."""
+"""The classes' module in a program, whatever this file's name is: it is part of the program."""
 PROGRAM_NAME = "model.pt"
 """The program's name in an artifact folder."""
 NOT_EXECUTED = (".debug_pkl", "/.data/serialization_id")
