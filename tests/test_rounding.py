@@ -1,4 +1,4 @@
-"""Smaller weights: what the file expands is what PyTorch was given, and its cost is measured."""
+"""Smaller weights expand to exactly the rounded network's, and their cost is measured."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_int8_is_pytorchs_quantisation_of_each_channel() -> None:
             assert len(row.unique()) <= 255
 
 
-def test_an_unused_character_is_no_division_by_zero() -> None:
+def test_zero_and_subnormal_weights_stay_finite() -> None:
     network = make_network()
     network.embedding.weight.data[2] = 0
     network.embedding.weight.data[3] = 1e-42  # a subnormal number
@@ -155,7 +155,7 @@ def test_the_command_says_what_it_saves_and_costs(
     assert verified.returncode == 0, verified.stderr
 
 
-def test_held_out_lines_judge_the_rounding(run: Run, tmp_path: Path) -> None:
+def test_held_out_lines_measure_the_cost(run: Run, tmp_path: Path) -> None:
     lines = [f"{a}{b}\t{a}{b.upper()}\n" for a in "abcdef" for b in "ghijkl"]
     (tmp_path / "pairs.tsv").write_text("".join(lines))
     options = ("--epochs", 1, "--hidden-size", 6, "--unguarded", "--holdout", 0.5)

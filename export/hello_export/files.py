@@ -34,7 +34,7 @@ def read_plain(file: Path, most: int = LARGEST) -> bytes:
         with open(file, "rb", opener=open_at_once) as content:
             status = os.fstat(content.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ArtifactError(f"{file}: it is no plain file; export the run again")
+                raise ArtifactError(f"{file}: it is not a regular file; export the run again")
             if status.st_size > most:
                 raise ArtifactError(
                     f"{file}: it has {status.st_size} bytes, and in an artifact at most {most}; "

@@ -73,8 +73,8 @@ def read_manifest(file: Path) -> Manifest:
     """
     if not os.path.lexists(file):
         raise ArtifactError(
-            f"{file}: no manifest there; a model is verified in the folder in which hello-export "
-            f"wrote it, for the network that it must agree with is there too"
+            f"{file}: no manifest there; --verify needs the whole folder that hello-export wrote, "
+            f"with the checkpoint that the model must agree with"
         )
     try:
         entries = json.loads(read_plain(file, LARGEST_MANIFEST))

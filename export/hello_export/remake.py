@@ -163,4 +163,4 @@ def differing_member(found: bytes, expected: bytes) -> str:
                     return f"its member {shown(info.filename)}"
     except Exception:  # a damaged archive raises errors of many classes
         return "its archive, which is damaged,"
-    return f"its lack of the member {min(wanted)!r}" if wanted else "its layout"
+    return f"its list of members, without {min(wanted)!r}," if wanted else "its layout"

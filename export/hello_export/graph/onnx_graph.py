@@ -373,7 +373,7 @@ def write_projection(graph: Graph, weights: Weights, hidden: str) -> str:
 
 
 def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: str) -> None:
-    """Write `logits`, (t, b, labels) -> (b, t, labels); what the guard forbids is FORBIDDEN_LOGIT."""
+    """Write `logits`, (t, b, labels) -> (b, t, labels); forbidden ones are FORBIDDEN_LOGIT."""
     if config.guard is None:
         graph.node("Transpose", [hidden], "logits", perm=[1, 0, 2])
         return
