@@ -15,9 +15,10 @@ import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_export.proof.cases import Case, grid_cases
 from hello_runtime import Decoder
+from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import RECURRENCES
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
-from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -91,7 +92,7 @@ def quick_cases(config: ModelConfig) -> list[Case]:
 
 
 def reference_steps(case: Case) -> int:
-    """Return the steps that PyTorch takes: it runs the rows of each length together."""
+    """Return the number of PyTorch's steps: rows of equal length run together."""
     return sum({len(row) for row in case.rows})
 
 

@@ -87,7 +87,7 @@ def test_windows_make_up_the_text_and_have_context(length: int) -> None:
 
 
 def test_long_lines_are_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "WHOLE", 2000)
+    monkeypatch.setattr(batching, "LONGEST_ROW", 2000)
     texts = ["short", *random_texts(3, 9000, seed=1), "\ud800\udc00" * 3000, "", "a" * 2000]
     engine = Engine()
     assert run(engine, [texts], windowed=True) == [text.upper() for text in texts]

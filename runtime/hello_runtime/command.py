@@ -12,8 +12,8 @@ import click
 
 from hello_runtime.errors import HelloRuntimeError, first_line, printable, reason
 
-MEMORY = ("can't allocate memory", "not enough memory")
-"""How PyTorch, which has no class for it, says that memory is lacking."""
+MEMORY = ("allocate memory", "not enough memory", "failed to map segment")
+"""How the system and PyTorch, which have no class for it, say that memory is lacking."""
 WIDTH = 30
 """Of the left column of the help, in all sections."""
 THREADS = "can't start new thread"
@@ -60,7 +60,7 @@ class Command(click.Command):
         """Run the command."""
         with self._one_line_errors():
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            sys.stdout.flush()  # what is not written is an error too
             return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -94,26 +94,23 @@ class Command(click.Command):
             return str(error)
         if isinstance(error, BrokenPipeError):
             return None  # click ends the command without a word
-        if isinstance(error, OSError):
-            if error.filename is None:
-                return reason(error)
-            name = error.filename
-            return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason(error)}"
-        if isinstance(error, ImportError):
-            return self._words_of_import(error)
         text = str(error)
         if isinstance(error, MemoryError) or any(said in text for said in MEMORY):
             return (
                 f"there is not enough memory ({first_line(error)}); end other programs, or give "
                 f"{self.name} less at once"
             )
+        if isinstance(error, OSError):
+            return words_of(error)
+        if isinstance(error, ImportError):
+            return self._words_of_import(error)
         if isinstance(error, RuntimeError) and THREADS in text:
             return f"{THREADS}; the system has a limit for a user's threads, which ulimit -u shows"
         return None
 
     def _words_of_import(self, error: ImportError) -> str | None:
         package = (error.name or "").partition(".")[0]
-        if not package or package.startswith("hello_"):
+        if package.startswith("hello_"):
             return None
         if isinstance(error, ModuleNotFoundError):
             return (
@@ -121,6 +118,14 @@ class Command(click.Command):
                 f"run: pip install {self._distribution}"
             )
         return (
-            f"{self.name} cannot load {package} ({first_line(error)}); "
-            f"run: pip install --force-reinstall {package}"
+            f"{self.name} cannot import a package: {first_line(error)}; "
+            f"run: pip install --force-reinstall {self._distribution}"
         )
+
+
+def words_of(error: OSError) -> str:
+    """Return what an error of the system concerns, where that is known, and what is wrong."""
+    name = error.filename
+    if name is None:
+        return reason(error)
+    return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason(error)}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.engine.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead, unshared
+from hello_runtime.engine.batching import NO_CONFIDENCE, Annotation, run_ahead, unshared
 from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.engine.providers import open_session
 from hello_runtime.engine.threads import available_cpus
@@ -20,15 +20,23 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model.model_file import CELLS, Unknown, load_model, locate
+from hello_runtime.model.model_file import (
+    CELLS,
+    UNKNOWN_POLICIES,
+    Unknown,
+    load_model,
+    locate,
+)
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Codepoints = NDArray[np.int32]
+    from hello_runtime.text.codepoints import Codepoints
+
     Array = NDArray[Any]
 
-UNKNOWN_OR_NONE = (*get_args(Unknown), None)
+UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
 DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
 """Of the outputs that are asked for."""
@@ -110,7 +118,7 @@ class Decoder:
             UnknownCharacterError: a character is unknown, and the model copies none.
             EngineError: onnxruntime failed.
         """
-        if not 0 < len(text) <= WHOLE:
+        if not 0 < len(text) <= LONGEST_ROW:
             return self.decode_batch([text])[0]
         self._check_alphabet(text)
         given = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
@@ -210,8 +218,8 @@ class Decoder:
         Yields:
             The rows of each chunk, and the state behind the longest.
         """
-        for start in range(0, max(map(len, texts)), WHOLE):
-            chunk = [text[start : start + WHOLE] for text in texts]
+        for start in range(0, max(map(len, texts)), LONGEST_ROW):
+            chunk = [text[start : start + LONGEST_ROW] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
             *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
             yield self._split(results, lengths), state
@@ -282,27 +290,3 @@ class Stream:
             _, self._state = chunks[-1]
         self._fed += len(text)
         return "".join(row.text for (row,), _ in chunks)
-
-
-def to_codepoints(text: str) -> Codepoints:
-    """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
-
-
-def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:
-    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
-    codepoints = to_codepoints("".join(texts))
-    if len(texts) == 1:
-        return codepoints[None]
-    rows = np.zeros((len(texts), lengths.max()), np.int32)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = codepoints
-    return rows
-
-
-def to_text(codepoints: Array) -> str:
-    """Return the text of code points, int32 [characters].
-
-    Raises:
-        UnicodeDecodeError: one of them is none.
-    """
-    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")

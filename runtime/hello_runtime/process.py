@@ -48,10 +48,11 @@ def run_command(module: str, name: str) -> None:
     A command that SIGTERM or SIGHUP ends cleans up as by Ctrl-C, and has 128 + the signal's number
     as its exit code, as a shell has it.
     """
-    caught = catch_signals()
+    output = sys.stdout
     try:
         with ending_at_once():
-            open_standard_streams()
+            catch_signals()
+            output = open_standard_streams()
             command = import_module(module).main
         command(prog_name=name)
     except KeyboardInterrupt:  # outside of the command, which answers its own
@@ -61,19 +62,22 @@ def run_command(module: str, name: str) -> None:
             raise SystemExit(exit_code(now.number)) from None
         raise
     finally:
-        for number in caught:
-            signal.signal(number, signal.SIG_DFL)
-        drop_unwritten()
+        release_signals()
+        drop_unwritten(output)
 
 
-def catch_signals() -> list[int]:
+def catch_signals() -> None:
     """Answer the signals that would end the process, but for those that its parent has ignored."""
-    caught = [
-        s for s in SIGNALS if signal.getsignal(s) in (signal.SIG_DFL, signal.default_int_handler)
-    ]
-    for number in caught:
-        signal.signal(number, stop)
-    return caught
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, stop)
+
+
+def release_signals() -> None:
+    """Let signals end the process as they do by default: it has nothing left to clean up."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is stop:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def stop(number: int, _: object) -> None:
@@ -137,12 +141,15 @@ class Messages(io.FileIO):
             return len(data)
 
 
-def open_standard_streams() -> None:
+def open_standard_streams() -> TextIO:
     """Give the process its three standard streams, whatever it was started with.
 
     The number of a closed one would be that of the next file that is opened, and what a library
     says on stderr would go into it. A closed output is opened to be read, so that writing to it
     fails, as it would have.
+
+    Returns:
+        The standard output, which others may put something in front of.
     """
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
@@ -153,6 +160,7 @@ def open_standard_streams() -> None:
         # What a terminal cannot show is no reason to end.
         sys.stdout = text_of(Output(1, "w", closefd=False), sys.stdout, "replace")
         sys.stderr = text_of(Messages(2, "w", closefd=False), sys.stderr, "backslashreplace")
+    return sys.stdout
 
 
 def text_of(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
@@ -162,13 +170,13 @@ def text_of(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
 
 
-def drop_unwritten() -> None:
+def drop_unwritten(output: TextIO) -> None:
     """Drop what the standard output did not take.
 
     The command has told of it; Python would try again at the end, and tell it in its own way.
     """
     try:
-        sys.stdout.flush()
+        output.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from hello_runtime.engine.threads import Workers
+from hello_runtime.text.codepoints import LONGEST_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,9 +26,6 @@ ENOUGH_ROWS = 4
 LEAST_FILLED = 0.8
 """How long a row is that may join such a batch, as a part of the longest."""
 
-WHOLE = 4096
-"""Characters that are read at once. A longer line is read in chunks of so many by a causal model,
-which carries its state from one to the next, and in windows by a bidirectional one."""
 WINDOW = 1024
 """Characters in a window."""
 OVERLAP = 128
@@ -138,7 +136,7 @@ def run_ahead(
         run: has the engine run some texts side by side; it is called from several threads.
         batches: texts, each of which is run once, unless its last time is long ago.
         threads: calls of `run` at the same time.
-        windowed: whether a text longer than `WHOLE` is run in windows.
+        windowed: whether a text longer than `LONGEST_ROW` is run in windows.
     """
     rows: dict[str, Annotation] = {"": EMPTY}
     remembered = 0  # characters of the texts in rows
@@ -168,7 +166,7 @@ def start_batch(
 ) -> Started:
     """Set to work on those texts of a batch that were not run yet."""
     pieces: Iterable[list[Piece]] = (
-        [*windows(text)] if windowed and len(text) > WHOLE else [text] for text in fresh
+        [*windows(text)] if windowed and len(text) > LONGEST_ROW else [text] for text in fresh
     )
     groups = list(batched(chain.from_iterable(pieces)))
     return Started(texts, deque(groups), deque(workers.start(run, groups)))

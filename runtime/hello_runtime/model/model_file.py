@@ -24,9 +24,12 @@ FORMAT_VERSION = 1
 
 Unknown = Literal["error", "copy"]
 """What a character outside a model's alphabet gets: an error, or a copy of itself."""
+UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
-CELLS = ("rnn", "gru", "lstm")
-"""The cells of the models that the package carries."""
+MODELS = Path(__file__).parents[1] / "models"
+"""The folder of the models that the package carries, one for a cell."""
+CELLS = tuple(file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size))
+"""The cells of these models, that of the smallest model first."""
 
 NONLINEARITIES = ("tanh", "relu")
 WEIGHTS = ("float32", "float16", "int8")
@@ -74,7 +77,7 @@ def locate(path: str | Path | None, cell: str) -> Path:
         ModelFileError: there is no such file.
     """
     if path is None:
-        return Path(__file__).parents[1] / "models" / f"{cell}.onnx"
+        return MODELS / f"{cell}.onnx"
     file = Path(path)
     if file.is_dir():
         file = file / MODEL_NAME
@@ -239,7 +242,7 @@ def check_info(info: ModelInfo) -> None:
         ValueError: it has not.
     """
     need(info.cell.isidentifier(), f"cell is {info.cell!r}")
-    need(info.unknown in get_args(Unknown), f"unknown is {info.unknown!r}")
+    need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
     need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
     need(isinstance(info.causal, bool), "causal is neither true nor false")
