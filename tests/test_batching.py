@@ -24,7 +24,7 @@ from hello_runtime.engine.batching import (
     run_ahead,
     windows,
 )
-from hello_runtime.engine.threads import Workers
+from hello_runtime.engine.workers import Workers
 from helpers import open_model, random_texts
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from hello_runtime.engine.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead, unshared
+from hello_runtime.engine.cpus import available_cpus
+from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
-from hello_runtime.engine.providers import open_session
-from hello_runtime.engine.threads import available_cpus
 from hello_runtime.errors import (
     EngineError,
     NotCausalError,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from hello_runtime.engine.threads import Workers
+from hello_runtime.engine.workers import Workers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
