@@ -32,12 +32,12 @@ def main(text: Path, artifact: Path, characters: int, as_json: bool) -> None:
     if len(content) < characters:
         raise click.UsageError(f"{text} has only {len(content)} characters")
     lines = [content[start : start + LINE] for start in range(0, characters, LINE)]
-    whole, overlap = batching.WHOLE, batching.OVERLAP
-    batching.WHOLE = LINE
+    whole, overlap = batching.LONGEST_ROW, batching.OVERLAP
+    batching.LONGEST_ROW = LINE
     expected = "".join(decoder.decode_batch(lines))
     rows = []
     for batching.OVERLAP in (0, 16, 64, overlap):
-        batching.WHOLE = whole
+        batching.LONGEST_ROW = whole
         found = "".join(decoder.decode_batch(lines))
         different = sum(a != b for a, b in zip(found, expected, strict=True))
         rows.append(
