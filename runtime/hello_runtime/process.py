@@ -24,7 +24,7 @@ SIGNALS = [
 ]
 """Signals that end a command after it has cleaned up."""
 PATIENCE = 1.0
-"""Seconds after which a second signal ends a command that is still cleaning up. One that comes sooner
+"""Seconds after which a second signal ends a command that is still cleaning up. A sooner one
 may be the same signal, sent by the terminal and once more by a parent process."""
 
 
