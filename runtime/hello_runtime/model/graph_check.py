@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hello_runtime.errors import one_line
+from hello_runtime.errors import first_line
 from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import (
     DTYPES,
@@ -112,7 +112,7 @@ def place(kind: str, name: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{one_line(kind, 40)} {one_line(name, 40)!r}: {error}") from error
+        raise ValueError(f"{first_line(kind, 40)} {first_line(name, 40)!r}: {error}") from error
 
 
 class Budget:
@@ -160,7 +160,7 @@ def size_of(shape: Shape) -> tuple[int, list[str]]:
 
 def add(values: dict[str, Value], name: str, value: Value) -> None:
     """Add a value to those that are known; each has a name of its own."""
-    need(name and name not in values, f"a second value of the name {one_line(name, 40)!r}")
+    need(name and name not in values, f"a second value of the name {first_line(name, 40)!r}")
     values[name] = value
 
 
@@ -193,7 +193,7 @@ def known_inputs(node: Node, operator: Operator, values: Mapping[str, Value]) ->
         need(names.pop(operator.left_out) == "", f"its input {operator.left_out} is not left out")
     need(names and operator.inputs in (len(names), None), "it has another number of inputs")
     for name in names:
-        need(name in values, f"nothing before it makes its input {one_line(name, 40)!r}")
+        need(name in values, f"nothing before it makes its input {first_line(name, 40)!r}")
     return [values[name] for name in names]
 
 
@@ -213,7 +213,7 @@ def attribute_value(attribute: Attribute, kind: int | None) -> Any:
     given = [number for number, value in values.items() if value is not None]
     need(
         given == [kind] == [attribute.type],
-        f"its attribute {one_line(attribute.name, 40)!r} is none that we write",
+        f"its attribute {first_line(attribute.name, 40)!r} is none that we write",
     )
     return values[attribute.type]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from hello_runtime.engine.threads import available_cpus
+from hello_runtime.engine.cpus import available_cpus
 
 ROUNDS = 3
 """Steps that a trial makes with each number of threads."""
