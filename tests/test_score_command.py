@@ -24,6 +24,7 @@ from hello_runtime import Decoder
 from hello_runtime.text import score
 from hello_train.data.alphabets import changeable, count_substitutions
 from hello_train.data.lines import Pair, read_pairs, write_pairs
+from hello_train.files import BASELINE_NAME
 from hello_train.fit import run as train_run
 from hello_train.fit import score as train_score
 from hello_train.network.checkpoint import load_checkpoint
@@ -139,7 +140,7 @@ def test_another_way_to_count_is_found(
 
 
 def test_both_packages_call_the_baseline_alike() -> None:
-    assert train_run.BASELINE_NAME == score.BASELINE_NAME
+    assert BASELINE_NAME == score.BASELINE_NAME
     assert train_run.BASELINE_VERSION == score.BASELINE_VERSION
 
 

@@ -26,7 +26,8 @@ from hello_runtime.errors import reason
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.text.files import copy_permissions, folder_beside, is_utf8
 from hello_runtime.text.score import BASELINE_NAME, read_baseline
-from hello_train.network.checkpoint import FILE_NAME, Training, save_checkpoint
+from hello_train.files import CHECKPOINT_NAME
+from hello_train.network.checkpoint import Training, save_checkpoint
 from hello_train.network.model import Network
 
 from hello_export.errors import ArtifactError
@@ -42,7 +43,7 @@ from hello_export.proof.parity import Report
 from hello_export.proof.prove import prove
 
 MANIFEST_NAME = "manifest.json"
-CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
+CONTENT = (MODEL_NAME, PROGRAM_NAME, CHECKPOINT_NAME)
 """The files that the manifest has the digests of, and of `BASELINE_NAME` where it is there."""
 OURS = frozenset({*CONTENT, BASELINE_NAME, MANIFEST_NAME})
 LEFT_BY_OTHERS = (

@@ -19,7 +19,8 @@ from typing import Any
 from hello_runtime.errors import first_line
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.text.score import BASELINE_NAME
-from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
+from hello_train.files import CHECKPOINT_NAME
+from hello_train.network.checkpoint import load_checkpoint
 
 from hello_export.artifact import CONTENT, MANIFEST_NAME
 from hello_export.errors import ArtifactError
@@ -61,7 +62,7 @@ def verify_artifact(
     folder = folder_of(path)
     digests, storage, said = read_manifest(folder / MANIFEST_NAME)
     content = read_unchanged(folder, digests)
-    network, training = load_checkpoint(folder / FILE_NAME)
+    network, training = load_checkpoint(folder / CHECKPOINT_NAME)
     check_said(
         folder / MANIFEST_NAME,
         {"config": asdict(network.config), "training": asdict(training)},

@@ -67,6 +67,8 @@ class TextRun:
     """The rows of `score.compare`; empty where no line was held out."""
     mistakes: list[Mistake]
     """The most frequent first."""
+    remarks: Sequence[str] = ()
+    """Sentences on what went wrong; they stand at the top."""
 
 
 @dataclass(frozen=True)
