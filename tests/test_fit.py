@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
@@ -12,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import torch
+from hello_train.cli import main
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
 from hello_train.data.batches import IGNORED, Batches
 from hello_train.data.lines import Pair
@@ -32,6 +35,7 @@ from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from helpers import Run, assert_one_line_error
 
+SMALL = ("--hidden-size", "8", "--embedding-dim", "4")
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
 TRAIN = Path(sys.executable).with_name("hello-train")
 TINY = TrainOptions(epochs=10, hidden_size=8, unknown="copy", guarded=True, batch_characters=64)
@@ -499,3 +503,39 @@ def test_processes_that_torchrun_did_not_start(run: Run) -> None:
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
     result = run("hello-train", WORLD_SIZE="2")
     assert (result.returncode, "torchrun needs --pairs or --text" in result.stderr) == (2, True)
+
+
+# From the command to the optimizer.
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--epochs", "1"),
+        ("--compare", "--epochs", "1"),
+        ("--text", str(POLISH), "--corrupt", "strip-diacritics", "--epochs", "1", *SMALL),
+    ],
+    ids=["hello", "compare", "text"],
+)
+def test_six_frames_lead_from_the_command_to_a_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Counted are functions of `hello_train`: from the command's `main` to `optimizer.step`'s caller.
+
+    Those before `main` start the process and read the command line; they are click's but for three.
+    """
+
+    class Counting(torch.optim.Adam):
+        def step(self, closure: Any = None) -> Any:
+            files = ((frame.function, Path(frame.filename).parts) for frame in inspect.stack(0))
+            counted.append([name for name, parts in files if "hello_train" in parts][::-1])
+            raise KeyboardInterrupt
+
+    counted: list[list[str]] = []
+    monkeypatch.setattr(torch.optim, "Adam", Counting)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(click.Abort):
+        main.main([*arguments, "--output", "run"], standalone_mode=False)
+    (names,) = counted
+    assert (names[0], names[-1]) == ("main", "optimizer_step")
+    assert len(names) <= 6, names

@@ -97,6 +97,8 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.cli", {"onnxruntime", "numpy"}),
         ("hello_runtime.command", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
+        ("hello_train.files", {"torch", "numpy", "click"}),
+        ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),
     ],
 )
 def test_importing_a_small_module_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +27,7 @@ from hello_train.fit.options import (
 )
 from hello_train.network.cells import CELLS, NONLINEARITIES
 from hello_train.network.config import UNKNOWN_POLICIES
+from hello_train.usage import FiniteRange, check_usage, choose_options
 
 if TYPE_CHECKING:
     from hello_train.fit.run import Run
@@ -61,21 +59,6 @@ SECTIONS = {
     ),
 }
 """The sections of the help, with the parameters in each."""
-LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience")
-"""Options that need many lines."""
-
-
-class FiniteRange(click.FloatRange):
-    """A range of finite numbers."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a number to count with", param, ctx)
-        return number
 
 
 def default(name: str) -> str:
@@ -232,13 +215,9 @@ def main(
     Without --pairs or --text it learns the example hello -> ohlol. If a start does not learn it,
     another follows from the next seed, up to 20 in all.
     """
+    others = {"extra": extra or None, "resume": resume or None, "compare": compare, "every": every}
+    check_usage(pairs, text, corrupt, {**given, **others})
     paths = pairs or text
-    check_usage(pairs, text, corrupt, given)
-    check_needs_lines(bool(paths), given, extra=bool(extra), resume=resume)
-    if compare and (paths or given["cell"]):
-        raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
-    if every and paths:
-        raise click.UsageError("--every is for hello; lines of text are too many to print.")
     options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
     if paths:
         folder = output or run_folder(name_of(paths[0]), options.cell)
@@ -312,40 +291,6 @@ def train_lines(
 def name_of(path: Path) -> str:
     """Return the name of a run on a file or folder: `text` for `text.txt.gz`."""
     return printable(path.resolve().name.partition(".")[0]) or "text"
-
-
-def check_usage(
-    pairs: tuple[Path, ...], text: tuple[Path, ...], corrupt: str | None, given: dict[str, Any]
-) -> None:
-    """Raise for options that contradict each other or would be ignored."""
-    if pairs and text:
-        raise click.UsageError("--pairs and --text exclude each other.")
-    if bool(text) != bool(corrupt):
-        raise click.UsageError("--text and --corrupt belong together: --text PATH --corrupt HOW.")
-    if given["epochs"] is not None and given["minutes"] is not None:
-        raise click.UsageError("--epochs and --minutes exclude each other.")
-    if given["nonlinearity"] and given["cell"] != "rnn":
-        raise click.UsageError("--nonlinearity is for --cell rnn; the gates of the others are set.")
-
-
-def check_needs_lines(has_lines: bool, given: dict[str, Any], *, extra: bool, resume: bool) -> None:
-    """Raise for options that need many lines, if there is only hello."""
-    names = [name for name in LINE_OPTIONS if given[name] is not None]
-    names += ["extra"] * extra + ["resume"] * resume
-    if names and not has_lines:
-        raise click.UsageError(
-            f"--{names[0].replace('_', '-')} needs --pairs or --text: hello is a single line."
-        )
-    if "WORLD_SIZE" in os.environ and not has_lines:
-        raise click.UsageError("torchrun needs --pairs or --text: hello is a single line.")
-
-
-def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOptions:
-    """Return the defaults, replaced by the options of the command line."""
-    changes = {name: value for name, value in given.items() if value is not None}
-    if changes.keys() & {"epochs", "minutes"}:
-        changes = {"epochs": None, "minutes": None} | changes
-    return replace(defaults, **changes)
 
 
 def print_result(run: Run, options: TrainOptions) -> None:

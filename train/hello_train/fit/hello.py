@@ -76,7 +76,9 @@ def compare_cells(
         TrainError: as `run_hello`.
     """
     check_writable(folder, (REPORT_NAME,))
-    runs = [run_hello(replace(options, cell=cell), folder / cell, callbacks) for cell in CELLS]
+    runs = []
+    for cell in CELLS:
+        runs.append(run_hello(replace(options, cell=cell), folder / cell, callbacks))
     from hello_train.report.pages import HelloRun, compare_page, write_report
 
     shown = [HelloRun(run.network, run.training, run.history, HELLO) for run in runs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.remarks import remarks
-from hello_train.fit.resume import ResumeFile
+from hello_train.fit.resume import Identity, ResumeFile
 from hello_train.fit.score import Baseline, Score, compare, count_baseline, mistakes
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
@@ -73,12 +73,12 @@ def run_lines(
     """Train on lines, evaluate on the held-out ones, and save the run in the folder.
 
     Args:
-        lines: the training lines and the held-out lines.
+        lines: those to train on, and those held out.
         data: the names of their files and of the corruption.
         options: those of the network and the training.
-        folder: the folder of the run.
-        callbacks: those of the training.
-        resume: whether to continue from the resume file in the folder.
+        folder: where the run is saved, and its resume file.
+        callbacks: called during the training.
+        resume: whether to continue from the resume file.
         team: the processes that train together.
 
     Returns:
@@ -89,13 +89,7 @@ def run_lines(
     """
     substitutions = count_substitutions(lines.train)
     check_changes(substitutions)
-    identity = {
-        **asdict(options),
-        "lines": lines.fingerprint,
-        "substitutions": fingerprint(substitutions),
-        "processes": team.size,
-    }
-    check_equal(identity, team)
+    identity = check_equal(lines, fingerprint(substitutions), options, team)
     check_writable(folder, (*RUN_NAMES, RESUME_NAME))
     alphabets = choose_alphabets(substitutions, options.rare if options.unknown == "copy" else 0)
     if not keeps_case(alphabets.guard):
@@ -115,17 +109,30 @@ def run_lines(
     return run
 
 
-def check_equal(identity: Mapping[str, object], team: Team) -> None:
-    """Check that all processes train on the same lines with the same options.
+def check_equal(lines: Split, substitutions: str, options: TrainOptions, team: Team) -> Identity:
+    """Return what identifies a training, after a check that it is equal in all processes.
+
+    Args:
+        lines: those to train on, and those held out.
+        substitutions: a digest of what the corruption changes.
+        options: those of the network and the training.
+        team: the processes that train together.
 
     Raises:
-        TeamError: they do not.
+        TeamError: a process has other lines or options.
     """
+    identity = {
+        **asdict(options),
+        "lines": lines.fingerprint,
+        "substitutions": substitutions,
+        "processes": team.size,
+    }
     if not team.all_have(identity):
         raise TeamError(
             "the processes do not learn the same lines in the same way; give all hosts the same "
             "files and options"
         )
+    return identity
 
 
 def restore(state: TrainingState, resume_file: ResumeFile, team: Team) -> None:
