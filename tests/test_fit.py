@@ -520,9 +520,9 @@ def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
 def test_six_frames_lead_from_the_command_to_a_step(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    """Counted are functions of `hello_train`: from the command's `main` to `optimizer.step`'s caller.
+    """Counted are functions of `hello_train`, from `cli.main` to the caller of `optimizer.step`.
 
-    Those before `main` start the process and read the command line; they are click's but for three.
+    Frames before `cli.main`, most of them click's, start the process and parse the command line.
     """
 
     class Counting(torch.optim.Adam):
