@@ -219,6 +219,7 @@ def load_templates() -> Environment:
         autoescape=True,
         finalize=show,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
