@@ -14,9 +14,9 @@ from hello_export.graph.storage import STORAGES
 from hello_export.graph.torchscript import TorchScript, save_program
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine
-from hello_export.proof.parity import TOLERANCE
 from hello_export.proof.prove import ENGINES
 from hello_export.proof.reference import Reference
+from hello_export.proof.verdict import TOLERANCE
 from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint

@@ -100,6 +100,8 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
         ("hello_runtime.text.score", {"onnxruntime", "torch", "click"}),
         ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
+        ("hello_train.files", {"torch", "numpy", "click"}),
+        ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),
     ],
 )
 def test_importing_a_small_module_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from hello_runtime.text.score import Score
+from hello_train.fit.callbacks import Progress
 from hello_train.fit.hello import HELLO_ALPHABETS
-from hello_train.fit.loop import Ending, Progress
+from hello_train.fit.loop import Ending
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.progress import ProgressDisplay
 from hello_train.fit.remarks import remarks
@@ -140,8 +141,10 @@ def test_every_so_many_epochs(run: Run) -> None:
 def test_a_coarse_clock(capsys: pytest.CaptureFixture[str]) -> None:
     network = Network(configure(TrainOptions(epochs=1), HELLO_ALPHABETS))
     display = ProgressDisplay()
-    display.step(Progress(epoch=1, done=0.1, loss=1.0, characters=5, seconds=0.0), network)
-    display.step(Progress(epoch=9, done=1.0, loss=1e-7, characters=5000, seconds=3700.0), network)
+    display.on_step(Progress(epoch=1, done=0.1, loss=1.0, characters=5, seconds=0.0), network)
+    display.on_step(
+        Progress(epoch=9, done=1.0, loss=1e-7, characters=5000, seconds=3700.0), network
+    )
     assert capsys.readouterr().err.splitlines() == [
         " 10%  0:00  epoch 1  loss 1  - characters/s",
         "100%  1:01:40  epoch 9  loss 1e-07  1 characters/s",

@@ -81,8 +81,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.words += data
+        if self.open and self.open[-1] != "style" and not re.fullmatch(r"\s*\n\s*", data):
+            self.words += re.sub(r"\s*\n\s*", " ", data)
 
     def values(self, name: str) -> list[str]:
         return [value for key, value in self.attributes if key == name]
@@ -227,7 +227,7 @@ def test_every_mistake_is_told_with_its_context() -> None:
 
 def test_texts_are_escaped() -> None:
     assert SCRIPT not in made("text")
-    assert made("text").count("&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;") == 4
+    assert made("text").count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") == 4
     assert SCRIPT in Page(made("text")).words
 
 
@@ -235,7 +235,7 @@ def test_texts_are_escaped() -> None:
 def test_a_short_history(evaluations: int) -> None:
     content = text_page(text_run(evaluations))
     assert foreign(content) == set()
-    assert ("It was not judged while it learned." in content) == (evaluations == 0)
+    assert ("It was not evaluated while it learned." in content) == (evaluations == 0)
     pictures = 2 + 1 if evaluations else 0  # two curves, and that of the one slow character
     assert content.count("<svg ") == pictures
 
@@ -245,6 +245,19 @@ def test_without_held_out_lines() -> None:
     assert "No line was held out" in content
     assert "What it gets wrong" not in content
     assert "Nothing, on the held-out lines." in text_page(replace(text_run(), mistakes=[]))
+
+
+def test_remarks_stand_at_the_top_in_one_paragraph() -> None:
+    remarks = ["the training ended early; use more --patience", f"it is {SCRIPT}"]
+    content = text_page(replace(text_run(), remarks=remarks))
+    _, _, after_lead = content.partition('<p class="lead">')
+    before = after_lead.partition("<dl>")[0]
+    assert before.count("<p ") == 1
+    assert Page(f"<p>{before}").words.endswith(
+        f"The training ended early; use more --patience. It is {SCRIPT}."
+    )
+    assert foreign(content) == set()
+    assert 'class="remarks"' not in made("text")
 
 
 def test_an_accuracy_of_all_and_of_none_can_be_drawn() -> None:
@@ -387,14 +400,18 @@ def test_a_lost_start_says_so_and_shows_why() -> None:
 
 def test_terms_are_explained_where_they_stand() -> None:
     words = Page(made("text")).words
-    assert "The share that is right of the held-out characters, words and lines" in words
+    assert "The share of the held-out characters, words and lines that are right" in words
     assert "of how many353,38447,6644,593" in words
-    told = "loss on the lines that it learns: the mean of \u2212ln p, p being the probability that"
+    told = (
+        "loss on the training lines: the mean of \u2212ln p, p being the probability of the right"
+    )
     assert told in words
     assert "a projection to 6 logits, of which softmax makes probabilities" in words
     for name in ("gru", "compare"):
         words = Page(made(name)).words
-        assert "loss the mean of \u2212ln p, p being the probability that the right" in words
+        assert (
+            "loss the mean of \u2212ln p, p being the probability of the right character" in words
+        )
         assert "which are the 4 logits, of which softmax makes probabilities" in words
         assert "The hidden units are the logits, a score for each letter" in words
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import onnx
 import pytest
-from hello_export.artifact import digest
 from hello_export.graph.onnx_graph import build_model
+from hello_export.manifest import digest
 from hello_runtime import Decoder
 from hello_runtime.text.baseline import BASELINE_BYTES, read_baseline
 from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
@@ -397,7 +397,7 @@ def test_an_artifact_carries_the_baseline_of_its_run(run: Run, copied: Path) -> 
     carried = copied / "artifact/baseline.json"
     assert carried.read_bytes() == (copied / "baseline.json").read_bytes()
     manifest = json.loads((copied / "artifact/manifest.json").read_text(encoding="utf-8"))
-    assert manifest["sha256"]["baseline.json"] == digest(carried)
+    assert manifest["sha256"]["baseline.json"] == digest(carried.read_bytes())
     assert run(*VERIFY).returncode == 0
     carried.write_bytes(carried.read_bytes() + b" ")
     assert_one_line_error(run(*VERIFY), "baseline.json: it has changed since it was exported")

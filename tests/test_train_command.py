@@ -17,7 +17,7 @@ from hello_export.cli import main as export
 from hello_train.cli import main
 from hello_train.data.corruption import find_corruption
 from hello_train.errors import ConfigError
-from hello_train.fit.loop import STARTS
+from hello_train.fit.hello import STARTS
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import Run, assert_one_line_error

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from hello_export import artifact
+from hello_export import folders
 from hello_runtime.text.files import (
     beside,
     clear,
@@ -79,7 +79,7 @@ def test_an_artifact_keeps_the_permissions_of_the_one_that_it_replaces(
     possible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not possible:
-        monkeypatch.setattr(artifact, "exchange", lambda *_: False)
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
     old, new = tmp_path / "artifact", tmp_path / "beside/artifact"
     for folder in (old, new):
         folder.mkdir(parents=True)
@@ -88,7 +88,7 @@ def test_an_artifact_keeps_the_permissions_of_the_one_that_it_replaces(
     (new / "baseline.json").touch()
     old.chmod(0o750)
     (old / "model.onnx").chmod(0o600)
-    artifact.put_in_place(new, old)
+    folders.put_in_place(new, old)
     assert (old / "model.onnx").read_text() == str(new)
     assert mode(old) == "750"
     modes = {path.name: mode(path) for path in old.iterdir()}

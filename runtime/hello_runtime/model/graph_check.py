@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hello_runtime.errors import one_line
+from hello_runtime.errors import first_line
 from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import (
     DTYPES,
@@ -77,9 +77,21 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     Raises:
         ValueError: it is none; the text says where and why.
     """
-    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
     inputs = declarations(graph.input)
     state = state_of(inputs)
+    values = work_out(graph, inputs, file_size)
+    check_outputs(declarations(graph.output), values, state, len(labels))
+    check_labels(values["decoded"], graph.initializer, labels)
+    return state
+
+
+def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
+    """Return what is known of each value in a graph, by name.
+
+    Raises:
+        ValueError: a node is none that we write, or makes more than the file explains.
+    """
+    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
     budget = Budget(file_size, sum(prod(tensor.dims) for tensor in graph.initializer))
     values: dict[str, Value] = {}
     for name, (dtype, shape) in inputs.items():
@@ -91,9 +103,7 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     for node in graph.node:
         with place(node.op_type, node.name):
             run_node(node, values, budget)
-    check_outputs(declarations(graph.output), values, state, len(labels))
-    check_labels(values["decoded"], graph.initializer, labels)
-    return state
+    return values
 
 
 @contextmanager
@@ -102,7 +112,7 @@ def place(kind: str, name: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{one_line(kind, 40)} {one_line(name, 40)!r}: {error}") from error
+        raise ValueError(f"{first_line(kind, 40)} {first_line(name, 40)!r}: {error}") from error
 
 
 class Budget:
@@ -150,7 +160,7 @@ def size_of(shape: Shape) -> tuple[int, list[str]]:
 
 def add(values: dict[str, Value], name: str, value: Value) -> None:
     """Add a value to those that are known; each has a name of its own."""
-    need(name and name not in values, f"a second value of the name {one_line(name, 40)!r}")
+    need(name and name not in values, f"a second value of the name {first_line(name, 40)!r}")
     values[name] = value
 
 
@@ -159,13 +169,14 @@ def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
     operator = OPERATORS.get(node.op_type)
     if operator is None:
         raise ValueError("hello-export writes no such operator")
+    need(node.output, "it makes nothing")
     inputs = known_inputs(node, operator, values)
     arguments = attributes(node, operator)
     if operator.told_outputs:
         arguments["outputs"] = len(node.output)
     made = operator.rule(*inputs, **arguments)
     results = made if isinstance(made, list) else [made]
-    need(0 < len(node.output) <= len(results), "it has too many outputs, or none")
+    need(len(node.output) <= len(results), "it has too many outputs")
     if operator.weights:
         budget.multiply(inputs[0].shape, [inputs[index].shape for index in operator.weights])
     for value in results:
@@ -182,7 +193,7 @@ def known_inputs(node: Node, operator: Operator, values: Mapping[str, Value]) ->
         need(names.pop(operator.left_out) == "", f"its input {operator.left_out} is not left out")
     need(names and operator.inputs in (len(names), None), "it has another number of inputs")
     for name in names:
-        need(name in values, f"nothing before it makes its input {one_line(name, 40)!r}")
+        need(name in values, f"nothing before it makes its input {first_line(name, 40)!r}")
     return [values[name] for name in names]
 
 
@@ -202,7 +213,7 @@ def attribute_value(attribute: Attribute, kind: int | None) -> Any:
     given = [number for number, value in values.items() if value is not None]
     need(
         given == [kind] == [attribute.type],
-        f"its attribute {one_line(attribute.name, 40)!r} is none that we write",
+        f"its attribute {first_line(attribute.name, 40)!r} is none that we write",
     )
     return values[attribute.type]
 

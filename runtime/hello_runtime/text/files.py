@@ -11,7 +11,6 @@ import io
 import os
 import re
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -63,7 +62,8 @@ def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
     Raises:
         OSError: it cannot be read or is damaged; reading raises it too.
     """
-    # Imported here: `hello-infer --input` does not need it.
+    # Imported here: `hello-infer --input` does not need them.
+    import zlib
     from gzip import BadGzipFile, GzipFile
 
     stream: io.BufferedReader[Any]
@@ -98,6 +98,16 @@ def open_whole(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(target)
+
+
+def sync(file: Path) -> None:
+    """Wait until a file is on the disk.
+
+    Raises:
+        OSError: it cannot get there.
+    """
+    with file.open("r+b") as stream:
+        os.fsync(stream.fileno())
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -187,5 +197,5 @@ def remove(path: Path) -> None:
 
 def copy_permissions(source: Path, target: Path) -> None:
     """Give a file or folder the permissions of another, if that is there."""
-    if source.exists():
+    with suppress(OSError):  # there is no other, or the disk has no permissions
         target.chmod(source.stat().st_mode & PERMISSIONS)

@@ -11,8 +11,8 @@ from hello_train.errors import ConfigError, shortened
 from hello_train.network.cells import CELLS
 
 FORBIDDEN_LOGIT = -(2.0**100)
-"""The logit of a label that the guard forbids. It is finite, so that logits can be compared, and a
-power of two, which float32, float64 and bfloat16 represent exactly. Other logits are far above it."""
+"""The logit of a label that the guard forbids. It is finite, so that logits can be compared, far
+below other logits, and a power of two, which float32, float64 and bfloat16 represent exactly."""
 LARGEST_TABLE = 2**30
 """Entries of the guard's table, [input characters, labels], at most; a byte each."""
 

@@ -70,7 +70,7 @@ class Network(nn.Module):
         return nn.functional.embedding(ids, self.vectors())
 
     def logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
-        """Return the logits, float32 [..., labels], of hidden [..., features] and ids [...]."""
+        """Return logits, float32 [..., labels], of hidden states [..., features] and ids [...]."""
         logits: Tensor = self.projection(hidden)
         if self.config.guard is not None:
             logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
