@@ -18,6 +18,7 @@ from hello_runtime.errors import InputError, OutputError, reason
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
+BYTE_ORDER_MARK = "\ufeff"
 UTF8_BYTES = 4
 """Bytes of a character in UTF-8, at most."""
 
@@ -157,7 +158,7 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
     size = UTF8_BYTES * longest if longest else -1
     number, rest = 1, ""  # the text of the line that was read and not yielded yet
     before, pending = 0, b""  # bytes of the line that were decoded, and the start of a character
-    mark = "\ufeff"
+    mark = BYTE_ORDER_MARK
     with reading(path), open_unpacked(path) as stream:
         while True:
             read = stream.readline(size)
