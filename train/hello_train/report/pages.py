@@ -58,7 +58,7 @@ class TextRun(ShownRun):
     """A run on lines of text."""
 
     scores: dict[str, Score]
-    """The rows of `score.compare`; empty if no line was held out."""
+    """The scores by name; empty if no line was held out."""
     mistakes: list[Mistake]
     """The most frequent first."""
     remarks: Sequence[str] = ()
