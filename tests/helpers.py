@@ -14,9 +14,10 @@ import onnx
 import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
+from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import RECURRENCES
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
-from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -19,7 +19,7 @@ from hello_runtime.errors import HelloRuntimeError, printable
 from helpers import make_network, save_run
 
 BIN = Path(sys.executable).parent
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
 COMMANDS = {
     "hello-train": "hello_train",
     "hello-export": "hello_export",
@@ -53,7 +53,8 @@ def told(error: Exception) -> str:
         (HelloRuntimeError("on\npurpose"), "on purpose"),
         (OSError("no number"), "no number"),
         (OSError(), "OSError"),
-        (OSError(12, "Cannot allocate memory"), "Cannot allocate memory"),
+        (OSError(12, "Cannot allocate memory"), "there is not enough memory ([Errno 12] Cannot"),
+        (OSError(5, "Input/output error"), "Input/output error"),
         (FileNotFoundError(2, "No such file", "a.txt"), "a.txt: No such file"),
         (FileNotFoundError(2, "No such file", b"a\xe9"), r"a\xe9: No such file"),
         (PermissionError(13, "No", "a\x1b[2J"), r"a\x1b[2J: No"),
@@ -68,8 +69,13 @@ def told(error: Exception) -> str:
             "hello-x needs torch, which is not installed; run: pip install 'hello-rnn[x]'",
         ),
         (
-            ImportError("libx.so: cannot open\nmore", name="torch._C"),
-            "hello-x cannot load torch (libx.so: cannot open); run: pip install --force-reinstall",
+            ImportError("\n\nlibx.so: cannot open\nmore", name="_C"),
+            "hello-x cannot import a package: libx.so: cannot open; "
+            "run: pip install --force-reinstall 'hello-rnn[x]'",
+        ),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+            "there is not enough memory (libtorch_cpu.so: failed to map",
         ),
     ],
     ids=repr,
@@ -216,8 +222,8 @@ def test_a_shell_completes_values(line: str, expected: list[str], tmp_path: Path
     assert len(expected) == len(result.stdout.splitlines()) or "mine" in expected
 
 
-def test_bash_completes_by_the_line_of_the_readme(tmp_path: Path) -> None:
-    (line,) = re.findall(r"^\| bash \| .* \| `(.*)` \|$", README, re.MULTILINE)
+def test_bash_completes_by_the_line_of_its_page(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^\| bash \| .* \| `(.*)` \|$", PAGE, re.MULTILINE)
     result = shell(f"bash -c {shlex.quote(line + '; complete -p hello-infer')}", tmp_path)
     assert result.stdout.startswith("complete -o nosort -F _hello_infer_completion hello-infer")
 

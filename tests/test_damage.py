@@ -123,7 +123,7 @@ EVALUATION = (*OURS, "history", "evaluations", 0)
         ((*OURS, "identity"), {}, "whose lines was None and not 'abc', seed was None and not 0"),
         ((*OURS, "format_version"), True, "format_version is True"),
         ((*OURS, "history"), "NESTED", "damaged .*recursion"),
-        ((*OURS, "history"), [], "damaged .\\[\\] stands in the place of an object"),
+        ((*OURS, "history"), [], "damaged .\\[\\] is not an object"),
         ((*PLACE, "epoch"), "4", "epoch is '4'"),
         ((*PLACE, "step"), 4.0, "step is 4.0"),
         ((*PLACE, "step"), 1, "evaluated in step 6, after step 1"),

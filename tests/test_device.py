@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from golden.replay import TEXTS, model_file, read_rows
-from hello_export.proof.parity import TOLERANCE
+from hello_export.proof.verdict import TOLERANCE
 from hello_runtime import Decoder, ProviderError
 from hello_runtime.engine import devices
 from hello_runtime.engine.cpus import available_cpus, cpu_quota

@@ -1,5 +1,4 @@
-"""Every gate is seen to fail: mistakes are planted in a written graph, as its writer could make
-them, and the comparison finds each one and names the tensor that shows it."""
+"""Faults that the graph's writer could make: the comparison finds each and names the tensor."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ def named(model: ModelProto, name: str) -> onnx.TensorProto:
 
 
 def change(model: ModelProto, name: str, edit: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-    """Edit the constant whose name begins so."""
+    """Edit the constant whose name has this prefix."""
     tensor = named(model, name)
     value = np.ascontiguousarray(edit(numpy_helper.to_array(tensor).copy()))
     tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
@@ -45,7 +44,7 @@ def node(model: ModelProto, made: str) -> onnx.NodeProto:
 
 
 def rewire(model: ModelProto, old: str, new: str) -> None:
-    """Have every node read one value in the place of another."""
+    """Make every node that reads the value `old` read `new`."""
     for item in model.graph.node:
         for index, name in enumerate(item.input):
             if name == old:
@@ -99,7 +98,7 @@ def forget_state(model: ModelProto) -> None:
 
 
 def shuffle_state(model: ModelProto) -> None:
-    """Exchange two slots on the way in and out, which no later step notices."""
+    """Exchange two slots of `state` and of `state_out`, which changes nothing else."""
     for values in (node(model, "state0").output, node(model, "state_out").input):
         values[0], values[1] = values[1], values[0]
 
@@ -110,17 +109,17 @@ def confidence_of_the_first_label(model: ModelProto) -> None:
     node(model, outputs[0]).CopyFrom(helper.make_node("Gather", inputs, outputs, axis=2))
 
 
-def not_turned_back(model: ModelProto) -> None:
+def output_not_reversed(model: ModelProto) -> None:
     rewire(model, "layer0.backward.output", "layer0.backward.steps")
 
 
-def not_turned_at_all(model: ModelProto) -> None:
-    not_turned_back(model)
+def nothing_reversed(model: ModelProto) -> None:
+    output_not_reversed(model)
     rewire(model, "layer0.backward.input", "embedded")
 
 
 def ignore_lengths(model: ModelProto) -> None:
-    """Turn every row around as a whole, its padding included."""
+    """Reverse every row together with its padding."""
     sizes = helper.make_node("Shape", ["lengths"], ["lengths_shape"])
     whole = helper.make_node("Expand", ["time_size", "lengths_shape"], ["row_lengths"])
     node(model, "row_lengths").CopyFrom(whole)
@@ -163,8 +162,8 @@ FAULTS: list[tuple[Fault, str, dict[str, Any]]] = [
     (forget_state, "logits", {}),
     (shuffle_state, "state_out", {"cell": "lstm", "layers": 2}),
     (confidence_of_the_first_label, "confidence", {}),
-    (not_turned_back, "logits", {"bidirectional": True}),
-    (not_turned_at_all, "logits", {"bidirectional": True}),
+    (output_not_reversed, "logits", {"bidirectional": True}),
+    (nothing_reversed, "logits", {"bidirectional": True}),
     (ignore_lengths, "logits", {"bidirectional": True}),
     (drop_second_layer, "logits", {"layers": 2}),
     (transpose_projection, "logits", {"hidden_size": 6}),
@@ -174,7 +173,7 @@ FAULTS: list[tuple[Fault, str, dict[str, Any]]] = [
 
 
 def find(fault: Fault, shape: dict[str, Any], folder: Path, storage: Storage = "float32") -> str:
-    """Return what the comparison says of a graph with a fault in it."""
+    """Return the comparison's error for a graph with a fault."""
     network = round_weights(make_network(**shape), storage)
     model = build_model(network, TRAINING, storage)
     fault(model)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hello_runtime.text.pairs import Pair
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
-from hello_train.data.batches import IGNORED, Batches
-from hello_train.data.lines import Pair
+from hello_train.data.augmentation import IGNORED
+from hello_train.data.batches import Batches
 from hello_train.errors import FitError, TeamError
 from hello_train.fit import loop as fit_module
 from hello_train.fit.evaluation import Evaluator
@@ -59,8 +60,8 @@ def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
     for epoch in range(100):
         order = batches.order(epoch)
         assert len(order) == 6
-        for place, windows in enumerate(order):
-            ids, labels = batches.load(windows, epoch, place)
+        for number, segments in enumerate(order):
+            ids, labels = batches.load(segments, epoch, number)
             assert ids.shape == labels.shape
             assert ids.shape[0] <= 2
             assert ((ids == 3) == (labels == IGNORED)).all()
@@ -86,7 +87,7 @@ def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
     assert torch.equal(batch.labels, again.labels)
 
 
-def test_windows_are_sought_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_are_sorted_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hello_train.data.batches.POOL", 7)
     pairs = [Pair("ab"[: 1 + i % 2], "ab"[: 1 + i % 2]) for i in range(40)]
     batches = Batches(configure(TINY, alphabets_of(*pairs)), pairs, TINY)

@@ -97,6 +97,9 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.cli", {"onnxruntime", "numpy"}),
         ("hello_runtime.command", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
+        ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
+        ("hello_runtime.text.score", {"onnxruntime", "torch", "click"}),
+        ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
     ],
 )
 def test_importing_a_small_module_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

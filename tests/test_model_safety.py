@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,9 +26,11 @@ from hello_export.graph.storage import STORAGES
 from hello_runtime import Decoder, EngineError, ModelFileError
 from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
-from hello_runtime.model import onnx_wire
+from hello_runtime.model import onnx_wire, operators
+from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
 from hello_runtime.model.model_file import load_model
 from hello_runtime.model.operators import OPERATORS
+from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
@@ -239,9 +242,7 @@ def multiplied_again(model: ModelProto) -> None:
 
 
 def loop_for_ever(model: ModelProto) -> None:
-    import random
-
-    add_loop(model, random.Random(0))
+    add_loop(model, Random(0))
 
 
 def swap_axes(model: ModelProto) -> None:
@@ -386,6 +387,14 @@ GRAPHS: dict[str, tuple[Callable[[ModelProto], object], str]] = {
         lambda model: named(model, "ids").attribute[0].CopyFrom(helper.make_attribute("axis", [0])),
         "its attribute 'axis' is none that we write",
     ),
+    "a node that makes nothing": (
+        lambda model: named(model, "state0").ClearField("output"),
+        "nothing",
+    ),
+    "a node that makes too much": (
+        lambda model: named(model, "ids").output.append("more"),
+        "too many outputs",
+    ),
     "functions": (functions, "Model has a field 25"),
     "training": (training, "Model has a field 20"),
     "sparse constants": (sparse, "Graph has a field 15"),
@@ -417,6 +426,60 @@ GRAPHS: dict[str, tuple[Callable[[ModelProto], object], str]] = {
 def test_a_graph_that_we_would_not_write_is_refused(name: str, file: Path) -> None:
     edit, message = GRAPHS[name]
     open_edited(file, edit, message)
+
+
+NUMBERS = [-(2**63), -1, 0, 1, 1, 2, 3, 6, 2**62]
+
+
+def random_value(random: Random, shape: Shape) -> Value:
+    """Return a value of this shape, or of another."""
+    few: Shape = tuple(random.choices([*NUMBERS, "batch"], k=random.randrange(1, 4)))
+    return Value(
+        random.choice(["float32", "float32", "int64", "int64", "int32", "bool", "int8"]),
+        random.choice([shape, shape, random_shape(random), (), (len(few),)]),
+        random.choice([None, few]),
+    )
+
+
+def random_shape(random: Random) -> Shape:
+    return tuple(random.choices(["batch", "time", 1, 1, 2, 3, 4], k=random.randrange(4)))
+
+
+def random_attribute(random: Random, name: str, kind: int) -> onnx_wire.Attribute:
+    attribute = onnx_wire.Attribute(name, type=kind)
+    if kind == operators.INT:
+        return attribute._replace(i=random.choice(NUMBERS))
+    if kind == operators.INTS:
+        return attribute._replace(ints=random.choices(NUMBERS, k=random.randrange(1, 4)))
+    if kind == operators.STRINGS:
+        return attribute._replace(strings=["Relu"])
+    return attribute._replace(t=onnx_wire.Tensor([1], 1, "", memoryview(bytes(4))))
+
+
+def random_node(random: Random, name: str, values: Sequence[str]) -> onnx_wire.Node:
+    """Return a node of an operator that has inputs and attributes as it must, by their kind."""
+    operator = OPERATORS[name]
+    kinds = {**operator.attributes, **operator.optional}
+    inputs = random.choices(values, k=operator.inputs or random.randrange(1, 4))
+    if operator.empty_input:
+        inputs.insert(operator.empty_input, "")
+    made = [f"made{index}" for index in range(random.choice([1, 1, 1, 0, 2, 3]))]
+    attributes = [random_attribute(random, *item) for item in kinds.items()]
+    return onnx_wire.Node(inputs, made, "", name, attributes)
+
+
+def test_a_rule_refuses_whatever_it_is_given_by_one_class() -> None:
+    """Shapes, attributes and outputs at random: some fit, and no rule fails otherwise."""
+    random = Random(0)
+    fitting = set()
+    for name in [*OPERATORS] * 400:
+        shape = random_shape(random)
+        values = {letter: random_value(random, shape) for letter in "abcdefgh"}
+        node = random_node(random, name, [*values])
+        with suppress(ValueError):
+            run_node(node, values, Budget(10**6, 10**6))
+            fitting.add(name)
+    assert len(fitting) >= 20
 
 
 def test_a_size_that_grows_with_a_square_is_refused(file: Path) -> None:
@@ -481,6 +544,32 @@ def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
     network = round_weights(Network(config).eval(), "int8")
     file.write_bytes(build_model(network, TRAINING, "int8").SerializeToString())
     assert load_model(file).info.hidden_size == config.hidden_size
+
+
+@pytest.mark.parametrize("name", ["tall-int8", "deep-lstm", "deep-gru", "deep-relu"])
+def test_every_shape_that_is_worked_out_is_what_the_engine_makes(name: str) -> None:
+    content = (GOLDEN / f"{name}.onnx").read_bytes()
+    graph = onnx_wire.read_message(
+        onnx_wire.Graph, onnx_wire.read_message(onnx_wire.Model, content).graph
+    )
+    declared = declarations(graph.input)
+    values = work_out(graph, declared, len(content))
+    model = onnx.load_model_from_string(content)
+    names = [made for item in model.graph.node for made in item.output if made]
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=made) for made in names)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    sizes = {name: sized(values[name].shape) for name in [*declared, *names]}
+    given = {name: np.ones(sizes[name], values[name].dtype) for name in declared}
+    results = session.run(names, given)
+    assert len(names) > 20
+    for made, array in zip(names, results, strict=True):
+        assert (made, array.shape, array.dtype.name) == (made, sizes[made], values[made].dtype)
+
+
+def sized(shape: Shape) -> tuple[int, ...]:
+    """Return a shape for a batch of two rows of three characters."""
+    return tuple({"batch": 2, "time": 3}[size] if isinstance(size, str) else size for size in shape)
 
 
 def test_every_operator_is_one_that_we_write() -> None:

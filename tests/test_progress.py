@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hello_runtime.text.score import Score
 from hello_train.fit.hello import HELLO_ALPHABETS
 from hello_train.fit.loop import Ending, Progress
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.progress import ProgressDisplay
 from hello_train.fit.remarks import remarks
-from hello_train.fit.score import Score
 from hello_train.network.model import Network
 from helpers import Run
 

@@ -17,10 +17,11 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from hello_train.data.lines import Pair
+from hello_runtime.text.pairs import Pair
+from hello_runtime.text.score import Score
 from hello_train.errors import ReportError
 from hello_train.fit.history import Evaluation, History, Saying
-from hello_train.fit.score import Context, Mistake, Score
+from hello_train.fit.score import Context, Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.report.gates import certainty, gates
@@ -205,7 +206,7 @@ def test_every_score_and_fact_is_told() -> None:
     for count in ("353,384", "47,664", "4,593", "3,180,456"):
         assert count in words
     assert "most frequent target99.76%98.47%88.46%" in words
-    assert "model99.90%\u201394.38%" in words  # no word to judge by
+    assert "model99.90%\u201394.38%" in words
     assert "1 layer of LSTM, 5 hidden units in each of two directions" in words
     weights = sum(parameter.numel() for parameter in text_run().network.parameters())
     assert f"weights{weights:,}" in words

@@ -191,8 +191,8 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
         (b"ab\tcd\tef\n", ["line 1", "2 tabs"]),
         (b"ab\tcd\na\xff\tcd\n", ["line 2", "byte 2 (0xff) is not UTF-8", "iconv"]),
         (b"\t\n", ["there is no line to learn"]),
-        (b"ab\tcd\n", ["1 different lines leaves none to judge by", "--holdout 0"]),
-        (b"aa\tbc\n" + b"a\tb\n" * 9, ["2 different lines leaves none to judge by"]),
+        (b"ab\tcd\n", ["1 different lines leaves none to evaluate on", "--holdout 0"]),
+        (b"aa\tbc\n" + b"a\tb\n" * 9, ["2 different lines leaves none to evaluate on"]),
     ],
 )
 def test_bad_pairs(run: Run, tmp_path: Path, content: bytes, parts: list[str]) -> None:
@@ -208,7 +208,7 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "no.txt", "No such file")
     (tmp_path / "plain.txt").write_text("no mark in it\nnor here\n")
     result = run("hello-train", "--text", "plain.txt", *strip)
-    assert_one_line_error(result, "holding out 0.1 of 2 different lines leaves none to judge by")
+    assert_one_line_error(result, "holding out 0.1 of 2 different lines leaves none to evaluate on")
     result = run("hello-train", "--text", "plain.txt", *strip, "--holdout", 0)
     assert_one_line_error(result, "every character of the text is written as it is read")
     (tmp_path / "empty").mkdir()

@@ -1,4 +1,4 @@
-"""Files that may be a stranger's: read only if they are plain files of a size that can be held."""
+"""Reads files that may be a stranger's: regular files of bounded size only."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import os
 import stat
 from pathlib import Path
 
-from hello_runtime.errors import first_line
+from hello_runtime.errors import reason
 
 from hello_export.errors import ArtifactError
 
 LARGEST = 2**31 - 1
-"""Bytes; what a protobuf message may have, and so a model."""
+"""Bytes; the limit of a protobuf message, and so of a model."""
 LARGEST_MANIFEST = 2**26
-"""Bytes; a manifest holds the guard, of perhaps a few thousand characters."""
+"""Bytes; far more than a manifest with the largest guard has."""
 
 
 def read_plain(file: Path, most: int = LARGEST) -> bytes:
-    """Return the content of a file of an artifact, which has at most so many bytes.
+    """Return the content of an artifact's file.
+
+    Args:
+        file: where it is.
+        most: the largest size allowed, in bytes.
 
     Raises:
         ArtifactError: it is missing, a link, a pipe or a device, too large, or cannot be read.
@@ -27,11 +31,10 @@ def read_plain(file: Path, most: int = LARGEST) -> bytes:
             f"{file}: it is a link, and an artifact holds its files itself; copy it with cp -rL"
         )
     try:
-        # A pipe that nobody writes into is opened and seen to be one, and not waited for.
-        with open(file, "rb", opener=without_waiting) as content:
+        with open(file, "rb", opener=open_at_once) as content:
             status = os.fstat(content.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ArtifactError(f"{file}: it is no plain file; export the run again")
+                raise ArtifactError(f"{file}: it is not a regular file; export the run again")
             if status.st_size > most:
                 raise ArtifactError(
                     f"{file}: it has {status.st_size} bytes, and in an artifact at most {most}; "
@@ -39,9 +42,9 @@ def read_plain(file: Path, most: int = LARGEST) -> bytes:
                 )
             return content.read(most)
     except OSError as error:
-        raise ArtifactError(f"{file}: {error.strerror or first_line(error)}") from error
+        raise ArtifactError(f"{file}: {reason(error)}") from error
 
 
-def without_waiting(path: str, flags: int) -> int:
-    """Open a file so that a pipe does not wait for its other end, where the system can."""
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting; opening a pipe would wait for its writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

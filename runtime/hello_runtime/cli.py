@@ -10,14 +10,14 @@ from contextlib import closing, contextmanager
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import UnknownCharacterError, printable
-from hello_runtime.model.model_file import CELLS, Unknown
+from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
     Block,
@@ -75,7 +75,7 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     ]
 
 
-@click.command(cls=Command, sections=SECTIONS)
+@click.command("hello-infer", cls=Command, sections=SECTIONS)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
 @click.option("--cell", type=click.Choice(CELLS), help="A model of the package.  [default: gru]")
 @click.option(
@@ -128,7 +128,7 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 )
 @click.option(
     "--unknown",
-    type=click.Choice(get_args(Unknown)),
+    type=click.Choice(UNKNOWN_POLICIES),
     help="Refuse or copy characters outside the model's alphabet.  [default: as the model says]",
 )
 @click.option("--info", is_flag=True, help="Describe the model.")
@@ -306,19 +306,20 @@ def to_json(text: str, annotation: Annotation) -> str:
 def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
     """Return the scores of a model on a file of pairs, as a table or as JSON."""
     # Imported here, because decoding does not need it.
-    from hello_runtime.text.score import BASELINE_NAME, compare, read_baseline, table
+    from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
+    from hello_runtime.text.score import score_model, score_table
 
     file = decoder.file.with_name(BASELINE_NAME)
     baseline = read_baseline(file) if file.exists() else None
-    rows = compare(decoder, pairs, baseline)
+    scores = score_model(decoder, pairs, baseline)
     if baseline is None:
         every = decoder.info.guard is None
         counted = "every word counts" if every else "words count that the model's guard lets change"
         click.echo(f"no row of most frequent targets without {file}; {counted}", err=True)
     if as_json:
-        named = {name: row and row._asdict() for name, row in rows.items()}
+        named = {name: row and row._asdict() for name, row in scores.items()}
         return json.dumps(named) + "\n"
-    return table(rows) + "\n"
+    return score_table(scores, "scored lines") + "\n"
 
 
 def describe(decoder: Decoder, as_json: bool) -> str:

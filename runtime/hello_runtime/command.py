@@ -12,8 +12,8 @@ import click
 
 from hello_runtime.errors import HelloRuntimeError, first_line, printable, reason
 
-NO_MEMORY = ("can't allocate memory", "not enough memory")
-"""Parts of PyTorch's messages for lack of memory, for which it has no error class."""
+NO_MEMORY = ("allocate memory", "not enough memory", "failed to map segment")
+"""Parts of messages for lack of memory, of the system and of PyTorch, which has no class for it."""
 NO_THREAD = "can't start new thread"
 """Python's message when the system refuses a thread."""
 OPTION_WIDTH = 30
@@ -60,7 +60,7 @@ class Command(click.Command):
         """Run the command."""
         with self._one_line_errors():
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            sys.stdout.flush()  # an error of this write counts as well
             return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -94,29 +94,24 @@ class Command(click.Command):
             return str(error)
         if isinstance(error, BrokenPipeError):
             return None  # click ends the command without a message
-        if isinstance(error, OSError):
-            if error.filename is None:
-                return reason(error)
-            name = error.filename
-            return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason(error)}"
-        if isinstance(error, ImportError):
-            return self._import_message(error)
         text = str(error)
         if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
             return (
                 f"there is not enough memory ({first_line(error)}); end other programs, or give "
                 f"{self.name} less at once"
             )
+        if isinstance(error, OSError):
+            return system_message(error)
+        if isinstance(error, ImportError):
+            return self._import_message(error)
         if isinstance(error, RuntimeError) and NO_THREAD in text:
-            return (
-                f"{NO_THREAD}; the system has a limit for a user's threads, which ulimit -u shows"
-            )
+            return f"{NO_THREAD}; the system limits a user's threads, and ulimit -u shows the limit"
         return None
 
     def _import_message(self, error: ImportError) -> str | None:
         """Return the message for a package that is missing or broken; None for one of ours."""
         package = (error.name or "").partition(".")[0]
-        if not package or package.startswith("hello_"):
+        if package.startswith("hello_"):
             return None
         if isinstance(error, ModuleNotFoundError):
             return (
@@ -124,6 +119,14 @@ class Command(click.Command):
                 f"run: pip install {self._distribution}"
             )
         return (
-            f"{self.name} cannot load {package} ({first_line(error)}); "
-            f"run: pip install --force-reinstall {package}"
+            f"{self.name} cannot import a package: {first_line(error)}; "
+            f"run: pip install --force-reinstall {self._distribution}"
         )
+
+
+def system_message(error: OSError) -> str:
+    """Return the message for an error of the system, with the file's name if it is known."""
+    name = error.filename
+    if name is None:
+        return reason(error)
+    return f"{os.fsdecode(name) if isinstance(name, bytes) else name}: {reason(error)}"

@@ -9,17 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.engine.batching import (
-    LONGEST_ROW,
-    NO_CONFIDENCE,
-    Annotation,
-    run_ahead,
-    unshared,
-)
+from hello_runtime.engine.batching import NO_CONFIDENCE, Annotation, run_ahead, unshared
 from hello_runtime.engine.cpus import available_cpus
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
@@ -30,15 +24,24 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model.model_file import CELLS, ModelInfo, Unknown, load_model, locate
+from hello_runtime.model.model_file import (
+    CELLS,
+    UNKNOWN_POLICIES,
+    ModelInfo,
+    Unknown,
+    load_model,
+    locate,
+)
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Codepoints = NDArray[np.int32]
+    from hello_runtime.text.codepoints import Codepoints
+
     Array = NDArray[Any]
 
-UNKNOWN_OR_NONE = (*get_args(Unknown), None)
+UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
 DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
 """The outputs of an engine call, and their types."""
@@ -331,27 +334,3 @@ class Stream:
             _, self._state = chunks[-1]
         self._fed += len(text)
         return "".join(row.text for (row,), _ in chunks)
-
-
-def to_codepoints(text: str) -> Codepoints:
-    """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
-
-
-def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:
-    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
-    codepoints = to_codepoints("".join(texts))
-    if len(texts) == 1:
-        return codepoints[None]
-    rows = np.zeros((len(texts), lengths.max()), np.int32)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = codepoints
-    return rows
-
-
-def to_text(codepoints: Array) -> str:
-    """Return the text of code points, int32 [characters].
-
-    Raises:
-        UnicodeDecodeError: one of them is none.
-    """
-    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")

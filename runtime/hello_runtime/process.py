@@ -48,10 +48,11 @@ def run_command(module: str, name: str) -> None:
     On SIGTERM or SIGHUP a command cleans up as on Ctrl-C. Its exit code is then 128 + the signal's
     number, as in a shell.
     """
-    caught = catch_signals()
+    output = sys.stdout
     try:
         with ending_at_once():
-            open_standard_streams()
+            catch_signals()
+            output = open_standard_streams()
             command = import_module(module).main
         command(prog_name=name)
     except KeyboardInterrupt:  # one that came before or after click's own handling
@@ -61,22 +62,25 @@ def run_command(module: str, name: str) -> None:
             raise SystemExit(exit_code(state.number)) from None
         raise
     finally:
-        for number in caught:
-            signal.signal(number, signal.SIG_DFL)
-        drop_unwritten()
+        release_signals()
+        drop_unwritten(output)
 
 
-def catch_signals() -> list[int]:
-    """Install `stop` for the signals that would end the process; return them.
+def catch_signals() -> None:
+    """Install `stop` for the signals that would end the process.
 
     A signal that the parent process had ignored stays ignored.
     """
-    caught = [
-        s for s in SIGNALS if signal.getsignal(s) in (signal.SIG_DFL, signal.default_int_handler)
-    ]
-    for number in caught:
-        signal.signal(number, stop)
-    return caught
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, stop)
+
+
+def release_signals() -> None:
+    """Restore the default action of these signals: there is nothing left to clean up."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is stop:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def stop(number: int, _: object) -> None:
@@ -141,12 +145,15 @@ class Messages(io.FileIO):
             return len(data)
 
 
-def open_standard_streams() -> None:
+def open_standard_streams() -> TextIO:
     """Open those of the three standard streams that are closed, and wrap the two outputs.
 
     The next file that is opened would get the number of a closed stream, and what a library prints
     on stderr would go into that file. A closed output is opened for reading, so that writing to it
     still fails.
+
+    Returns:
+        The standard output; a library may later replace `sys.stdout`.
     """
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
@@ -157,6 +164,7 @@ def open_standard_streams() -> None:
         # A character that the encoding lacks is replaced: it is no reason to end.
         sys.stdout = text_of(Output(1, "w", closefd=False), sys.stdout, "replace")
         sys.stderr = text_of(Messages(2, "w", closefd=False), sys.stderr, "backslashreplace")
+    return sys.stdout
 
 
 def text_of(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
@@ -166,13 +174,13 @@ def text_of(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
 
 
-def drop_unwritten() -> None:
+def drop_unwritten(output: TextIO) -> None:
     """Drop what the standard output did not take.
 
     The command has reported the error; at its end Python would try again and print its own message.
     """
     try:
-        sys.stdout.flush()
+        output.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

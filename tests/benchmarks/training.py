@@ -35,7 +35,7 @@ EPOCHS = 10
 
 
 def first_characters(lines: Split, characters: int) -> Split:
-    """Return the first lines to learn, of about so many characters, and a tenth to judge by."""
+    """Return training lines of about so many characters, and held-out ones."""
     number = 1 + int(np.searchsorted(np.cumsum(lengths(lines.train)), characters))
     return Split(lines.train[:number], lines.holdout[: number // 9])
 
@@ -46,9 +46,9 @@ def bare_loop(options: TrainOptions, lines: Split, team: Team) -> Callable[[], N
     config = configure(options, alphabets)
     batches = Batches(config, lines.train, options)
     ready = [
-        tuple(tensor.to(team.device) for tensor in batches.load(windows, epoch, number))
+        tuple(tensor.to(team.device) for tensor in batches.load(segments, epoch, number))
         for epoch in range(1, EPOCHS + 1)
-        for number, windows in enumerate(batches.order(epoch))
+        for number, segments in enumerate(batches.order(epoch))
     ]
 
     def action() -> None:

@@ -84,8 +84,12 @@ def seconds_of(command: str, folder: Path) -> float:
     return time.monotonic() - begin
 
 
-def strike(command: str, name: str, delay: float, folder: Path) -> set[str]:
-    """Run a command, send it a signal after some seconds, and return what is wrong with its end."""
+def strike(command: str, name: str, delay: float, folder: Path) -> tuple[set[str], str]:
+    """Run a command, and send it a signal after some seconds.
+
+    Returns:
+        What is wrong with its end, and what it said on stderr.
+    """
     clear(folder)
     number = signal.Signals[name]
     with start(command, folder) as process:
@@ -95,14 +99,11 @@ def strike(command: str, name: str, delay: float, folder: Path) -> set[str]:
             _, errors = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
-            return {"hangs"}
+            return {"hangs"}, ""
     wrong = set()
     if "Traceback" in errors or "Error" in errors:
-        ours = "hello_" in errors.partition("main\n")[2]
+        ours = "hello_" in errors.partition("import main\n")[2]
         wrong.add("traceback" if ours else "traceback before the first line of ours")
-        if VERBOSE:
-            print(f"--- {command} {name} after {delay:.3f} s: {process.returncode}\n{errors}")
     if process.returncode not in {0, -number} | EXIT_CODES[name]:
         wrong.add(f"exit code {process.returncode}")
     if process.returncode == 0 and not (folder / COMMANDS[command][1]).exists():
@@ -114,37 +115,36 @@ def strike(command: str, name: str, delay: float, folder: Path) -> set[str]:
             process.communicate()
         if process.returncode or left_over(folder):
             wrong.add("left over after the next run")
-    return wrong
+    return wrong, errors
 
 
 def main() -> None:
     """Print what went wrong, and how often."""
-    global VERBOSE
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--command", action="append", choices=COMMANDS)
     parser.add_argument("--signal", action="append", choices=EXIT_CODES)
     parser.add_argument("--within", type=float, help="seconds; the whole run unless told")
-    parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--verbose", action="store_true", help="show what went wrong")
     given = parser.parse_args()
-    VERBOSE = given.verbose
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which the commands inherit
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
         prepare(folder)
         for command in given.command or COMMANDS:
             whole = given.within or min(seconds_of(command, folder) for _ in range(3))
             for name in given.signal or EXIT_CODES:
                 counts = Counter[str]()
                 for index in range(given.times):
-                    counts.update(strike(command, name, whole * index / given.times, folder))
+                    delay = whole * index / given.times
+                    wrong, errors = strike(command, name, delay, folder)
+                    counts.update(wrong)
+                    if wrong and given.verbose:
+                        print(f"{command} {name} after {delay:.3f} s: {wrong}\n{errors}")
                 print(
-                    f"{command} {name}, {given.times} in {whole:.2f} s: {dict(counts)}", flush=True
+                    f"{command} {name}, {given.times} in {whole:.2f} s:", dict(counts), flush=True
                 )
 
-
-VERBOSE = False
 
 if __name__ == "__main__":
     main()

@@ -13,6 +13,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
+from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.process import ending_at_once
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
@@ -27,7 +28,6 @@ from hello_train.fit.options import (
     run_folder,
 )
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.network.config import UNKNOWN_POLICIES
 
 if TYPE_CHECKING:
     from hello_train.fit.run import Run
@@ -88,7 +88,11 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 
 
 @click.command(
-    cls=Command, errors=(TrainError, HelloRuntimeError), extra="train", sections=SECTIONS
+    "hello-train",
+    cls=Command,
+    errors=(TrainError, HelloRuntimeError),
+    extra="train",
+    sections=SECTIONS,
 )
 @click.option("--cell", type=click.Choice(CELLS), help="The recurrent layer.  [default: gru]")
 @click.option("--compare", is_flag=True, help="Learn hello with each cell, and show them together.")
@@ -355,8 +359,9 @@ def choose_options(defaults: TrainOptions, given: dict[str, Any]) -> TrainOption
 
 def report(run: Run, options: TrainOptions) -> None:
     """Print what came out of the run."""
+    from hello_runtime.text.score import score_table
+
     from hello_train.fit.run import REPORT_NAME
-    from hello_train.fit.score import table
 
     if options.projection is False and run.config.projection:
         click.echo(
@@ -365,7 +370,7 @@ def report(run: Run, options: TrainOptions) -> None:
             err=True,
         )
     if run.scores:
-        click.echo(table(run.scores))
+        click.echo(score_table(run.scores, "held-out lines"))
     for remark in run.remarks:
         click.echo(f"note: {remark}", err=True)
     example = run.training.example

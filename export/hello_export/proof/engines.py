@@ -1,7 +1,7 @@
-"""The engines that open an exported file, and how each runs a case.
+"""The engines that open an exported file, a class for each.
 
-Each is a class, and all of them say in `limit` what they are known not to do. None of them imports
-torch: TorchScript's is in `torchscript`.
+`limit` says which networks an engine cannot run. None of these imports torch: the engine of the
+TorchScript program is in `hello_export.graph.torchscript`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_librar
 from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
 from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -27,10 +28,10 @@ from hello_export.proof.cases import Case
 
 Array = NDArray[Any]
 Outputs = dict[str, Array]
-"""Outputs by name, each with the batch at its place in the signature."""
+"""Outputs by name, with the axes of the signature."""
 
 NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
-"""Of onnxruntime's names of types."""
+"""numpy's name of a type, by onnxruntime's name."""
 
 
 class Engine(ABC):
@@ -38,7 +39,7 @@ class Engine(ABC):
 
     name: ClassVar[str]
     distribution: ClassVar[str]
-    """The Python package that brings it."""
+    """The Python distribution that has it."""
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -55,33 +56,40 @@ class Engine(ABC):
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
-        """Return why this engine is known not to run such a network, or None.
+        """Return why this engine cannot run such a network, or None.
 
-        The tests hold each reason against the engine, so that one that is no longer true is found.
+        A test checks that the engine does fail there, so that an outdated reason is found.
         """
         return None
+
+    @classmethod
+    def obstacle(cls, config: ModelConfig) -> str | None:
+        """Return why this engine cannot be compared on such a network here, or None."""
+        if cls.installed_version() is None:
+            return "it is not installed; pip install 'hello-rnn[engines]'"
+        return cls.limit(config)
 
     @abstractmethod
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         """Open the file that this engine reads."""
 
     def check_declaration(self) -> None:  # noqa: B027
-        """Check what the file says of itself, where the engine can tell.
+        """Check what the file declares, as far as the engine shows it.
 
         Raises:
-            ParityError: it is not what the network is.
+            ParityError: it is not what the network needs.
         """
 
     @abstractmethod
     def run(self, case: Case) -> Outputs:
-        """Return the outputs of a case that this engine can show."""
+        """Return the outputs of a case that this engine gives."""
 
     def close(self) -> None:  # noqa: B027
-        """Give back what it holds, even while it is at work."""
+        """Free what it holds, even while it is running."""
 
 
 class GraphEngine(Engine):
-    """An engine that takes and gives the tensors of the signature."""
+    """An engine with the inputs and outputs of the signature."""
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
@@ -93,7 +101,7 @@ class GraphEngine(Engine):
         """Run the graph once, inputs and outputs in the order of the signature."""
 
     def run(self, case: Case) -> Outputs:
-        """Return all outputs of a case, from a zero state if the model is causal."""
+        """Return all outputs of a case; a causal model starts from a zero state."""
         if self._config.bidirectional:
             return dict(zip(self._outputs, self.call(case.codepoints, case.lengths), strict=True))
         batch, time = case.codepoints.shape
@@ -112,7 +120,7 @@ class GraphEngine(Engine):
 
 
 class OnnxRuntime(GraphEngine):
-    """onnxruntime on the CPU, by its own session and none of the runtime's code."""
+    """onnxruntime on the CPU, without the code of `hello_runtime`."""
 
     name = "onnxruntime"
     distribution = "onnxruntime"
@@ -121,7 +129,7 @@ class OnnxRuntime(GraphEngine):
 
     @classmethod
     def installed_version(cls) -> str | None:
-        """Return the version, whichever of its packages brought it."""
+        """Return the version, whichever of onnxruntime's distributions is installed."""
         found: str = onnxruntime.__version__
         return found
 
@@ -165,7 +173,7 @@ class OnnxRuntime(GraphEngine):
 
 
 class OnnxRuntimeCuda(OnnxRuntime):
-    """onnxruntime on an NVIDIA GPU, told to keep to float32 where it would use TF32."""
+    """onnxruntime on an NVIDIA GPU, in float32; its default is TF32."""
 
     name = "onnxruntime CUDA"
     distribution = "onnxruntime-gpu"
@@ -187,14 +195,14 @@ class OnnxRuntimeCuda(OnnxRuntime):
 
 
 class ReferenceEvaluator(GraphEngine):
-    """The evaluator of the onnx package, the specification in numpy."""
+    """The onnx package's own evaluator, which implements the specification in numpy."""
 
     name = "onnx evaluator"
     distribution = "onnx"
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
-        """Return what it lacks."""
+        """Return what it lacks, or None."""
         return "its RNN has no Relu" if config.nonlinearity == "relu" else None
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
@@ -212,9 +220,9 @@ class ReferenceEvaluator(GraphEngine):
 
 
 class OpenVino(GraphEngine):
-    """OpenVINO on the CPU, told to keep to float32 where it would use less.
+    """OpenVINO on the CPU, in float32.
 
-    Left to itself it may compute in bfloat16, and it rounds what it multiplies by int8 weights.
+    By default it may compute in bfloat16, and quantizes what it multiplies by int8 weights.
     """
 
     name = "OpenVINO"
@@ -241,14 +249,14 @@ class OpenVino(GraphEngine):
 
 
 class Tract(GraphEngine):
-    """tract, an engine in Rust."""
+    """tract, an engine written in Rust."""
 
     name = "tract"
     distribution = "tract"
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
-        """Return what it lacks."""
+        """Return what it lacks, or None."""
         if config.nonlinearity == "relu":
             return "it computes tanh in every RNN, without an error"
         return None
@@ -266,7 +274,7 @@ class Tract(GraphEngine):
 
 
 class Runtime(Engine):
-    """The project's own runtime, from text to text; it does not show logits."""
+    """The project's own runtime, from text to text; it gives no logits."""
 
     name = "hello-infer"
     distribution = "hello-rnn"
@@ -276,7 +284,7 @@ class Runtime(Engine):
         self._decoder = Decoder.open(folder, unknown="copy", threads=1)
 
     def check_declaration(self) -> None:
-        """Check the metadata.
+        """Check the metadata of the model file.
 
         Raises:
             ParityError: it is not that of the network.
@@ -299,29 +307,24 @@ class Runtime(Engine):
             raise ParityError(f"the metadata of the model says {found}, not {expected}")
 
     def run(self, case: Case) -> Outputs:
-        """Return what was decoded, and where it is in one piece the confidence."""
+        """Return the decoded text and, if the case is a single call, the confidence."""
         texts = ["".join(map(chr, row)) for row in case.rows]
         if case.chunk:
             return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
         annotations = self._decoder.annotate_batch(texts)
         return {
-            "decoded": padded([codepoints(annotation.text) for annotation in annotations], case),
+            "decoded": padded([to_codepoints(annotation.text) for annotation in annotations], case),
             "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
 
     def _stream(self, text: str, chunk: int) -> Array:
         stream = self._decoder.stream()
         pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return codepoints("".join(stream.feed(piece) for piece in pieces))
-
-
-def codepoints(text: str) -> Array:
-    """Return the code points of a text."""
-    return np.array([ord(char) for char in text], np.int32)
+        return to_codepoints("".join(stream.feed(piece) for piece in pieces))
 
 
 def padded(rows: list[Array], case: Case) -> Array:
-    """Return the rows of a case as one array, with zeros behind them."""
+    """Return the rows of a case as one array, padded with zeros at the end."""
     shape = (*case.codepoints.shape, *rows[0].shape[1:])
     batch = np.zeros(shape, rows[0].dtype)
     for target, row in zip(batch, rows, strict=True):

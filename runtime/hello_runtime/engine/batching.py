@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from hello_runtime.engine.workers import Workers
+from hello_runtime.text.codepoints import LONGEST_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,9 +26,6 @@ of a core."""
 MIN_FILLED = 0.8
 """Shortest row that may join such a batch, as a fraction of the longest."""
 
-LONGEST_ROW = 4096
-"""Characters in a row of an engine call, at most. A causal model reads a longer line in chunks of
-this many and carries its state from one to the next; a bidirectional model reads it in windows."""
 WINDOW = 1024
 """Characters in a window of a long line."""
 OVERLAP = 128

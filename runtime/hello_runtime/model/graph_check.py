@@ -64,9 +64,21 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     Raises:
         ValueError: the graph is refused; the message says where and why.
     """
-    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
     inputs = declarations(graph.input)
     state = state_of(inputs)
+    values = work_out(graph, inputs, file_size)
+    check_outputs(declarations(graph.output), values, state, len(labels))
+    check_labels(values["decoded"], graph.initializer, labels)
+    return state
+
+
+def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
+    """Return what is known of each value in a graph, by name.
+
+    Raises:
+        ValueError: a node is none that we write, or makes more than the file explains.
+    """
+    need(len(graph.node) <= MAX_NODES, f"it has more than {MAX_NODES} nodes")
     budget = Budget(file_size, sum(prod(tensor.dims) for tensor in graph.initializer))
     values: dict[str, Value] = {}
     for name, (dtype, shape) in inputs.items():
@@ -78,9 +90,7 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     for node in graph.node:
         with located(node.op_type, node.name):
             run_node(node, values, budget)
-    check_outputs(declarations(graph.output), values, state, len(labels))
-    check_labels(values["decoded"], graph.initializer, labels)
-    return state
+    return values
 
 
 @contextmanager
@@ -147,13 +157,14 @@ def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
     operator = OPERATORS.get(node.op_type)
     if operator is None:
         raise ValueError("hello-export writes no such operator")
+    need(node.output, "it makes nothing")
     inputs = known_inputs(node, operator, values)
     arguments = attributes(node, operator)
     if operator.counts_outputs:
         arguments["outputs"] = len(node.output)
     made = operator.rule(*inputs, **arguments)
     results = made if isinstance(made, list) else [made]
-    need(0 < len(node.output) <= len(results), "it has too many outputs, or none")
+    need(len(node.output) <= len(results), "it has too many outputs")
     if operator.weights:
         budget.multiply(inputs[0].shape, [inputs[index].shape for index in operator.weights])
     for value in results:

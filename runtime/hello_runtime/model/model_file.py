@@ -24,9 +24,12 @@ FORMAT_VERSION = 1
 
 Unknown = Literal["error", "copy"]
 """The policy for a character outside a model's alphabet: refuse it, or copy it."""
+UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
-CELLS = ("rnn", "gru", "lstm")
-"""The models of the package, by their cells."""
+MODELS = Path(__file__).parents[1] / "models"
+"""The folder of the package's models, one for each cell."""
+CELLS = tuple(file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size))
+"""The cells of these models, that of the smallest file first."""
 
 NONLINEARITIES = ("tanh", "relu")
 WEIGHTS = ("float32", "float16", "int8")
@@ -41,8 +44,8 @@ IR_VERSION = 7
 MAX_SIZE = 2**31 - 1
 """Bytes of a file that protobuf reads, at most."""
 ORT_MARK = slice(4, 8)
-"""Bytes that mark onnxruntime's own format. onnxruntime reads any file with the mark as such a file,
-and would not see what is checked here."""
+"""Bytes that mark onnxruntime's own format. With the mark, onnxruntime reads a file in that format
+and not as the ONNX file that is checked here."""
 
 
 class ModelInfo(NamedTuple):
@@ -74,7 +77,7 @@ def locate(path: str | Path | None, cell: str) -> Path:
         ModelFileError: there is no such file.
     """
     if path is None:
-        return Path(__file__).parents[1] / "models" / f"{cell}.onnx"
+        return MODELS / f"{cell}.onnx"
     file = Path(path)
     if file.is_dir():
         file = file / MODEL_NAME
@@ -238,7 +241,7 @@ def check_info(info: ModelInfo) -> None:
         ValueError: one of them is not valid.
     """
     need(info.cell.isidentifier(), f"cell is {info.cell!r}")
-    need(info.unknown in get_args(Unknown), f"unknown is {info.unknown!r}")
+    need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
     need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
     need(isinstance(info.causal, bool), "causal is neither true nor false")

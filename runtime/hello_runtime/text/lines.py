@@ -1,6 +1,6 @@
-"""Lines of UTF-8 in and out: read in blocks as they arrive, written whole or not at all.
+"""Lines of UTF-8: read in blocks as they arrive or one by one, and written whole or not at all.
 
-A line ends at LF and nowhere else; a CR before it belongs to the line's end, not to its text.
+A line ends at LF and nowhere else. A CR before the LF belongs to the line's end, not to its text.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from hello_runtime.errors import HelloRuntimeError, reason
-from hello_runtime.text.files import READ_SIZE, open_whole
+from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
 
 
+UTF8_BYTES = 4
+"""Bytes of a character in UTF-8, at most."""
+
+
 class InputError(HelloRuntimeError):
-    """What is to be decoded cannot be read."""
+    """Text cannot be read, or is not what was expected."""
 
 
 class OutputError(HelloRuntimeError):
-    """What was decoded cannot be written."""
+    """A file or stream cannot be written."""
 
 
 class Block(NamedTuple):
@@ -41,7 +45,7 @@ class Block(NamedTuple):
     """Bytes, with the ends."""
 
     def place(self, index: int) -> str:
-        """Return where a line of the block stands."""
+        """Return the source and the number of a line, for an error."""
         return f"{self.source} {self.first + index}"
 
 
@@ -60,11 +64,22 @@ def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = 
         try:
             texts.append(text.decode())
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{source} {number}: byte {error.start + 1} (0x{line[error.start]:02x}) is not "
-                f"UTF-8; {CONVERT}"
-            ) from error
+            raise not_utf8(f"{source} {number}", error.start, line[error.start]) from error
     return Block(texts, ends, source, first, sum(map(len, lines)) + len(lines) * len(end))
+
+
+def not_utf8(place: str, start: int, byte: int) -> InputError:
+    """Return the error of a byte, counted from 0 in its line."""
+    return InputError(f"{place}: byte {start + 1} (0x{byte:02x}) is not UTF-8; {CONVERT}")
+
+
+@contextmanager
+def reading(source: object) -> Iterator[None]:
+    """Turn an error of the system into an `InputError` that names what is read."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {reason(error)}") from error
 
 
 def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
@@ -120,10 +135,8 @@ def read_some(stream: BufferedReader, source: str) -> bytes:
     Raises:
         InputError: it cannot be read.
     """
-    try:
+    with reading(source.removesuffix(", line")):
         return stream.read1(READ_SIZE)
-    except OSError as error:
-        raise InputError(f"cannot read {source.removesuffix(', line')}: {reason(error)}") from error
 
 
 def read_file(path: Path) -> Iterator[Block]:
@@ -132,13 +145,54 @@ def read_file(path: Path) -> Iterator[Block]:
     Raises:
         InputError: it is missing, empty or unreadable, or a line is not UTF-8.
     """
-    try:
-        with path.open("rb") as stream:
-            if not stream.peek(1):
-                raise InputError(f"{path}: the file is empty; there is nothing to decode")
-            yield from read_stream(stream, f"{path}, line")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from error
+    with reading(path), path.open("rb") as stream:
+        if not stream.peek(1):
+            raise InputError(f"{path}: the file is empty; there is nothing to decode")
+        yield from read_stream(stream, f"{path}, line")
+
+
+def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, str]]:
+    """Yield each line of a file that is not empty, with its number, counted from 1.
+
+    A byte order mark at the start of the file is not text, nor is a CR at its end.
+
+    Args:
+        path: a file or a pipe, plain or compressed with gzip.
+        longest: characters of a line that are kept in memory; a longer line is yielded in parts of
+            this length, under one number. None for whole lines.
+
+    Raises:
+        InputError: the file is missing, unreadable or damaged, or a line is not UTF-8.
+    """
+    size = UTF8_BYTES * longest if longest else -1
+    number, rest = 1, ""  # the text of the line that was read and not yielded yet
+    before, pending = 0, b""  # bytes of the line that were decoded, and the start of a character
+    mark = "\ufeff"
+    with reading(path), open_unpacked(path) as stream:
+        while True:
+            read = stream.readline(size)
+            ended = not read or read.endswith(b"\n")
+            raw = pending + read
+            try:
+                text, decoded = codecs.utf_8_decode(raw, "strict", ended)
+            except UnicodeDecodeError as error:
+                place = f"{path}, line {number}"
+                raise not_utf8(place, before + error.start, raw[error.start]) from error
+            text = rest + text.removeprefix(mark)
+            mark = ""
+            if ended:
+                text = text.removesuffix("\n").removesuffix("\r")
+            while longest and len(text) > longest:
+                yield number, text[:longest]
+                text = text[longest:]
+            if not ended:
+                rest, before, pending = text, before + decoded, raw[decoded:]
+                continue
+            if text:
+                yield number, text
+            if not read:
+                return
+            number, rest, before, pending = number + 1, "", 0, b""
 
 
 @contextmanager

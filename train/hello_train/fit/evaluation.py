@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from hello_train.data.lines import Pair
+from hello_runtime.text.pairs import Pair
+
 from hello_train.fit.score import right_by_character
 from hello_train.network.model import Network
 

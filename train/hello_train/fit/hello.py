@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hello_runtime.text.baseline import BASELINE_NAME
+from hello_runtime.text.pairs import Pair
+
 from hello_train.data.alphabets import choose_alphabets, count_substitutions
-from hello_train.data.lines import Pair
 from hello_train.errors import FitError
 from hello_train.fit.history import History, Saying
 from hello_train.fit.loop import Progress, Watcher, fit_exactly
 from hello_train.fit.options import TrainOptions, configure
-from hello_train.fit.run import BASELINE_NAME, REPORT_NAME, RUN_NAMES, Run, save_holdout
+from hello_train.fit.run import REPORT_NAME, RUN_NAMES, Run, save_holdout
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, check_writable, save_checkpoint

@@ -11,10 +11,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
+from hello_runtime.text.pairs import Pair
 from torch import Tensor, nn
 
-from hello_train.data.batches import IGNORED, Batch, Batches, Windows
-from hello_train.data.lines import Pair
+from hello_train.data.augmentation import IGNORED
+from hello_train.data.batches import Batch, Batches, Segments
 from hello_train.errors import FitError
 from hello_train.fit.evaluation import Counts, Evaluator, accuracy
 from hello_train.fit.history import Evaluation, History
@@ -224,7 +225,7 @@ class Fitting:
             self._state.network.load_state_dict(self._state.best)
         return Ending(self._done, epochs)
 
-    def _loaded(self, order: Sequence[Windows], loader: Executor) -> Iterator[Batch]:
+    def _loaded(self, order: Sequence[Segments], loader: Executor) -> Iterator[Batch]:
         """Yield what is left of an epoch, the next batch being loaded while one is learned."""
         place, team = self._state.place, self._team
         coming: deque[Future[Batch]] = deque()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hello_runtime.model.model_file import Unknown
+
 from hello_train.data.alphabets import Alphabets
 from hello_train.errors import ConfigError
-from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.config import ModelConfig
 
 EVALUATIONS = 20
 """How often a network is evaluated on held-out lines while it learns, at most."""
@@ -42,7 +44,7 @@ class TrainOptions:
     max_gradient_norm: float | None = None
     """Longer gradients are cut to this norm (Pascanu et al. 2013, arXiv:1211.5063)."""
     batch_characters: int = 256
-    """Characters in a batch of a process, at most, but for a window that is longer by itself."""
+    """Characters in a batch of a process, at most, unless a single segment is longer."""
     case_rate: float = 0.0
     """Share of the lines that are learned in upper case, and of those in lower case, where every
     character is written in the case in which it is read."""

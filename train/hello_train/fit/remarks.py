@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hello_runtime.text.score import Score
+
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import TrainOptions
-from hello_train.fit.score import Score
 
 
 def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) -> list[str]:
@@ -15,7 +16,7 @@ def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) 
     Args:
         ending: how far the training came.
         options: what it was asked for.
-        scores: the rows of `score.compare`; empty where no line was held out.
+        scores: the scores by name; empty without held-out lines.
     """
     found = []
     if ending.done < 1:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from hello_runtime.errors import reason
-from hello_runtime.text.files import write_whole
+from hello_runtime.text.baseline import BASELINE_NAME, write_baseline
+from hello_runtime.text.pairs import Pair, is_writable, read_pairs, write_pairs
+from hello_runtime.text.score import Score, score_outputs
 
 from hello_train.data.alphabets import (
     changeable,
@@ -19,15 +19,15 @@ from hello_train.data.alphabets import (
     keeps_case,
 )
 from hello_train.data.batches import lengths
-from hello_train.data.lines import Pair, Split, is_writable, read_pairs, write_pairs
-from hello_train.errors import DataError, TeamError
+from hello_train.data.lines import Split
+from hello_train.errors import TeamError
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.history import History
 from hello_train.fit.loop import Ending, Fitting, State, Watcher, new_state
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.remarks import remarks
-from hello_train.fit.score import Baseline, Score, compare, count_baseline, mistakes
+from hello_train.fit.score import count_baseline, mistakes
 from hello_train.fit.unfinished import FILE_NAME as UNFINISHED_NAME
 from hello_train.fit.unfinished import Unfinished
 from hello_train.network.checkpoint import FILE_NAME, Training, check_writable, save_checkpoint
@@ -37,10 +37,7 @@ from hello_train.network.model import Network
 EXAMPLE_LENGTHS = range(20, 61)
 """Characters in a line that makes a good example."""
 HOLDOUT_NAME = "holdout.tsv"
-"""The held-out lines of a run, beside its checkpoint; `data.read_pairs` reads them."""
-BASELINE_NAME = "baseline.json"
-"""What the training lines say without a network, beside its checkpoint."""
-BASELINE_VERSION = 1
+"""The held-out lines of a run, beside its checkpoint."""
 REPORT_NAME = "report.html"
 """What happened in a run, as a page for people."""
 RUN_NAMES = (FILE_NAME, HOLDOUT_NAME, BASELINE_NAME, REPORT_NAME)
@@ -56,7 +53,7 @@ class Run:
     checkpoint: Path
     history: History
     scores: dict[str, Score]
-    """Rows of `score.compare` by name; empty where no line was held out."""
+    """By name, as `score_outputs` gives them; empty without held-out lines."""
     remarks: list[str] = field(default_factory=list)
     """What should be changed, in sentences."""
 
@@ -161,16 +158,16 @@ def finish_run(
     outputs = state.network.eval().rewrite_lines([pair.input for pair in lines.holdout])
     network = state.network.cpu()
     baseline = count_baseline(lines.train, changeable)
-    scores = compare(outputs, lines.holdout, baseline) if lines.holdout else {}
+    scores = score_outputs(lines.holdout, outputs, baseline) if lines.holdout else {}
     training = Training(
         data=data,
         example=choose_example(lines, network.config.input_alphabet),
         seed=options.seed,
         characters=int(lengths(lines.train).sum()),
-        scores={name: asdict(row) for name, row in scores.items()},
+        scores={name: score._asdict() for name, score in scores.items()},
     )
     save_holdout(folder, lines.holdout)
-    save_baseline(folder, baseline)
+    write_baseline(folder / BASELINE_NAME, baseline)
     checkpoint = save_checkpoint(folder, network, training)  # last: it says that all is there
     told = TextRun(network, training, state.history, scores, mistakes(outputs, lines.holdout))
     write_report(folder / REPORT_NAME, text_page(told))
@@ -186,32 +183,14 @@ def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
         (folder / HOLDOUT_NAME).unlink(missing_ok=True)
 
 
-def save_baseline(folder: Path, baseline: Baseline) -> None:
-    """Write what the training lines say without a network.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    content = {
-        "format_version": BASELINE_VERSION,
-        "changeable": "".join(sorted(baseline.changeable)),
-        "words": dict(sorted(baseline.words.items())),
-    }
-    path = folder / BASELINE_NAME
-    try:
-        write_whole(path, json.dumps(content, ensure_ascii=False, indent=0).encode())
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {reason(error)}") from error
-
-
 def read_holdout(folder: Path) -> list[Pair]:
     """Return the held-out lines of a run; none where it kept none.
 
     Raises:
-        DataError: the file is damaged.
+        InputError: the file is damaged.
     """
     file = folder / HOLDOUT_NAME
-    return read_pairs(file) if file.is_file() else []
+    return [pair for _, pair in read_pairs(file)] if file.is_file() else []
 
 
 def choose_example(lines: Split, alphabet: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from hello_runtime.text.pairs import Pair
 
-from hello_train.data.codepoints import encode
-from hello_train.data.lines import Pair
 from hello_train.network.cells import CELLS, NONLINEARITIES, Step
+from hello_train.network.encoding import encode
 from hello_train.network.model import Network
 
 Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]

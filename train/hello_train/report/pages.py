@@ -15,11 +15,12 @@ from pathlib import Path
 
 from hello_runtime.errors import reason
 from hello_runtime.text.files import write_whole
+from hello_runtime.text.pairs import Pair
+from hello_runtime.text.score import Score
 
-from hello_train.data.lines import Pair
 from hello_train.errors import ReportError
 from hello_train.fit.history import Evaluation, History, Saying
-from hello_train.fit.score import Context, Mistake, Score
+from hello_train.fit.score import Context, Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig

@@ -14,6 +14,7 @@ from io import StringIO
 from typing import Any
 
 import numpy as np
+from hello_runtime.text.score import Score
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +22,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from hello_train.fit.history import Evaluation
-from hello_train.fit.score import Score
 from hello_train.report.gates import Values
 from hello_train.report.html import Html, visible
 from hello_train.report.slowest import LEARNED

@@ -1,0 +1,108 @@
+"""The baseline of a model: the most frequent target of each word of its training lines.
+
+hello-train writes it beside a checkpoint, hello-export copies it beside the model, and
+`hello-infer --score` compares the model with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from hello_runtime.errors import BaselineError, first_line, reason
+from hello_runtime.text.files import write_whole
+from hello_runtime.text.lines import OutputError
+
+BASELINE_NAME = "baseline.json"
+"""The file's name, beside the checkpoint and beside the model."""
+BASELINE_VERSION = 1
+"""The newest format that is written and read."""
+BASELINE_BYTES = 1 << 28
+"""Bytes of a file that is read, at most. hello-train counts the words of 20 million characters, so
+its files are smaller."""
+
+DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading JSON of another shape than expected may raise."""
+
+WORD = re.compile(r"\w+")
+
+
+class Baseline(NamedTuple):
+    """A rewriting without a network, learned by counting."""
+
+    words: Mapping[str, str]
+    """The most frequent target of each word, of those words that mostly change."""
+    changeable: frozenset[str]
+    """The characters with a target other than themselves in a training line."""
+
+    def rewrite(self, text: str) -> str:
+        """Give every word its most frequent target, and leave the rest as it is."""
+        words = self.words
+        return WORD.sub(lambda word: words.get(word.group(), word.group()), text)
+
+
+def write_baseline(file: Path, baseline: Baseline) -> None:
+    """Write a baseline.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    content = {
+        "format_version": BASELINE_VERSION,
+        "changeable": "".join(sorted(baseline.changeable)),
+        "words": dict(sorted(baseline.words.items())),
+    }
+    try:
+        write_whole(file, json.dumps(content, ensure_ascii=False, indent=0).encode())
+    except OSError as error:
+        raise OutputError(f"cannot write {file}: {reason(error)}") from error
+
+
+def read_baseline(file: Path) -> Baseline:
+    """Return the baseline that a file holds.
+
+    Raises:
+        BaselineError: the file cannot be read, is damaged, or has a newer format.
+    """
+    try:
+        content = json.loads(read_regular(file))
+        version = int(content["format_version"])
+        if version > BASELINE_VERSION:
+            raise BaselineError(
+                f"{file}: written in format {version}, and this hello-rnn reads up to format "
+                f"{BASELINE_VERSION}; run: pip install --upgrade hello-rnn"
+            )
+        words, changeable = content["words"], content["changeable"]
+        if not isinstance(changeable, str):
+            raise ValueError("changeable is not a text")
+        for word, target in words.items():
+            if not isinstance(target, str) or len(word) != len(target):
+                raise ValueError(f"{target!r} is no target for {word!r}")
+    except OSError as error:
+        raise BaselineError(f"cannot read {file}: {reason(error)}") from error
+    except DAMAGE as error:
+        raise BaselineError(
+            f"{file}: damaged baseline ({first_line(error)}); export the run again"
+        ) from error
+    return Baseline(words, frozenset(changeable))
+
+
+def read_regular(file: Path) -> str:
+    """Return the text of a regular file; a pipe or device may have no end.
+
+    Raises:
+        BaselineError: the file is not regular, or too large.
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise BaselineError(f"{file}: not a regular file; export the run again")
+    if status.st_size > BASELINE_BYTES:
+        raise BaselineError(f"{file}: larger than hello-train writes it; export the run again")
+    with file.open("rb") as stream:
+        return stream.read(status.st_size).decode()
