@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from hello_runtime import Decoder, ModelInfo
+from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
-from hello_runtime.engine.providers import CPU, CUDA, FLOAT32, load_libraries
 from hello_runtime.errors import ProviderError
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.codepoints import to_codepoints
@@ -178,7 +178,7 @@ class OnnxRuntimeCuda(OnnxRuntime):
     name = "onnxruntime CUDA"
     distribution = "onnxruntime-gpu"
     provider = CUDA
-    options = FLOAT32
+    options = CUDA_OPTIONS
 
     @classmethod
     def runs_here(cls) -> bool:
@@ -190,7 +190,7 @@ class OnnxRuntimeCuda(OnnxRuntime):
         return True
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
-        load_libraries()
+        preload_libraries()
         super().__init__(config, folder)
 
 
