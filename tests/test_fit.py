@@ -390,10 +390,10 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, ru
     assert whole.returncode == 0, whole.stderr
     assert run("hello-train", *learn, "--output", "whole", "--resume").returncode == 1
     command = [str(part) for part in (TRAIN, *learn, "--output", "killed")]
-    unfinished = tmp_path / "killed/unfinished.safetensors"
+    resume_file = tmp_path / "killed/unfinished.safetensors"
     kills = 0
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        while not unfinished.exists() and process.poll() is None:
+        while not resume_file.exists() and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
@@ -411,10 +411,10 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, ru
     assert resumed.stdout.replace("killed", "whole") == whole.stdout
     for name in ("checkpoint.safetensors", "report.html", "holdout.tsv", "baseline.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
-    assert not unfinished.exists()
+    assert not resume_file.exists()
 
 
-def test_a_damaged_or_missing_unfinished_training(tmp_path: Path, run: Run) -> None:
+def test_a_damaged_or_missing_resume_file(tmp_path: Path, run: Run) -> None:
     learn = (*LEARN, "--epochs", "1", "--output", "run", "--resume")
     assert_one_line_error(run("hello-train", *learn), "there is no unfinished training")
     (tmp_path / "run").mkdir()
@@ -480,7 +480,7 @@ def test_processes_that_read_different_lines_are_stopped(tmp_path: Path) -> None
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert result.returncode == 1
-    assert "Error: the processes do not learn the same lines in the same way; give" in result.stderr
+    assert "Error: the processes have different lines or options; give all hosts" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -521,9 +521,9 @@ def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
 def test_six_frames_lead_from_the_command_to_a_step(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    """Counted are functions of `hello_train`, from the command's `main` to the optimizer's caller.
+    """Counted are functions of `hello_train`, from `cli.main` to the caller of `optimizer.step`.
 
-    Those before `main` start the process and read the command line; they are click's but for three.
+    Frames before `cli.main`, most of them click's, start the process and parse the command line.
     """
 
     class Counting(torch.optim.Adam):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -185,10 +186,14 @@ def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
     assert "than 'most frequent target'; train" in behind
 
 
-def test_a_run_says_what_went_wrong(run: Run) -> None:
+def test_a_run_says_what_went_wrong(run: Run, tmp_path: Path) -> None:
     rate = ("--learning-rate", "1e-9", "--epochs", "60", "--patience", "2", "--seed", "1")
     result = run("hello-train", *LEARN, *rate, "--holdout", "0.2")
     assert result.returncode == 0, result.stderr
     notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
     assert notes[0].startswith("note: the training ended early, after ")
     assert "most frequent target'; train it longer" in notes[1]
+    page = unescape((tmp_path / "runs/zolw-gru/report.html").read_text("utf-8"))
+    for note in notes:
+        remark = note.removeprefix("note: ")
+        assert f"{remark[0].upper()}{remark[1:]}." in page

@@ -20,13 +20,13 @@ import torch
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.score import Score
 from hello_train.errors import ReportError
-from hello_train.fit.history import Evaluation, History, Saying
+from hello_train.fit.history import Evaluation, History, OutputSpan
 from hello_train.fit.score import Context, Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.report.gates import certainty, gates
 from hello_train.report.pages import (
-    SHOWN_SAYINGS,
+    SHOWN_OUTPUTS,
     HelloRun,
     TextRun,
     compare_page,
@@ -126,11 +126,11 @@ def hello_run(cell: str) -> HelloRun:
     golden = read_golden(f"hello-{cell}")
     history = History(
         losses=[1 / epoch for epoch in range(1, 1001)],
-        sayings=[
-            Saying(1, 40, "lllll"),
-            Saying(41, 41, "ohlol"),
-            Saying(42, 1207, "ohlll"),
-            Saying(1208, 1300, "ohlol"),
+        outputs=[
+            OutputSpan(1, 40, "lllll"),
+            OutputSpan(41, 41, "ohlol"),
+            OutputSpan(42, 1207, "ohlll"),
+            OutputSpan(1208, 1300, "ohlol"),
         ],
     )
     return HelloRun(golden.network, golden.training, history, Pair("hello", "ohlol"))
@@ -206,7 +206,7 @@ def test_every_score_and_fact_is_told() -> None:
     for count in ("353,384", "47,664", "4,593", "3,180,456"):
         assert count in words
     assert "most frequent target99.76%98.47%88.46%" in words
-    assert "model99.90%\u201394.38%" in words
+    assert "model99.90%\u201394.38%" in words  # there was no such word
     assert "1 layer of LSTM, 5 hidden units in each of two directions" in words
     weights = sum(parameter.numel() for parameter in text_run().network.parameters())
     assert f"weights{weights:,}" in words
@@ -360,8 +360,8 @@ def test_the_floor_of_the_loss(shape: dict[str, Any], is_bounded: bool) -> None:
     network = make_network(**shape)
     floor = loss_floor(network.config)
     assert (floor is not None) == is_bounded
-    told = Page(text_page(replace(text_run(), network=network))).words
-    assert ("The loss cannot fall below" in told) == is_bounded
+    words = Page(text_page(replace(text_run(), network=network))).words
+    assert ("The loss cannot fall below" in words) == is_bounded
     if floor is not None:
         best = torch.full((1, network.config.labels), -1.0)
         best[0, 0] = 1.0
@@ -381,8 +381,12 @@ def test_a_lost_start_says_so_and_shows_why() -> None:
         for weights in network.recurrence.parameters():
             weights.zero_()
     said = network.rewrite("hello")
-    sayings = [Saying(1, 600, "ohlll"), Saying(601, 700, "ohlol"), Saying(701, 1000, said)]
-    history = History(losses=[1 / epoch for epoch in range(1, 1001)], sayings=sayings)
+    outputs = [
+        OutputSpan(1, 600, "ohlll"),
+        OutputSpan(601, 700, "ohlol"),
+        OutputSpan(701, 1000, said),
+    ]
+    history = History(losses=[1 / epoch for epoch in range(1, 1001)], outputs=outputs)
     lost = replace(run, network=network, history=history, starts=20)
     words = Page(hello_page(lost)).words
     assert f"GRU: hello \u2192 {said}, not ohlol" in words
@@ -394,7 +398,7 @@ def test_a_lost_start_says_so_and_shows_why() -> None:
     assert f"25.0%{math.log(4):.2f}" in words
     assert "The loss cannot fall below 0.34." in words
     assert "A lost start" not in made("gru")
-    short = replace(lost, history=History(losses=[1.5], sayings=[Saying(1, 1, said)]))
+    short = replace(lost, history=History(losses=[1.5], outputs=[OutputSpan(1, 1, said)]))
     assert "its 1 epochs the loss went from 1.500 to 1.500" in Page(hello_page(short)).words
 
 
@@ -430,7 +434,7 @@ def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "expected"),
     [
         (["lllll"], "It never said ohlol."),
         (["ohlol"], "1 epochsuntil it first said ohlol. It kept to it."),
@@ -440,10 +444,10 @@ def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
         ),
     ],
 )
-def test_when_it_was_right(texts: list[str], told: str) -> None:
-    sayings = [Saying(epoch, epoch, text) for epoch, text in enumerate(texts, start=1)]
-    history = History(losses=[1.0] * len(texts), sayings=sayings)
-    assert told in Page(hello_page(replace(hello_run("rnn"), history=history))).words
+def test_when_it_was_right(texts: list[str], expected: str) -> None:
+    outputs = [OutputSpan(epoch, epoch, text) for epoch, text in enumerate(texts, start=1)]
+    history = History(losses=[1.0] * len(texts), outputs=outputs)
+    assert expected in Page(hello_page(replace(hello_run("rnn"), history=history))).words
 
 
 def test_without_a_history_there_are_the_gates() -> None:
@@ -455,10 +459,10 @@ def test_without_a_history_there_are_the_gates() -> None:
 def test_of_many_sayings_the_first_and_last_are_told() -> None:
     run = hello_run("rnn")
     texts = ("lllll", "ohlol")
-    sayings = [Saying(epoch, epoch, texts[epoch % 2]) for epoch in range(1, 101)]
-    words = Page(hello_page(replace(run, history=History([], [1.0] * 100, sayings)))).words
-    assert f"\u2026{100 - SHOWN_SAYINGS} more" in words
-    assert words.count("2 of 5") + words.count("5 of 5") == SHOWN_SAYINGS
+    outputs = [OutputSpan(epoch, epoch, texts[epoch % 2]) for epoch in range(1, 101)]
+    words = Page(hello_page(replace(run, history=History([], [1.0] * 100, outputs)))).words
+    assert f"\u2026{100 - SHOWN_OUTPUTS} more" in words
+    assert words.count("2 of 5") + words.count("5 of 5") == SHOWN_OUTPUTS
 
 
 def test_other_shapes_have_a_page_too() -> None:

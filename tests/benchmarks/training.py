@@ -4,7 +4,7 @@
         [--json]
 
 TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train` on the
-device that it would take, with what it reads, changes, judges and saves on its way, over ten epochs
+device that it would take, with reading, augmentation, evaluation and saving, over ten epochs
 of the first lines of TEXT. The bare loop has the same batches as ready tensors on that device, and
 does nothing but PyTorch's steps.
 """

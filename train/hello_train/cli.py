@@ -322,6 +322,6 @@ def print_comparison(runs: Sequence[Run], folder: Path) -> None:
     from hello_train.fit.hello import HELLO
 
     for run in runs:
-        epoch = next(s.first for s in run.history.sayings if s.text == HELLO.target)
+        epoch = next(s.first for s in run.history.outputs if s.text == HELLO.target)
         click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
     click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")

@@ -1,4 +1,4 @@
-"""Evaluation on held-out lines during a training, and the weights that are kept."""
+"""Evaluation on held-out lines during a training, and the choice of the best weights."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from hello_train.data.alphabets import choose_alphabets, count_substitutions
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
-from hello_train.fit.history import History, Saying
+from hello_train.fit.history import History, OutputSpan
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.run import Run, save_holdout
@@ -63,8 +63,8 @@ def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback]
     if is_lost:
         raise FitError(
             f"none of {recorder.starts} starts learned {HELLO_DATA}; use more --epochs or "
-            f"--minutes, or another --learning-rate; what became of the last one is in "
-            f"{home / REPORT_NAME}, its checkpoint beside it"
+            f"--minutes, or another --learning-rate; the last one is in {home}, and "
+            f"{home / REPORT_NAME} shows it"
         )
     return Run(network, training, checkpoint, recorder.history, {})
 
@@ -116,7 +116,7 @@ def fit_exactly(
 
 
 class HistoryRecorder(Callback):
-    """Records the loss of each epoch and what the network makes of an example."""
+    """Records the loss of each epoch and the output for an example."""
 
     def __init__(self, example: str) -> None:
         self.history = History()
@@ -126,11 +126,11 @@ class HistoryRecorder(Callback):
     def on_step(self, progress: Progress, network: Network) -> None:
         """Record an epoch; hello is one batch, so each step is one."""
         self.history.losses.append(progress.loss)
-        said, sayings = network.rewrite(self._example), self.history.sayings
-        if sayings and sayings[-1].text == said:
-            sayings[-1] = replace(sayings[-1], last=progress.epoch)
+        output, outputs = network.rewrite(self._example), self.history.outputs
+        if outputs and outputs[-1].text == output:
+            outputs[-1] = replace(outputs[-1], last=progress.epoch)
         else:
-            sayings.append(Saying(progress.epoch, progress.epoch, said))
+            outputs.append(OutputSpan(progress.epoch, progress.epoch, output))
 
     def on_restart(self, lost_seed: int, next_seed: int) -> None:
         """Discard the history of the lost start."""

@@ -24,7 +24,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Saying:
+class OutputSpan:
     """An output for the example that did not change over some epochs."""
 
     first: int
@@ -36,11 +36,11 @@ class Saying:
 
 @dataclass
 class History:
-    """What was recorded since the first step; hello has losses and sayings, text evaluations."""
+    """What was recorded since the first step; hello has losses and outputs, text evaluations."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
     """In order; empty if nothing was held out."""
     losses: list[float] = field(default_factory=list)
     """Mean cross-entropy per character of each epoch, in nats."""
-    sayings: list[Saying] = field(default_factory=list)
+    outputs: list[OutputSpan] = field(default_factory=list)
     """In order of the epochs, without gaps."""

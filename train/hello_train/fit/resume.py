@@ -21,9 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hello_train.errors import ResumeError, shortened
+from hello_train.errors import ResumeError, TeamError, shortened
 from hello_train.files import RESUME_NAME
 from hello_train.fit.history import Evaluation, History
+from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.state import Position, TrainingState
 from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
 
@@ -40,7 +41,7 @@ class ResumeFile:
     """The resume file of one training."""
 
     def __init__(self, folder: Path, identity: Identity) -> None:
-        self.path = folder / RESUME_NAME
+        self._path = folder / RESUME_NAME
         self._identity = json.loads(json.dumps(identity))
 
     def save(self, state: TrainingState) -> None:
@@ -57,16 +58,22 @@ class ResumeFile:
         }
         content = save(tensors_of(state), {METADATA_KEY: json.dumps(header)})
         try:
-            write_whole(self.path, content)
+            write_whole(self._path, content)
         except OSError as error:
-            raise ResumeError(f"cannot write {self.path}: {reason(error)}") from error
+            raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
 
-    def restore(self, state: TrainingState) -> None:
+    def restore(self, state: TrainingState, team: Team = ALONE) -> None:
         """Give a new training the saved state.
 
         Raises:
             ResumeError: there is no file, it is damaged, or it is that of another training.
+            TeamError: the processes see different files.
         """
+        if not team.all_have(self._digest()):
+            raise TeamError(
+                f"{self._path.parent}: not every process sees the same unfinished training "
+                f"there; put --output on a disk that all hosts share"
+            )
         try:
             header, tensors = self._read()
             self._check(entry(header, "identity"))
@@ -75,24 +82,24 @@ class ResumeFile:
             put_tensors(state, tensors)
         except (SafetensorError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ResumeError(
-                f"{self.path}: damaged ({first_line(error)}); run the training without --resume"
+                f"{self._path}: damaged ({first_line(error)}); run the training without --resume"
             ) from error
         state.position, state.history = position, history
 
-    def digest(self) -> str:
+    def _digest(self) -> str:
         """Return a digest of the file, in hexadecimal; empty if there is none."""
-        return blake2b(self.path.read_bytes()).hexdigest() if self.path.is_file() else ""
+        return blake2b(self._path.read_bytes()).hexdigest() if self._path.is_file() else ""
 
     def remove(self) -> None:
         """Remove the file, if there is one."""
-        self.path.unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        if not self.path.is_file():
+        if not self._path.is_file():
             raise ResumeError(
-                f"{self.path}: there is no unfinished training; run it without --resume"
+                f"{self._path}: there is no unfinished training; run it without --resume"
             )
-        with safe_open(self.path, framework="pt") as content:
+        with safe_open(self._path, framework="pt") as content:
             tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
             header = json.loads(entry(content.metadata(), METADATA_KEY))
         version = entry(header, "format_version")
@@ -100,7 +107,7 @@ class ResumeFile:
             raise ValueError(f"format_version is {shortened(version)}")
         if version != FORMAT_VERSION:
             raise ResumeError(
-                f"{self.path}: written in format {shortened(version)}, and this hello-rnn "
+                f"{self._path}: written in format {shortened(version)}, and this hello-rnn "
                 f"reads format {FORMAT_VERSION}; run the training without --resume"
             )
         return header, tensors
@@ -115,7 +122,7 @@ class ResumeFile:
                 others.append(f"{name[:60]} was {shortened(then)} and not {shortened(now)}")
         if others:
             raise ResumeError(
-                f"{self.path}: it is another training, whose {', '.join(others)}; give the same "
+                f"{self._path}: it is another training, whose {', '.join(others)}; give the same "
                 f"files and options, or run it without --resume"
             )
 

@@ -96,7 +96,7 @@ def run_lines(
     state = new_state(configure(options, alphabets), options, team)
     resume_file = ResumeFile(folder, identity)
     if resume:
-        restore(state, resume_file, team)
+        resume_file.restore(state, team)
     for callback in callbacks:
         callback.on_begin(describe(lines, options, team))
     evaluator = Evaluator(lines.holdout)
@@ -128,25 +128,10 @@ def check_equal(lines: Split, substitutions: str, options: TrainOptions, team: T
     }
     if not team.all_have(identity):
         raise TeamError(
-            "the processes do not learn the same lines in the same way; give all hosts the same "
-            "files and options"
+            "the processes have different lines or options; give all hosts the same files and "
+            "options"
         )
     return identity
-
-
-def restore(state: TrainingState, resume_file: ResumeFile, team: Team) -> None:
-    """Restore a training state from the resume file that all processes see.
-
-    Raises:
-        ResumeError: there is none, it is damaged, or it is that of another training.
-        TeamError: the processes see different files.
-    """
-    if not team.all_have(resume_file.digest()):
-        raise TeamError(
-            f"{resume_file.path.parent}: not every process sees the same unfinished training "
-            f"there; put --output on a disk that all hosts share"
-        )
-    resume_file.restore(state)
 
 
 def describe(lines: Split, options: TrainOptions, team: Team) -> str:

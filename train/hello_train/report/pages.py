@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hello_train.errors import ReportError
-from hello_train.fit.history import Evaluation, History, Saying
+from hello_train.fit.history import Evaluation, History, OutputSpan
 from hello_train.fit.score import Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
@@ -33,7 +33,7 @@ from hello_train.report.gates import certainty, gates
 from hello_train.report.slowest import LEARNED, OFTEN, slowest
 from hello_train.report.visible import character, plain, show
 
-SHOWN_SAYINGS = 30
+SHOWN_OUTPUTS = 30
 """Largest number of rows in a table of outputs: those of the start and the end."""
 TOOLS = ("hello-rnn", "torch", "matplotlib")
 """The packages whose versions a report shows."""
@@ -84,7 +84,7 @@ class HelloRun(ShownRun):
         return CELLS[self.network.config.cell].title
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """The network's output."""
         return self.network.rewrite(self.pair.input)
 
@@ -96,8 +96,8 @@ class HelloRun(ShownRun):
     @property
     def first_right(self) -> int | None:
         """The first epoch with the right output, counted from 1; None if there is none."""
-        sayings = self.history.sayings
-        return next((s.first for s in sayings if s.text == self.pair.target), None)
+        outputs = self.history.outputs
+        return next((s.first for s in outputs if s.text == self.pair.target), None)
 
     @property
     def loss_floor(self) -> float | None:
@@ -111,14 +111,14 @@ class HelloRun(ShownRun):
         return losses[-1 - max(1, len(losses) // 10) :][0]
 
     @property
-    def shown_sayings(self) -> list[Saying | str]:
+    def shown_outputs(self) -> list[OutputSpan | str]:
         """The outputs to show, with a text in place of those left out."""
-        sayings: list[Saying | str] = [*self.history.sayings]
-        left_out = len(sayings) - SHOWN_SAYINGS
+        outputs: list[OutputSpan | str] = [*self.history.outputs]
+        left_out = len(outputs) - SHOWN_OUTPUTS
         if left_out > 0:
-            half = SHOWN_SAYINGS // 2
-            sayings[half:-half] = [f"{left_out:,} more"]
-        return sayings
+            half = SHOWN_OUTPUTS // 2
+            outputs[half:-half] = [f"{left_out:,} more"]
+        return outputs
 
     def losses_by_epoch(self, others: Sequence[HelloRun]) -> Markup:
         """Return the curve of the losses, before those of others."""
@@ -134,14 +134,15 @@ class HelloRun(ShownRun):
     @property
     def gate_pictures(self) -> list[tuple[str, str, Markup]]:
         """Name, meaning and heat map of each gate and state over the input."""
-        config, said = self.network.config, self.said
-        cell = CELLS[config.cell]
-        columns = [f"{read} \u2192 {out}" for read, out in zip(self.pair.input, said, strict=True)]
+        config, output, cell = self.network.config, self.output, CELLS[self.network.config.cell]
+        columns = [
+            f"{read} \u2192 {out}" for read, out in zip(self.pair.input, output, strict=True)
+        ]
         rows = [str(unit) for unit in range(1, config.hidden_size + 1)]
         chosen: list[int] = []
         if units_are_labels(config):
             rows = list(config.output_alphabet)
-            chosen = [config.output_alphabet.index(char) for char in said]
+            chosen = [config.output_alphabet.index(char) for char in output]
         values = gates(self.network, self.pair.input)
         pictures = []
         for name, meaning in cell.meanings.items():
@@ -219,6 +220,7 @@ def load_templates() -> Environment:
         autoescape=True,
         finalize=show,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
