@@ -1,12 +1,11 @@
-"""Reads files that may be a stranger's: regular files of bounded size only."""
+"""Reads the files of an artifact, which may be a stranger's."""
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from hello_runtime.errors import reason
+from hello_runtime.text.files import read_regular
 
 from hello_export.errors import ArtifactError
 
@@ -31,20 +30,6 @@ def read_plain(file: Path, most: int = LARGEST) -> bytes:
             f"{file}: it is a link, and an artifact holds its files itself; copy it with cp -rL"
         )
     try:
-        with open(file, "rb", opener=open_at_once) as content:
-            status = os.fstat(content.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ArtifactError(f"{file}: it is not a regular file; export the run again")
-            if status.st_size > most:
-                raise ArtifactError(
-                    f"{file}: it has {status.st_size} bytes, and in an artifact at most {most}; "
-                    f"export the run again"
-                )
-            return content.read(most)
+        return read_regular(file, most)
     except OSError as error:
         raise ArtifactError(f"{file}: {reason(error)}") from error
-
-
-def open_at_once(path: str, flags: int) -> int:
-    """Open a file without waiting; opening a pipe would wait for its writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
