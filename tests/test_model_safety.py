@@ -29,7 +29,8 @@ from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
 from hello_runtime.model.model_file import load_model
-from hello_runtime.model.operators import OPERATORS, Shape, Value
+from hello_runtime.model.operators import OPERATORS
+from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
@@ -460,8 +461,8 @@ def random_node(random: Random, name: str, values: Sequence[str]) -> onnx_wire.N
     operator = OPERATORS[name]
     kinds = {**operator.attributes, **operator.optional}
     inputs = random.choices(values, k=operator.inputs or random.randrange(1, 4))
-    if operator.left_out:
-        inputs.insert(operator.left_out, "")
+    if operator.empty_input:
+        inputs.insert(operator.empty_input, "")
     made = [f"made{index}" for index in range(random.choice([1, 1, 1, 0, 2, 3]))]
     attributes = [random_attribute(random, *item) for item in kinds.items()]
     return onnx_wire.Node(inputs, made, "", name, attributes)

@@ -14,15 +14,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hello_runtime.model.model_file import MODEL_NAME, read_model
-from hello_train.network.checkpoint import FILE_NAME, Training, load_checkpoint
+from hello_train.files import CHECKPOINT_NAME
+from hello_train.network.checkpoint import Training, load_checkpoint
 from hello_train.network.model import Network
 
 from hello_export.errors import ArtifactError
-from hello_export.files import read_plain
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.torchscript import PROGRAM_NAME, program_bytes
-from hello_export.manifest import MANIFEST_NAME, Manifest, digest, read_manifest
+from hello_export.manifest import MANIFEST_NAME, Manifest, digest, read_manifest, read_plain
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases
 from hello_export.proof.prove import prove
@@ -56,7 +56,7 @@ def verify_artifact(
     folder = artifact_folder(path)
     manifest = read_manifest(folder / MANIFEST_NAME)
     content = read_unchanged(folder, manifest.digests)
-    network, training = load_checkpoint(folder / FILE_NAME)
+    network, training = load_checkpoint(folder / CHECKPOINT_NAME)
     check_manifest(folder / MANIFEST_NAME, manifest, network, training)
     rounded = round_weights(network, manifest.storage)
     model, program = folder / MODEL_NAME, folder / PROGRAM_NAME

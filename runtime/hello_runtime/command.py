@@ -13,7 +13,7 @@ import click
 from hello_runtime.errors import HelloRuntimeError, first_line, printable, reason
 
 NO_MEMORY = ("allocate memory", "not enough memory", "failed to map segment")
-"""Parts of the system's and PyTorch's messages for lack of memory, for which there is no class."""
+"""Parts of messages for lack of memory, of the system and of PyTorch, which has no class for it."""
 NO_THREAD = "can't start new thread"
 """Python's message when the system refuses a thread."""
 OPTION_WIDTH = 30
@@ -60,7 +60,7 @@ class Command(click.Command):
         """Run the command."""
         with self._one_line_errors():
             result = super().invoke(ctx)
-            sys.stdout.flush()  # what is not written is an error too
+            sys.stdout.flush()  # an error of this write counts as well
             return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,13 +101,11 @@ class Command(click.Command):
                 f"{self.name} less at once"
             )
         if isinstance(error, OSError):
-            return words_of(error)
+            return system_message(error)
         if isinstance(error, ImportError):
             return self._import_message(error)
         if isinstance(error, RuntimeError) and NO_THREAD in text:
-            return (
-                f"{NO_THREAD}; the system has a limit for a user's threads, which ulimit -u shows"
-            )
+            return f"{NO_THREAD}; the system limits a user's threads, and ulimit -u shows the limit"
         return None
 
     def _import_message(self, error: ImportError) -> str | None:
@@ -126,8 +124,8 @@ class Command(click.Command):
         )
 
 
-def words_of(error: OSError) -> str:
-    """Return what an error of the system concerns, where that is known, and what is wrong."""
+def system_message(error: OSError) -> str:
+    """Return the message for an error of the system, with the file's name if it is known."""
     name = error.filename
     if name is None:
         return reason(error)

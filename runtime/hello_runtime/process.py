@@ -77,7 +77,7 @@ def catch_signals() -> None:
 
 
 def release_signals() -> None:
-    """Let signals end the process as they do by default: it has nothing left to clean up."""
+    """Restore the default action of these signals: there is nothing left to clean up."""
     for number in SIGNALS:
         if signal.getsignal(number) is stop:
             signal.signal(number, signal.SIG_DFL)
@@ -153,7 +153,7 @@ def open_standard_streams() -> TextIO:
     still fails.
 
     Returns:
-        The standard output, which others may put something in front of.
+        The standard output; a library may later replace `sys.stdout`.
     """
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
