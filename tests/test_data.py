@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hello_runtime.errors import InputError
 from hello_runtime.text.baseline import Baseline
 from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.lines import InputError, read_lines
+from hello_runtime.text.lines import read_lines
 from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
 from hello_runtime.text.score import score_outputs, score_table
 from hello_train.data.alphabets import (

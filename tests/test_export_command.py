@@ -26,8 +26,8 @@ from hello_export.proof import prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntime
 from hello_train.fit.hello import HELLO_ALPHABETS, HELLO_DATA
-from hello_train.fit.loop import new_network
 from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.fit.state import new_network
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper

@@ -14,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {name: ROOT / name / f"hello_{name}" for name in ("train", "export", "runtime")}
+TEXT_ROOM = ", ".join(
+    f"hello_runtime.text.{file.stem}" for file in (PACKAGES["runtime"] / "text").glob("[a-z]*.py")
+)
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "hello_runtime"}
 
 DECODE_AND_LIST = """
@@ -128,8 +131,10 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.command", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
         ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
-        ("hello_runtime.text.score", {"onnxruntime", "torch", "click"}),
+        (TEXT_ROOM, {"onnxruntime", "torch", "click"}),
         ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
+        ("hello_train.files", {"torch", "numpy", "click"}),
+        ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),
     ],
 )
 def test_importing_a_small_module_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

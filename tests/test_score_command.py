@@ -161,15 +161,15 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 MODEL = ("--model", "run/artifact", "--score")
 
 
-def test_an_artifact_scores_what_its_training_said(run: Run, copied: Path, trained: Path) -> None:
+def test_an_artifact_has_the_scores_of_its_training(run: Run, copied: Path, trained: Path) -> None:
     result = run("hello-infer", *MODEL, "run/holdout.tsv")
     assert (result.returncode, result.stderr) == (0, "")
-    said = (trained / "hello-train").read_text(encoding="utf-8").splitlines()[:5]
-    assert said[0].startswith("held-out lines  ")
+    printed = (trained / "hello-train").read_text(encoding="utf-8").splitlines()[:5]
+    assert printed[0].startswith("held-out lines  ")
     assert result.stdout.splitlines() == [
-        said[0].replace("held-out lines", "scored lines  "), *said[1:]
+        printed[0].replace("held-out lines", "scored lines  "), *printed[1:]
     ]  # fmt: skip
-    assert len(set(said)) == 5
+    assert len(set(printed)) == 5
     for options in (["--threads", "1"], ["--unknown", "copy"], ["--provider", "cpu"]):
         assert run("hello-infer", *MODEL, "run/holdout.tsv", *options).stdout == result.stdout
 
@@ -381,7 +381,7 @@ def test_wrong_usage_is_exit_code_2(run: Run, tmp_path: Path, arguments: list[st
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-# The artifact carries the baseline, and answers for it.
+# The artifact has the baseline of its run, and its digest.
 
 
 def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
@@ -440,7 +440,7 @@ def unseeded(line):
 """
 
 
-def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path: Path) -> None:
+def test_a_corruption_of_your_own_is_scored_as_in_training(run: Run, tmp_path: Path) -> None:
     (tmp_path / "noise.py").write_text(NOISE)
     learn = ("hello-train", "--text", POLISH, "--epochs", 3, "--holdout", 0.5, "--output", "run")
     refused = run(*learn, "--corrupt", "noise:unseeded")
@@ -448,9 +448,9 @@ def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path:
         refused, f"{POLISH}, line ", "the corruption made ", "random.Random(line)"
     )
     assert not (tmp_path / "run").exists()
-    told = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
-    assert told.returncode == 0, told.stderr
+    learned = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
+    assert learned.returncode == 0, learned.stderr
     network, training = load_checkpoint(tmp_path / "run")
     onnx.save(build_model(network, training), tmp_path / "run/model.onnx")
     scored = run("hello-infer", "--model", "run/model.onnx", "--score", "run/holdout.tsv")
-    assert scored.stdout.splitlines()[1:] == told.stdout.splitlines()[1:5]
+    assert scored.stdout.splitlines()[1:] == learned.stdout.splitlines()[1:5]

@@ -17,7 +17,7 @@ from hello_export.cli import main as export
 from hello_train.cli import main
 from hello_train.data.corruption import find_corruption
 from hello_train.errors import ConfigError
-from hello_train.fit.loop import STARTS
+from hello_train.fit.hello import STARTS
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import Run, assert_one_line_error
@@ -87,8 +87,7 @@ def test_what_never_learns_ends_with_an_error_and_the_last_start(run: Run, tmp_p
     assert result.stderr.count("did not learn; starting again") == STARTS - 1
     assert result.stderr.splitlines()[-1] == (
         f"Error: none of {STARTS} starts learned hello -> ohlol; use more --epochs or --minutes, "
-        "or another --learning-rate; what became of the last one is in run/lost/report.html, its "
-        "checkpoint beside it"
+        "or another --learning-rate; the last one is in run/lost, and run/lost/report.html shows it"
     )
     assert (tmp_path / "run/checkpoint.safetensors").read_bytes() == b"of an earlier run"
     network, training = load_checkpoint(tmp_path / "run/lost")

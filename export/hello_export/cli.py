@@ -12,6 +12,7 @@ from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.process import ending_at_once
 from hello_train.errors import TrainError
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import HELLO_OPTIONS, run_folder
 from hello_train.network.cells import CELLS
@@ -165,12 +166,12 @@ def hello_run(cell: str) -> Path:
 
     from hello_train.fit.hello import HELLO, HELLO_DATA, run_hello
     from hello_train.fit.progress import ProgressDisplay
-    from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
+    from hello_train.network.checkpoint import load_checkpoint
 
     folder = run_folder("hello", cell)
-    if not (folder / FILE_NAME).exists():
+    if not (folder / CHECKPOINT_NAME).exists():
         click.echo(f"no checkpoint in {folder}; training one", err=True)
-        run_hello(replace(HELLO_OPTIONS, cell=cell), folder, ProgressDisplay(HELLO.input))
+        run_hello(replace(HELLO_OPTIONS, cell=cell), folder, [ProgressDisplay(HELLO.input)])
         return folder
     network, training = load_checkpoint(folder)
     if training.data != HELLO_DATA:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hello_runtime.errors import first_line
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME
-from hello_train.network.checkpoint import FILE_NAME
+from hello_train.files import CHECKPOINT_NAME
 
 from hello_export.errors import ArtifactError
 from hello_export.files import LARGEST_MANIFEST, read_plain
@@ -22,7 +22,7 @@ from hello_export.graph.torchscript import PROGRAM_NAME
 from hello_export.proof.engines import OnnxRuntime
 
 MANIFEST_NAME = "manifest.json"
-CONTENT = (MODEL_NAME, PROGRAM_NAME, FILE_NAME)
+CONTENT = (MODEL_NAME, PROGRAM_NAME, CHECKPOINT_NAME)
 """The files of every artifact beside the manifest."""
 TOOLS = ("hello-rnn", "torch", "onnx", "numpy")
 """Distributions whose versions stand in the manifest, with onnxruntime's."""

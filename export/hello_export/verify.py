@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hello_runtime.model.model_file import MODEL_NAME, read_model
-from hello_train.network.checkpoint import FILE_NAME, Training, load_checkpoint
+from hello_train.files import CHECKPOINT_NAME
+from hello_train.network.checkpoint import Training, load_checkpoint
 from hello_train.network.model import Network
 
 from hello_export.errors import ArtifactError
@@ -56,7 +57,7 @@ def verify_artifact(
     folder = artifact_folder(path)
     manifest = read_manifest(folder / MANIFEST_NAME)
     content = read_unchanged(folder, manifest.digests)
-    network, training = load_checkpoint(folder / FILE_NAME)
+    network, training = load_checkpoint(folder / CHECKPOINT_NAME)
     check_manifest(folder / MANIFEST_NAME, manifest, network, training)
     rounded = round_weights(network, manifest.storage)
     model, program = folder / MODEL_NAME, folder / PROGRAM_NAME

@@ -16,13 +16,12 @@ import click
 
 from hello_runtime import __version__
 from hello_runtime.command import Command
-from hello_runtime.errors import UnknownCharacterError
+from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.info import describe
 from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
     Block,
-    InputError,
     open_output,
     read_arguments,
     read_file,

@@ -9,6 +9,14 @@ class HelloRuntimeError(Exception):
     """The base of every error that this package raises on purpose; the message names the fix."""
 
 
+class InputError(HelloRuntimeError):
+    """Text cannot be read, or has not the expected form."""
+
+
+class OutputError(HelloRuntimeError):
+    """A file or stream cannot be written."""
+
+
 class ModelFileError(HelloRuntimeError):
     """A model file is missing, damaged, not one of ours, or from a newer format version."""
 

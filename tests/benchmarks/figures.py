@@ -1,4 +1,4 @@
-"""Measures what the README promises of the first example: times of the commands, and sizes.
+"""Measures what `docs/speed.md` promises of the first example: times of the commands, and sizes.
 
     python tests/benchmarks/figures.py [--repeat 5] [--json]
 

@@ -4,7 +4,7 @@
         [--json]
 
 TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train` on the
-device that it would take, with what it reads, changes, judges and saves on its way, over ten epochs
+device that it would take, with reading, augmentation, evaluation and saving, over ten epochs
 of the first lines of TEXT. The bare loop has the same batches as ready tensors on that device, and
 does nothing but PyTorch's steps.
 """
@@ -24,10 +24,12 @@ from hello_train.data.batches import Batches, lengths
 from hello_train.data.corruption import find_corruption
 from hello_train.data.lines import Split, read, text_source
 from hello_train.fit.evaluation import Evaluator
-from hello_train.fit.loop import Fitting, Watcher, mean_loss, new_state
+from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.parallel import Team, best_device
-from hello_train.fit.unfinished import Unfinished
+from hello_train.fit.resume import ResumeFile
+from hello_train.fit.state import new_state
+from hello_train.fit.step import mean_loss
 from hello_train.network.cells import CELLS
 from measuring import medians, show
 
@@ -71,8 +73,7 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
         alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
         state = new_state(configure(options, alphabets), options, team)
         evaluator = Evaluator(lines.holdout)
-        unfinished = Unfinished(folder, {})
-        Fitting(state, lines.train, options, Watcher(), evaluator, unfinished, team).run()
+        Trainer(state, lines.train, options, (), evaluator, ResumeFile(folder, {}), team).run()
 
     return action
 

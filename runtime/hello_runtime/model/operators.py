@@ -159,7 +159,7 @@ def elementwise(*values: Value) -> Value:
     return Value(same_type(*values), broadcast(*(value.shape for value in values)))
 
 
-def compare(left: Value, right: Value) -> Value:
+def less(left: Value, right: Value) -> Value:
     """Compare elements at the same position."""
     return elementwise(left, right)._replace(dtype="bool")
 
@@ -281,7 +281,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Gather": Operator(gather, 2, {"axis": INT}),
     "GatherND": Operator(gather_nd, 2),
     "LSTM": recurrent(4, 2),
-    "Less": Operator(compare, 2),
+    "Less": Operator(less, 2),
     "MatMul": Operator(matmul, 2, weights=(1,)),
     "Max": Operator(elementwise, 2),
     "Mod": Operator(divide, 2),

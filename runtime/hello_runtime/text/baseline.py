@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hello_runtime.errors import BaselineError, first_line, reason
+from hello_runtime.errors import BaselineError, OutputError, first_line, reason
 from hello_runtime.text.files import write_whole
-from hello_runtime.text.lines import OutputError
 
 BASELINE_NAME = "baseline.json"
 """The file's name, beside the checkpoint and beside the model."""

@@ -14,22 +14,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from hello_runtime.errors import HelloRuntimeError, reason
+from hello_runtime.errors import InputError, OutputError, reason
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
-
-
+BYTE_ORDER_MARK = "\ufeff"
 UTF8_BYTES = 4
 """Bytes of a character in UTF-8, at most."""
-
-
-class InputError(HelloRuntimeError):
-    """Text cannot be read, or is not what was expected."""
-
-
-class OutputError(HelloRuntimeError):
-    """A file or stream cannot be written."""
 
 
 class Block(NamedTuple):
@@ -37,12 +28,12 @@ class Block(NamedTuple):
 
     texts: list[str]
     ends: list[str]
-    """How each line ends: LF, CR LF, or nothing at the end of a file."""
+    """The end of each line: LF, CR LF, or nothing at the end of a file."""
     source: str
     first: int
     """The number of the first line, counted from 1."""
     size: int
-    """Bytes, with the ends."""
+    """Bytes of the lines and their ends."""
 
     def place(self, index: int) -> str:
         """Return the source and the number of a line, for an error."""
@@ -50,9 +41,9 @@ class Block(NamedTuple):
 
 
 def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
-    """Return raw lines, without the LF that ends them, as text.
+    """Return the block of some lines, given in bytes without their LF.
 
-    A CR before the LF belongs to the end. A last line of a file that has no LF keeps its CR.
+    A CR before the LF belongs to the end. A last line without LF keeps its CR.
 
     Raises:
         InputError: a line is not UTF-8.
@@ -69,13 +60,13 @@ def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = 
 
 
 def not_utf8(place: str, start: int, byte: int) -> InputError:
-    """Return the error of a byte, counted from 0 in its line."""
+    """Return the error for a byte; `start` is its index in its line."""
     return InputError(f"{place}: byte {start + 1} (0x{byte:02x}) is not UTF-8; {CONVERT}")
 
 
 @contextmanager
 def reading(source: object) -> Iterator[None]:
-    """Turn an error of the system into an `InputError` that names what is read."""
+    """Raise an error of the system as an `InputError` that names the source."""
     try:
         yield
     except OSError as error:
@@ -83,14 +74,14 @@ def reading(source: object) -> Iterator[None]:
 
 
 def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
-    """Yield the command line's texts as one block."""
+    """Yield the texts of the command line as one block."""
     yield block_of([os.fsencode(argument) for argument in arguments], "argument")
 
 
 def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
-    """Yield the lines of a stream, as soon as they are there."""
+    """Yield the lines of a stream as soon as they arrive."""
     first = 1
-    unfinished: list[bytes] = []  # pieces of a line whose end has not come yet
+    unfinished: list[bytes] = []  # pieces of a line whose end has not arrived
     while content := read_some(stream, source):
         head, *tail = content.split(b"\n")
         unfinished.append(head)
@@ -106,7 +97,7 @@ def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
 
 
 def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
-    """Yield the text of a stream, as soon as its characters are there.
+    """Yield the text of a stream as soon as its characters arrive.
 
     Raises:
         InputError: it is not UTF-8.
@@ -130,7 +121,7 @@ def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
 
 
 def read_some(stream: BufferedReader, source: str) -> bytes:
-    """Return what has arrived, nothing only at the end.
+    """Return the bytes that have arrived; none at the end of the stream only.
 
     Raises:
         InputError: it cannot be read.
@@ -167,7 +158,7 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
     size = UTF8_BYTES * longest if longest else -1
     number, rest = 1, ""  # the text of the line that was read and not yielded yet
     before, pending = 0, b""  # bytes of the line that were decoded, and the start of a character
-    mark = "\ufeff"
+    mark = BYTE_ORDER_MARK
     with reading(path), open_unpacked(path) as stream:
         while True:
             read = stream.readline(size)
@@ -197,7 +188,7 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """Open standard output, or a file that takes its place only when all of it is written.
+    """Open standard output, or a file, which appears under its name once it is complete.
 
     Raises:
         OutputError: it cannot be written.
@@ -207,7 +198,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         elif is_open_already(path) or (path.exists() and not path.is_file()):
-            # A stream, a pipe or a device: there is nothing to replace.
+            # A stream, pipe or device cannot be replaced by a file.
             with path.open("ab") as stream:
                 yield stream
         else:

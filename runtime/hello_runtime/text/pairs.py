@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from hello_runtime.errors import reason
+from hello_runtime.errors import InputError, OutputError, reason
 from hello_runtime.text.files import write_whole
-from hello_runtime.text.lines import InputError, OutputError, read_lines
+from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
 
 TAB = "\t"
-BYTE_ORDER_MARK = "\ufeff"
+
 Item = TypeVar("Item")
 
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.errors import UnknownCharacterError
+from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
-from hello_runtime.text.lines import InputError
 from hello_runtime.text.pairs import Pair, in_blocks, read_pairs
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
+from hello_runtime.errors import InputError
 from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.lines import InputError, read_lines
+from hello_runtime.text.lines import read_lines
 from hello_runtime.text.pairs import TAB, Pair, parse_pair
 from numpy.typing import NDArray
 

@@ -1,4 +1,4 @@
-"""What a person should know of a training that did not go as it could have."""
+"""Remarks: sentences on what went wrong in a training, and what to change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hello_train.fit.options import TrainOptions
 
 
 def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) -> list[str]:
-    """Return a sentence for each thing that went wrong, with what to change; none if all is well.
+    """Return a sentence for each thing that went wrong; none if all is well.
 
     Args:
         ending: how far the training came.
-        options: what it was asked for.
+        options: its options.
         scores: the scores by name; empty without held-out lines.
     """
     found = []

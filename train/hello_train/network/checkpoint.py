@@ -23,10 +23,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hello_train.errors import CheckpointError, ConfigError, shortened
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.network.config import ModelConfig, check_types
 from hello_train.network.model import Network
 
-FILE_NAME = "checkpoint.safetensors"
 FORMAT_VERSION = 1
 METADATA_KEY = "hello-rnn"
 """One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
@@ -75,7 +75,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
         "config": asdict(network.config),
         "training": asdict(training),
     }
-    path = folder / FILE_NAME
+    path = folder / CHECKPOINT_NAME
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     try:
         write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
@@ -99,13 +99,14 @@ def check_writable(folder: Path, names: Sequence[str]) -> None:
             f"cannot write {folder}: safetensors opens no name that is not UTF-8; name another "
             f"folder with --output"
         )
+    file = folder / CHECKPOINT_NAME
     existing = next(
         parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
     )
     if not existing.is_dir():
-        raise CheckpointError(f"cannot write {folder / FILE_NAME}: {existing} is not a folder")
+        raise CheckpointError(f"cannot write {file}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise CheckpointError(f"cannot write {folder / FILE_NAME}: no permission in {existing}")
+        raise CheckpointError(f"cannot write {file}: no permission in {existing}")
     for name in names:
         if (folder / name).is_dir():
             raise CheckpointError(f"cannot write {folder / name}: it is a folder; move it away")
@@ -117,7 +118,7 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
     Raises:
         CheckpointError: it is missing, damaged, not from hello-train, or from a newer version.
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / CHECKPOINT_NAME if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"{file}: no checkpoint there; hello-train writes one")
     try:
