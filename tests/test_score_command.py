@@ -347,8 +347,8 @@ def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> N
     assert_one_line_error(result, "artifact/baseline.json", message)
 
 
-def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
-    """A pipe would be waited for, and a device read without end."""
+def test_a_baseline_that_is_not_regular(run: Run, copied: Path) -> None:
+    """A pipe would block, and a device has no end."""
     baseline = copied / "artifact/baseline.json"
     baseline.unlink()
     os.mkfifo(baseline)
