@@ -13,7 +13,8 @@ is imported from its module on first use. Read it in this order:
 - `engine`: `devices` opens the model, `batching` groups texts into engine calls, `workers` runs
   these in threads, and `lifecycle` protects them when the process exits or forks;
 - `text`: files, lines, and scores;
-- `cli`: the command `hello-infer`. `process` starts every command, `command` shows its errors.
+- `cli`: the command `hello-infer`. `process` starts every command, `command` shows its errors,
+  `info` prints what a model is.
 """
 
 from __future__ import annotations

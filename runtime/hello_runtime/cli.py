@@ -16,7 +16,8 @@ import click
 
 from hello_runtime import __version__
 from hello_runtime.command import Command
-from hello_runtime.errors import InputError, UnknownCharacterError, printable
+from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.info import describe
 from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
@@ -319,43 +320,3 @@ def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
         named = {name: row and row._asdict() for name, row in scores.items()}
         return json.dumps(named) + "\n"
     return score_table(scores, "scored lines") + "\n"
-
-
-def describe(decoder: Decoder, as_json: bool) -> str:
-    """Return the facts about a model, as lines of text or as JSON."""
-    info = decoder.info
-    facts: dict[str, Any] = {
-        "model": str(decoder.file),
-        "bytes": decoder.file.stat().st_size,
-        "provider": decoder.provider,
-        "cell": info.cell,
-        "nonlinearity": info.nonlinearity,
-        "layers": info.layers,
-        "hidden_size": info.hidden_size,
-        "causal": info.causal,
-        "input_alphabet": info.input_alphabet,
-        "output_alphabet": info.output_alphabet,
-        "unknown": info.unknown,
-        "guarded": info.guard is not None,
-        "weights": info.weights,
-        "training": dict(info.training),
-    }
-    if as_json:
-        return json.dumps(facts) + "\n"
-    for name in ("input_alphabet", "output_alphabet"):
-        facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
-    scores = facts["training"].pop("scores", None)
-    facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
-    if isinstance(scores, dict):
-        facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
-    lines = (
-        f"{printable(name.replace('_', ' ')):<28}{printable(value)}\n"
-        for name, value in facts.items()
-    )
-    return "".join(lines)
-
-
-def ascii_start(alphabet: str, width: int = 60) -> str:
-    """Return the beginning of an alphabet in ASCII, other characters escaped."""
-    shown = ascii(alphabet)[1:-1]
-    return shown if len(shown) <= width else f"{shown[:width]}..."

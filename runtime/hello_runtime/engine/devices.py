@@ -183,16 +183,10 @@ def session_on(
     load_error: Callable[[], str | None] = lambda: None,
     usual_cause: str | None = None,
 ) -> onnxruntime.InferenceSession:
-    """Return a session that runs on the provider asked for.
+    """Return the session that `make` opens, if it runs on the provider that was asked for.
 
-    onnxruntime may go on with the CPU instead, and say so in its log at most.
-
-    Args:
-        provider: onnxruntime's name of it.
-        make: opens the session.
-        advice: what the user can do when it fails.
-        load_error: says why the provider's library cannot be loaded; None if it can.
-        usual_cause: of a fallback whose cause is not known.
+    onnxruntime may fall back to the CPU, and say so in its log at most. `load_error` tells why the
+    provider's library cannot be loaded; `usual_cause` explains a fallback without such a reason.
 
     Raises:
         ProviderError: there is no session, or it runs on another provider.
