@@ -9,25 +9,33 @@ import pty
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
+from command_server import CommandServer
 from hello_runtime.text.lines import read_stream
 from helpers import Run, assert_one_line_error
 
 INFER = Path(sys.executable).with_name("hello-infer")
 
 
-@pytest.fixture
-def text_model(tmp_path: Path, run: Run) -> Path:
+@pytest.fixture(scope="module")
+def text_model(
+    tmp_path_factory: pytest.TempPathFactory, servers: Callable[[str], CommandServer]
+) -> Path:
     """A small model that copies unknown characters."""
-    (tmp_path / "text.txt").write_text("zażółć gęślą jaźń\nżółw\n", encoding="utf-8")
-    options = ("--hidden-size", 4, "--epochs", 1, "--holdout", 0, "--output", "run")
-    train = run("hello-train", "--text", "text.txt", "--corrupt", "strip-diacritics", *options)
-    assert train.returncode == 0, train.stderr
-    assert run("hello-export", "run").returncode == 0
-    return tmp_path / "run" / "artifact"
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "text.txt").write_text("zażółć gęślą jaźń\nżółw\n", encoding="utf-8")
+    learn = "--text text.txt --corrupt strip-diacritics --hidden-size 4 --epochs 1 --holdout 0"
+    for command, arguments in (
+        ("hello-train", f"{learn} --output run"),
+        ("hello-export", "run"),
+    ):
+        result = servers(command).run(arguments.split(), folder, b"")
+        assert result.returncode == 0, result.stderr
+    return folder / "run" / "artifact"
 
 
 @pytest.mark.parametrize("cell", [[], ["--cell", "rnn"], ["--cell", "gru"], ["--cell", "lstm"]])

@@ -17,6 +17,7 @@ from typing import Any
 
 import onnx
 import pytest
+from command_server import CommandServer
 from hello_export.graph.onnx_graph import build_model
 from hello_export.manifest import digest
 from hello_runtime import Decoder
@@ -135,7 +136,9 @@ def test_pairs_are_read_with_their_lines(
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, servers: Callable[[str], CommandServer]
+) -> Path:
     """A folder in which a small network was trained on `zolw.txt` and exported, with both logs."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(POLISH, folder / "zolw.txt")
@@ -144,11 +147,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["hello-train", "--text", "zolw.txt", *options, "--holdout", "0.3", "--output", "run"],
         ["hello-export", "run"],
     ):
-        result = subprocess.run(
-            [Path(sys.executable).with_name(command), *arguments],
-            cwd=folder, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        (folder / command).write_text(result.stdout, encoding="utf-8")
+        result = servers(command).run(arguments, folder, b"")
+        assert result.returncode == 0, result.stderr
+        (folder / command).write_bytes(result.stdout)
     return folder
 
 
