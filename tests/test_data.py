@@ -322,10 +322,20 @@ def through_pipe(content: bytes) -> list[tuple[int, str]]:
         os.close(reading)
 
 
+@pytest.mark.parametrize("start", [3, 20_000])
+def test_a_bad_byte_is_counted_in_its_line(start: int, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes(b"\xef\xbb\xbfab\n" + b"x" * start + b"\xff\n")
+    (tmp_path / "cut.txt").write_bytes(b"x" * start + "€".encode()[:2])
+    for name, line in (("text", 2), ("cut", 1)):
+        message = rf"{name}.txt, line {line}: byte {start + 1} \(0x.*\) is not UTF-8"
+        with pytest.raises(InputError, match=message):
+            list(read_lines(tmp_path / f"{name}.txt", LONGEST_ROW))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", ""])
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_a_long_line_comes_in_parts(tmp_path: Path, more: int, end: str) -> None:
-    text = ("żab" * LONGEST_ROW)[: LONGEST_ROW + LONGEST_ROW + more]
+    text = ("€€€ab" * LONGEST_ROW)[: 4 * LONGEST_ROW + more]  # a read ends within a character
     file = tmp_path / "text.txt"
     file.write_bytes(f"short\n{text}{end}".encode())
     found = list(read_lines(file, LONGEST_ROW))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,13 +29,41 @@ from hello_export.proof.verdict import (
     Report,
     Verdict,
 )
+from hello_runtime.errors import ModelFileError
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
-from helpers import KINDS, TRAINING, make_network
+from helpers import KINDS, TRAINING, make_network, quick_cases
 
 ENGINES: tuple[type[Engine], ...] = (TorchScript, *prove.ENGINES)
 SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
 POLICIES = list(itertools.product((False, True), ("error", "copy"), (False, True)))
+
+
+def grid() -> Iterator[Any]:
+    """Yield every shape with every policy, and whether it is compared on all cases.
+
+    One policy of each shape, in turn, and the one that differs from it in every point are always
+    compared, the others by `pytest --long`.
+    """
+    for place, (kind, bidirectional, layers) in enumerate(SHAPES):
+        one = place % len(POLICIES)
+        for number, policy in enumerate(POLICIES):
+            name = f"{kind[0]}-{kind[1]}-{'two' if bidirectional else 'one'}-{layers}-{number}"
+            always = number in (one, len(POLICIES) - 1 - one)
+            if number == one and layers != 1:
+                yield param(
+                    kind, bidirectional, layers, policy, True, id=f"{name}-whole", long=True
+                )
+            whole = number == one and layers == 1
+            yield param(kind, bidirectional, layers, policy, whole, id=name, long=not always)
+
+
+def param(*values: Any, id: str, long: bool) -> Any:
+    return pytest.param(*values, id=id, marks=[pytest.mark.long] * long)
+
+
+GRID = list(grid())
+
 RELU_IS_BEYOND = {
     "onnx evaluator": "Unknown activation function 'Relu'",
     "tract": "tract differs from PyTorch in logits by up to",
@@ -62,58 +90,52 @@ def onnxruntime_of(network: Network, folder: Path) -> OnnxRuntime:
 
 
 def check(network: Network, engines: Sequence[Engine], cases: Iterable[Case] = ()) -> Report:
-    report = parity.compare(network, engines, cases or grid_cases(network.config))
+    report = parity.compare(network, engines, cases or quick_cases(network.config))
     report.check()
     return report
 
 
-@pytest.mark.parametrize(
-    ("kind", "bidirectional", "layers"),
-    SHAPES,
-    ids=[f"{kind[0]}-{kind[1]}-{'two' if two else 'one'}-{n}" for kind, two, n in SHAPES],
-)
+@pytest.mark.parametrize(("kind", "bidirectional", "layers", "policy", "whole"), GRID)
 def test_the_grid_agrees_on_every_engine_that_runs_it(
-    kind: tuple[str, str], bidirectional: bool, layers: int, tmp_path: Path
+    kind: tuple[str, str],
+    bidirectional: bool,
+    layers: int,
+    policy: tuple[bool, Unknown, bool],
+    whole: bool,
+    tmp_path: Path,
 ) -> None:
-    """The whole grid: 4 recurrences, 2 directions, 3 depths, and 8 policies of each.
-
-    One policy of each shape, in turn, is compared on all cases. The others leave out the five cases
-    with the most steps, which would take five sixths of the time.
-    """
-    whole = SHAPES.index((kind, bidirectional, layers)) % len(POLICIES)
-    for number, (projection, unknown, guarded) in enumerate(POLICIES):
-        network = make_network(
-            *kind,
-            layers=layers,
-            bidirectional=bidirectional,
-            projection=projection,
-            unknown=cast(Unknown, unknown),
-            guarded=guarded,
-        )
-        cases = [
-            case
-            for case in grid_cases(network.config)
-            if number == whole or reference_steps(case) < 1000
-        ]
-        report = check(network, opened(network, tmp_path), cases)
-        left_out = RELU_IS_BEYOND.keys() if kind == ("rnn", "relu") else set()
-        assert len(cases) == (20 if bidirectional else 23) - (0 if number == whole else 5)
-        assert {verdict.engine: verdict.cases for verdict in report.verdicts} == {
-            engine.name: len(cases) for engine in ENGINES if engine.name not in left_out
-        }
-        assert {verdict.text_differences + verdict.ties for verdict in report.verdicts} == {0}
-        characters = 50_000 if number == whole else 9_000
-        assert {verdict.characters > characters for verdict in report.verdicts} == {True}
-        assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
-
-
-def reference_steps(case: Case) -> int:
-    """Return the number of PyTorch's steps: rows of equal length run together."""
-    return sum({len(row) for row in case.rows})
+    projection, unknown, guarded = policy
+    network = make_network(
+        *kind,
+        layers=layers,
+        bidirectional=bidirectional,
+        projection=projection,
+        unknown=unknown,
+        guarded=guarded,
+    )
+    cases = list(grid_cases(network.config)) if whole else quick_cases(network.config)
+    report = check(network, opened(network, tmp_path), cases)
+    left_out = RELU_IS_BEYOND.keys() if kind == ("rnn", "relu") else set()
+    assert len(cases) == (20 if bidirectional else 23) - (0 if whole else 5)
+    assert {verdict.engine: verdict.cases for verdict in report.verdicts} == {
+        engine.name: len(cases) for engine in ENGINES if engine.name not in left_out
+    }
+    assert {verdict.text_differences + verdict.ties for verdict in report.verdicts} == {0}
+    characters = 50_000 if whole else 9_000
+    assert {verdict.characters > characters for verdict in report.verdicts} == {True}
+    assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
 
 
 def test_the_grid_is_whole() -> None:
-    assert len(SHAPES) * len(POLICIES) == 4 * 2 * 3 * 2 * 2 * 2
+    """All of it by `pytest --long`; always every shape, and each value of a policy with it."""
+    rows = [(row.values, bool(row.marks)) for row in GRID]
+    shapes = {(kind, two, layers, policy) for (kind, two, layers, policy, _), _ in rows}
+    assert len(shapes) == 4 * 2 * 3 * 2 * 2 * 2
+    assert sum(whole for (*_, whole), _ in rows) == len(SHAPES) == 4 * 2 * 3
+    for shape in SHAPES:
+        policies = [policy for (*of, policy, _), long in rows if tuple(of) == shape and not long]
+        assert len(policies) == 2
+        assert all(one != other for one, other in zip(*policies, strict=True))
     assert [engine.name for engine in ENGINES] == [
         "TorchScript",
         "onnxruntime",
@@ -153,7 +175,7 @@ def test_the_network_rewrites_as_the_reference_does(
         bidirectional=bidirectional, guarded=guarded, unknown=unknown, layers=2, seed=3
     )
     reference = Reference(network)
-    for case in grid_cases(network.config):
+    for case in quick_cases(network.config):
         texts = ["".join(map(chr, row)) for row in case.rows]
         expected = ["".join(map(chr, reference.run(row)["decoded"].tolist())) for row in case.rows]
         assert network.rewrite_lines(texts) == expected
@@ -298,7 +320,7 @@ def test_a_line_on_which_a_network_diverges_excuses_nothing_on_another(tmp_path:
     with torch.no_grad():
         network.get_parameter("recurrence.weight_hh_l0").copy_(1.03 * torch.eye(5))
     engine = onnxruntime_of(network, tmp_path)
-    report = check(network, [engine])
+    report = check(network, [engine], grid_cases(network.config))
     assert report.rounding.max_condition["logits"] > 1e9
     assert report.rounding.max_difference["logits"] > 100
     # A letter that it writes on short lines, on which its condition is small.
@@ -317,7 +339,7 @@ def test_a_large_condition_is_no_fault_and_excuses_none(tmp_path: Path) -> None:
             weight.mul_(10)
         network.get_parameter("projection.weight").mul_(5)
     engine = onnxruntime_of(network, tmp_path)
-    report = check(network, [engine])
+    report = check(network, [engine], grid_cases(network.config))
     assert report.rounding.max_condition["logits"] > 1e3
     assert report.verdicts[0].max_difference["logits"] > 10 * TOLERANCE
     assert report.share["logits"] < 3e-6
@@ -360,24 +382,25 @@ def test_an_engine_that_fails_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("key", "value", "message"),
     [
-        ("unknown", "error"),
-        ("input_alphabet", '"abc"'),
-        ("output_alphabet", '"x"'),
-        ("guard", "{}"),
-        ("nonlinearity", "relu"),
-        ("layers", "8"),
-        ("cell", "lstm"),
-        ("causal", "false"),
+        ("unknown", "error", "the metadata of the model says"),
+        ("input_alphabet", '"abc"', "the metadata of the model says"),
+        ("output_alphabet", '"x"', "the output logits is declared otherwise"),
+        ("guard", "{}", "guard is not of the characters that it reads"),
+        ("nonlinearity", "relu", "the metadata of the model says"),
+        ("layers", "8", "the metadata of the model says"),
+        ("cell", "lstm", "the metadata of the model says"),
+        ("causal", "false", "its inputs are not those of its metadata"),
     ],
 )
-def test_wrong_metadata_is_found(key: str, value: str, tmp_path: Path) -> None:
+def test_wrong_metadata_is_found(key: str, value: str, message: str, tmp_path: Path) -> None:
+    """By the comparison, or before it by the runtime, which then opens no such file."""
     network = make_network()
     model = build_model(network, TRAINING)
     next(entry for entry in model.metadata_props if entry.key == key).value = value
     onnx.save(model, tmp_path / "model.onnx")
-    with pytest.raises(ParityError, match="the metadata of the model says"):
+    with pytest.raises((ParityError, ModelFileError), match=message):
         check(network, [Runtime(network.config, tmp_path)])
 
 

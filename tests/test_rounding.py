@@ -22,16 +22,17 @@ from hello_export.proof.prove import ENGINES
 from hello_export.proof.verdict import TOLERANCE
 from hello_export.rounding_cost import agreement, first_characters
 from hello_train.network.model import Network
-from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
+from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network, quick_cases
 
 SMALLER: tuple[Storage, ...] = ("float16", "int8")
 
 
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("storage", SMALLER)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_engine_agrees_on_the_rounded_weights(
-    kind: tuple[str, str], bidirectional: bool, storage: Storage, tmp_path: Path
+    kind: tuple[str, str], bidirectional: bool, storage: Storage, whole: bool, tmp_path: Path
 ) -> None:
     network = round_weights(
         make_network(*kind, bidirectional=bidirectional, hidden_size=32, guarded=True), storage
@@ -41,10 +42,11 @@ def test_every_engine_agrees_on_the_rounded_weights(
     every: tuple[type[Engine], ...] = (TorchScript, *ENGINES)
     able = [engine for engine in every if not engine.limit(network.config)]
     engines = [engine(network.config, tmp_path) for engine in able]
-    report = parity.compare(network, engines, grid_cases(network.config))
+    cases = list(grid_cases(network.config)) if whole else quick_cases(network.config)
+    report = parity.compare(network, engines, cases)
     report.check()
     assert len(report.verdicts) == (4 if kind == ("rnn", "relu") else 6)
-    assert {verdict.cases for verdict in report.verdicts} == {20 if bidirectional else 23}
+    assert {verdict.cases for verdict in report.verdicts} == {len(cases)}
     assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
 
 

@@ -200,7 +200,7 @@ def test_a_guarded_model_alone_counts_the_same_words(run: Run, copied: Path) -> 
         assert [*rows[:2], *rows[3:]] == [*whole[:2], *whole[3:]]
         assert rows[2].split() == ["most", "frequent", "target", "-", "-", "-"]
         (note,) = alone.stderr.splitlines()
-        assert "no most frequent targets" in note
+        assert "no row of most frequent targets" in note
         assert "artifact/baseline.json; words count that the model's guard lets change" in note
     result = run("hello-infer", "--model", model, "--score", "run/holdout.tsv", "--json")
     rows = json.loads(result.stdout)
@@ -347,8 +347,8 @@ def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> N
     assert_one_line_error(result, "artifact/baseline.json", message)
 
 
-def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
-    """A pipe would be waited for, and a device read without end."""
+def test_a_baseline_that_is_not_regular(run: Run, copied: Path) -> None:
+    """A pipe would block, and a device has no end."""
     baseline = copied / "artifact/baseline.json"
     baseline.unlink()
     os.mkfifo(baseline)

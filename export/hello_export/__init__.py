@@ -9,8 +9,7 @@ In the order in which to read it:
   files, each in a process of its own by `isolation`, and `cases` are the batches. `condition`
   measures rounding, `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
 - `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
-- `verify` proves an artifact again, after `files` has read it safely and `remake` has checked that
-  it is what its checkpoint makes.
+- `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.
 - `cli` is the command, and `progress` shows how far it is.
 
 Importing this package does not import torch.

@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hello_runtime.errors import first_line
+from hello_runtime.errors import first_line, reason
 from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME
+from hello_runtime.text.files import read_regular
 from hello_train.files import CHECKPOINT_NAME
 
 from hello_export.errors import ArtifactError
-from hello_export.files import LARGEST_MANIFEST, read_plain
 from hello_export.graph.storage import STORAGES, Storage
 from hello_export.graph.torchscript import PROGRAM_NAME
 from hello_export.proof.engines import OnnxRuntime
@@ -26,6 +26,10 @@ CONTENT = (MODEL_NAME, PROGRAM_NAME, CHECKPOINT_NAME)
 """The files of every artifact beside the manifest."""
 TOOLS = ("hello-rnn", "torch", "onnx", "numpy")
 """Distributions whose versions stand in the manifest, with onnxruntime's."""
+LARGEST = 2**31 - 1
+"""Bytes; the limit of a protobuf message, and so of a model."""
+LARGEST_MANIFEST = 2**26
+"""Bytes; far more than a manifest with the largest guard has."""
 
 
 class Manifest(NamedTuple):
@@ -63,6 +67,26 @@ def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
 def digest(content: bytes) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def read_plain(file: Path, most: int = LARGEST) -> bytes:
+    """Return the content of an artifact's file.
+
+    Args:
+        file: where it is.
+        most: the largest size allowed, in bytes.
+
+    Raises:
+        ArtifactError: it is missing, a link, a pipe or a device, too large, or cannot be read.
+    """
+    if file.is_symlink():
+        raise ArtifactError(
+            f"{file}: it is a link, and an artifact holds its files itself; copy it with cp -rL"
+        )
+    try:
+        return read_regular(file, most)
+    except OSError as error:
+        raise ArtifactError(f"{file}: {reason(error)}") from error
 
 
 def read_manifest(file: Path) -> Manifest:

@@ -19,11 +19,10 @@ from hello_train.network.checkpoint import Training, load_checkpoint
 from hello_train.network.model import Network
 
 from hello_export.errors import ArtifactError
-from hello_export.files import read_plain
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.torchscript import PROGRAM_NAME, program_bytes
-from hello_export.manifest import MANIFEST_NAME, Manifest, digest, read_manifest
+from hello_export.manifest import MANIFEST_NAME, Manifest, digest, read_manifest, read_plain
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases
 from hello_export.proof.prove import prove

@@ -92,14 +92,14 @@ def first_line(foreign: str | BaseException, longest: int = LONGEST) -> str:
     The content of a file or the message of an engine may be long and may control a terminal: the
     line is cut and escaped. An error without text gives the name of its class.
 
-    >>> first_line(ValueError("\nbad input\nat line 7"))
+    >>> first_line(ValueError("\n  bad input\nat line 7"))
     'bad input'
     """
     text = str(foreign)
     line = next((line for line in text[: 4 * longest].splitlines() if line.strip()), "")
     if not line and isinstance(foreign, BaseException):
         return type(foreign).__name__
-    shown = printable(line)
+    shown = printable(line.strip())
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 

@@ -210,9 +210,9 @@ class TorchScript(GraphEngine):
         self._program = load_program(folder / PROGRAM_NAME)
 
     @torch.inference_mode()
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the program once."""
-        results = self._program(*(torch.from_numpy(np.ascontiguousarray(array)) for array in given))
+        results = self._program(*map(torch.from_numpy, map(np.ascontiguousarray, feeds.values())))
         return [result.numpy() for result in results]
 
 

@@ -97,19 +97,19 @@ class GraphEngine(Engine):
         self._outputs = [tensor.name for tensor in outputs(config)]
 
     @abstractmethod
-    def call(self, *given: Array) -> Sequence[Array]:
-        """Run the graph once, inputs and outputs in the order of the signature."""
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
+        """Run the graph once; both inputs, by name, and outputs are in the signature's order."""
 
     def run(self, case: Case) -> Outputs:
         """Return all outputs of a case; a causal model starts from a zero state."""
         if self._config.bidirectional:
-            return dict(zip(self._outputs, self.call(case.codepoints, case.lengths), strict=True))
+            return self._run_once(case.codepoints, case.lengths)
         batch, time = case.codepoints.shape
         state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)
         pieces: list[Outputs] = []
         for start in range(0, time, case.chunk or time):
             piece = np.ascontiguousarray(case.codepoints[:, start : start + (case.chunk or time)])
-            pieces.append(dict(zip(self._outputs, self.call(piece, state), strict=True)))
+            pieces.append(self._run_once(piece, state))
             state = pieces[-1]["state_out"]
         joined = {
             name: np.concatenate([piece[name] for piece in pieces], axis=1)
@@ -117,6 +117,10 @@ class GraphEngine(Engine):
             if name != "state_out"
         }
         return {**joined, "state_out": state}
+
+    def _run_once(self, *arrays: Array) -> Outputs:
+        results = self.call(dict(zip(self._inputs, arrays, strict=True)))
+        return dict(zip(self._outputs, results, strict=True))
 
 
 class OnnxRuntime(GraphEngine):
@@ -164,11 +168,9 @@ class OnnxRuntime(GraphEngine):
             if found != expected:
                 raise ParityError(f"{self.name} declares the {kind} {found}, not {expected}")
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        results: Sequence[Array] = self.session.run(
-            self._outputs, dict(zip(self._inputs, given, strict=True))
-        )
+        results: Sequence[Array] = self.session.run(self._outputs, feeds)
         return results
 
 
@@ -211,11 +213,9 @@ class ReferenceEvaluator(GraphEngine):
         super().__init__(config, folder)
         self._evaluator = Evaluator(str(folder / MODEL_NAME))
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        results: Sequence[Array] = self._evaluator.run(  # type: ignore[assignment]
-            self._outputs, dict(zip(self._inputs, given, strict=True))
-        )
+        results: Sequence[Array] = self._evaluator.run(self._outputs, feeds)  # type: ignore[assignment]
         return results
 
 
@@ -242,9 +242,9 @@ class OpenVino(GraphEngine):
             },
         )
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        results = self._model(dict(zip(self._inputs, given, strict=True)))
+        results = self._model(feeds)
         return [np.array(results[name]) for name in self._outputs]
 
 
@@ -268,9 +268,9 @@ class Tract(GraphEngine):
         model = tract.onnx().load(str(folder / MODEL_NAME)).into_model()
         self._model = model.into_runnable()
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        return [result.to_numpy() for result in self._model.run(list(given))]
+        return [result.to_numpy() for result in self._model.run(list(feeds.values()))]
 
 
 class Runtime(Engine):

@@ -44,7 +44,6 @@ def compare(
     network: Network,
     engines: Sequence[Engine | Isolated],
     cases: Iterable[Case],
-    others: Sequence[Verdict] = (),
     progress: Progress = SILENT,
 ) -> Report:
     """Run the cases on all engines and compare each result with eager PyTorch.
@@ -53,7 +52,6 @@ def compare(
         network: the reference.
         engines: those that opened the exported files; one that fails gets no more cases.
         cases: the batches.
-        others: verdicts on engines that are not compared.
         progress: advanced by each case that an engine, or `PYTORCH`, has finished.
 
     Raises:
@@ -79,7 +77,7 @@ def compare(
             for engine in engines:
                 engine.close()
             raise
-    return make_report(rounding, [*verdicts, *others])
+    return make_report(rounding, verdicts)
 
 
 def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:

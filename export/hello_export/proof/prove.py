@@ -80,8 +80,9 @@ def prove(
                     verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
             others.append(verdict)
         progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
-        report = compare(network, opened, cases, others, progress)
+        report = compare(network, opened, cases, progress)
     names = [engine.name for engine in every]
+    report.verdicts.extend(others)
     report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))
     return report
 

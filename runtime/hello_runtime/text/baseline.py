@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from hello_runtime.errors import BaselineError, OutputError, first_line, reason
-from hello_runtime.text.files import write_whole
+from hello_runtime.text.files import read_regular, write_whole
 
 BASELINE_NAME = "baseline.json"
 """The file's name, beside the checkpoint and beside the model."""
@@ -68,7 +67,7 @@ def read_baseline(file: Path) -> Baseline:
         BaselineError: the file cannot be read, is damaged, or has a newer format.
     """
     try:
-        content = json.loads(read_regular(file))
+        content = json.loads(read_regular(file, BASELINE_BYTES).decode())
         version = int(content["format_version"])
         if version > BASELINE_VERSION:
             raise BaselineError(
@@ -88,20 +87,3 @@ def read_baseline(file: Path) -> Baseline:
             f"{file}: damaged baseline ({first_line(error)}); export the run again"
         ) from error
     return Baseline(words, frozenset(changeable))
-
-
-def read_regular(file: Path) -> str:
-    """Return the text of a regular file; a pipe or device may have no end.
-
-    Raises:
-        BaselineError: the file is not regular, or too large.
-        OSError: it cannot be read.
-        UnicodeDecodeError: it is not UTF-8.
-    """
-    status = file.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise BaselineError(f"{file}: not a regular file; export the run again")
-    if status.st_size > BASELINE_BYTES:
-        raise BaselineError(f"{file}: larger than hello-train writes it; export the run again")
-    with file.open("rb") as stream:
-        return stream.read(status.st_size).decode()

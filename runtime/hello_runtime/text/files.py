@@ -11,6 +11,7 @@ import io
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -176,6 +177,26 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
                 held = True
         yield held
+
+
+def read_regular(file: Path, most: int) -> bytes:
+    """Return the content of a file that may be a stranger's: a pipe or a device may have no end.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or has more than `most` bytes.
+    """
+    with open(file, "rb", opener=open_at_once) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file; write it again")
+        if status.st_size > most:
+            raise OSError(f"it is larger than {most} bytes; write it again")
+        return stream.read(most)
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting; opening a pipe would wait for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def is_utf8(path: Path) -> bool:

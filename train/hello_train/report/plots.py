@@ -28,8 +28,8 @@ from hello_train.report.visible import plain
 
 INK = "#010203"
 """Replaced by `currentColor`, the colour of the page's text; nothing else has this colour."""
-BLUE, GREEN, VERMILION = "#0072b2", "#009e73", "#d55e00"
-"""Distinct for any colour vision (Okabe and Ito 2008, "Color Universal Design")."""
+BLUE = "#0072b2"
+"""From the palette of Okabe and Ito 2008, "Color Universal Design"."""
 STYLE = {
     "svg.fonttype": "none",  # text stays text, in the page's font
     "font.size": 9,
