@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import onnx
 import onnxruntime
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hello_export import artifact, cli, folders
 from hello_export.errors import ArtifactError
 from hello_export.graph.onnx_graph import build_model
@@ -33,6 +34,7 @@ from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
+Export = Callable[..., Result]
 ENGINES = ["TorchScript", "onnxruntime", "hello-infer", "onnx evaluator", "OpenVINO", "tract"]
 
 
@@ -50,6 +52,13 @@ def fewer_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proof on three cases and one engine, where the proof is not what is tested."""
     monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 3))
     monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
+
+
+@pytest.fixture
+def export(tmp_path: Path, fewer_cases: None, monkeypatch: pytest.MonkeyPatch) -> Export:
+    """`hello-export` in this process, in an empty folder, with the short proof."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
 def names(folder: Path) -> list[str]:
@@ -84,15 +93,17 @@ def test_a_trained_hello_is_not_trained_again(run: Run, hello_run: Path) -> None
     assert (hello_run / "checkpoint.safetensors").read_bytes() == before
 
 
-def test_a_run_of_something_else_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+def test_a_run_of_something_else_is_not_taken_for_hello(
+    run: Run, export: Export, tmp_path: Path
+) -> None:
     (tmp_path / "hello.tsv").write_text("ab\tba\nba\tab\n")
     run("hello-train", "--pairs", "hello.tsv", "--epochs", 1, "--holdout", 0.5)
     result = run("hello-export", "--cell", "gru")
     assert_one_line_error(result, "a run that learned 'hello.tsv, pairs'", "hello-export runs")
-    assert run("hello-export", "runs/hello-gru").returncode == 0
+    assert export("runs/hello-gru").exit_code == 0
 
 
-def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+def test_a_lost_start_is_not_taken_for_hello(run: Run, export: Export, tmp_path: Path) -> None:
     config = configure(HELLO_OPTIONS, HELLO_ALPHABETS)
     training = Training(data=HELLO_DATA, example="hello", seed=0, characters=5)
     save_checkpoint(tmp_path / "runs/hello-gru", new_network(config, 0), training)
@@ -102,17 +113,17 @@ def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
         f"runs/hello-gru holds a network that says {said!r} to 'hello', not 'ohlol'",
         "hello-train --cell gru",
     )
-    result = run("hello-export", "runs/hello-gru")
-    assert result.returncode == 0
+    result = export("runs/hello-gru")
+    assert result.exit_code == 0
     note = f"note: this network did not learn hello -> ohlol; it says {said!r}"
     assert result.stderr.splitlines()[0] == note
 
 
-def test_output_names_the_artifact_folder(run: Run, hello_run: Path, tmp_path: Path) -> None:
-    assert run("hello-export", hello_run, "--output", "new/place").returncode == 0
+def test_output_names_the_artifact_folder(export: Export, hello_run: Path, tmp_path: Path) -> None:
+    assert export(hello_run, "--output", "new/place").exit_code == 0
     assert names(tmp_path / "new/place") == FILES
     assert names(hello_run) == ["checkpoint.safetensors"]
-    assert run("hello-export", hello_run / "checkpoint.safetensors").returncode == 0
+    assert export(hello_run / "checkpoint.safetensors").exit_code == 0
     assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
 
 
@@ -146,11 +157,11 @@ def test_onnxruntimes_version_is_found_under_its_gpu_distribution(
     assert manifest["tools"]["onnxruntime"] == onnxruntime.__version__
 
 
-def test_an_old_artifact_is_replaced_whole(run: Run, hello_run: Path) -> None:
-    run("hello-export")
+def test_an_old_artifact_is_replaced_whole(export: Export, hello_run: Path) -> None:
+    export()
     (hello_run / "artifact" / "model.pt").write_bytes(b"old")
     inode = (hello_run / "artifact").stat().st_ino
-    assert run("hello-export").returncode == 0
+    assert export().exit_code == 0
     assert (hello_run / "artifact" / "model.pt").read_bytes() != b"old"
     assert (hello_run / "artifact").stat().st_ino != inode
     assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
@@ -199,12 +210,12 @@ def test_a_mismatch_leaves_no_file(hello_run: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_mismatch_leaves_the_old_artifact(
-    run: Run, hello_run: Path, monkeypatch: pytest.MonkeyPatch
+    export: Export, hello_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("hello-export")
+    export()
     before = (hello_run / "artifact" / "model.onnx").read_bytes()
     monkeypatch.setattr(artifact, "build_model", swapped_gates)
-    assert CliRunner().invoke(cli.main, [str(hello_run)]).exit_code == 1
+    assert export(hello_run).exit_code == 1
     assert (hello_run / "artifact" / "model.onnx").read_bytes() == before
     assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
 
@@ -240,10 +251,10 @@ def test_bad_paths(run: Run, hello_run: Path, arguments: list[str], message: str
     assert names(hello_run) == ["checkpoint.safetensors"]
 
 
-def test_a_link_to_a_folder_is_followed(run: Run, hello_run: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_followed(export: Export, hello_run: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    assert run("hello-export", hello_run, "--output", "link").returncode == 0
+    assert export(hello_run, "--output", "link").exit_code == 0
     assert (tmp_path / "link").is_symlink()
     assert names(tmp_path / "real") == FILES
 
