@@ -315,7 +315,7 @@ def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
     if baseline is None:
         every = decoder.info.guard is None
         counted = "every word counts" if every else "words count that the model's guard lets change"
-        click.echo(f"no row of most frequent targets without {file}; {counted}", err=True)
+        click.echo(f"no most frequent targets without {file}; {counted}", err=True)
     if as_json:
         named = {name: row and row._asdict() for name, row in scores.items()}
         return json.dumps(named) + "\n"
