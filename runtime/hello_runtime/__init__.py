@@ -14,8 +14,6 @@ device, and `decoder` runs it.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False  # of `typing`, whose import takes as long as all else before a command starts
 if TYPE_CHECKING:
     from typing import Any
@@ -68,4 +66,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"{__name__}.{MODULES.get(name, 'errors')}"), name)
