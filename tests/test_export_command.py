@@ -104,7 +104,9 @@ def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
     )
     result = run("hello-export", "runs/hello-gru")
     assert result.returncode == 0
-    assert result.stderr == f"note: this network did not learn hello -> ohlol; it says {said!r}\n"
+    assert result.stderr.startswith(
+        f"note: this network did not learn hello -> ohlol; it says {said!r}\n"
+    )
 
 
 def test_a_run_is_exported_where_it_is_told(run: Run, hello_run: Path, tmp_path: Path) -> None:
