@@ -6,38 +6,74 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from command_server import CommandServer
 from helpers import Run
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="Run the tests that are marked long too.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the long tests, unless they are asked for."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long; pytest --long runs it"))
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], CommandServer]]:
+    """Return a function that gives the server of a command, started when it is first asked for."""
+    started: dict[str, CommandServer] = {}
+
+    def server(command: str) -> CommandServer:
+        if command not in started:
+            started[command] = CommandServer(command)
+        return started[command]
+
+    yield server
+    for each in started.values():
+        each.close()
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Return a function that runs one of the commands in an empty folder."""
+def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
+    """Return a function that runs one of the commands in an empty folder.
+
+    With an environment, which Python or a library may read at its start, it starts Python anew.
+    """
 
     def run_command(
         command: str, *arguments: object, stdin: str | bytes = b"", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            [Path(sys.executable).with_name(command), *map(as_argument, arguments)],
-            cwd=tmp_path,
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            env={**os.environ, **environment},
-            check=False,
-        )
-        assert "Traceback" not in result.stderr.decode()
-        return subprocess.CompletedProcess(
-            result.args, result.returncode, result.stdout.decode(), result.stderr.decode()
-        )
+        given = [as_argument(argument) for argument in arguments]
+        read = stdin.encode() if isinstance(stdin, str) else stdin
+        if environment:
+            result = subprocess.run(
+                [Path(sys.executable).with_name(command), *given],
+                cwd=tmp_path,
+                input=read,
+                capture_output=True,
+                env={**os.environ, **environment},
+                check=False,
+            )
+        else:
+            result = servers(command).run(given, tmp_path, read)
+        output, errors = result.stdout.decode(), result.stderr.decode()
+        assert "Traceback" not in errors
+        return subprocess.CompletedProcess(result.args, result.returncode, output, errors)
 
     return run_command
 
 
-def as_argument(value: object) -> str | bytes:
-    return value if isinstance(value, bytes) else str(value)
+def as_argument(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 @pytest.fixture(autouse=True, scope="session")

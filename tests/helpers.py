@@ -13,10 +13,12 @@ from typing import Any
 import onnx
 import torch
 from hello_export.graph.onnx_graph import build_model
+from hello_export.proof.cases import Case, grid_cases
 from hello_runtime import Decoder
+from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import RECURRENCES
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
-from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -82,6 +84,16 @@ def make_network(
 def save_run(network: Network, folder: Path) -> None:
     """Save a network as a training does."""
     save_checkpoint(folder, network, TRAINING)
+
+
+def quick_cases(config: ModelConfig) -> list[Case]:
+    """Return the cases of the grid but five, which have so many steps that they take most time."""
+    return [case for case in grid_cases(config) if reference_steps(case) < 1000]
+
+
+def reference_steps(case: Case) -> int:
+    """Return the number of PyTorch's steps: rows of equal length run together."""
+    return sum({len(row) for row in case.rows})
 
 
 STRANGE = "a\0b\ufeff\r\f\x0b\x85\u2028\u2029e\u0301🦀\U0010ffff\ud800c"

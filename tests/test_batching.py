@@ -24,7 +24,7 @@ from hello_runtime.engine.batching import (
     run_ahead,
     windows,
 )
-from hello_runtime.engine.threads import Workers
+from hello_runtime.engine.workers import Workers
 from helpers import open_model, random_texts
 
 
@@ -56,10 +56,10 @@ def test_batches_are_filled_and_small() -> None:
     groups = list(batched(texts))
     assert Counter(chain.from_iterable(groups)) == Counter(texts)
     for group in groups:
-        assert len(group) <= batching.BATCH_ROWS
+        assert len(group) <= batching.MAX_ROWS
         if len(group) > batching.ENOUGH_ROWS:
-            assert len(group) * len(group[0]) <= batching.BATCH_CHARACTERS
-            assert len(group[-1]) >= batching.LEAST_FILLED * len(group[0])
+            assert len(group) * len(group[0]) <= batching.MAX_CHARACTERS
+            assert len(group[-1]) >= batching.MIN_FILLED * len(group[0])
     padded = sum(len(group) * len(group[0]) for group in groups)
     assert padded < 1.1 * sum(map(len, texts))
 
@@ -87,7 +87,7 @@ def test_windows_make_up_the_text_and_have_context(length: int) -> None:
 
 
 def test_long_lines_are_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "WHOLE", 2000)
+    monkeypatch.setattr(batching, "LONGEST_ROW", 2000)
     texts = ["short", *random_texts(3, 9000, seed=1), "\ud800\udc00" * 3000, "", "a" * 2000]
     engine = Engine()
     assert run(engine, [texts], windowed=True) == [text.upper() for text in texts]

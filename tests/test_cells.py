@@ -15,7 +15,6 @@ from hello_export.graph import onnx_graph
 from hello_export.proof import prove
 from hello_runtime import Decoder
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS, compare_cells, run_hello
-from hello_train.fit.loop import Watcher
 from hello_train.fit.options import HELLO_OPTIONS, configure
 from hello_train.network.cells import CELLS
 from hello_train.network.model import recurrence
@@ -31,12 +30,12 @@ def test_a_fourth_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(onnx_graph.ATTRIBUTES, "elman", {})
     # An engine's own process would not know what this one was told.
     monkeypatch.setattr(prove, "open_engine", lambda engine, *given: engine(*given[:2]))
-    run = run_hello(replace(HELLO_OPTIONS, cell="elman"), tmp_path / "elman", Watcher())
+    run = run_hello(replace(HELLO_OPTIONS, cell="elman"), tmp_path / "elman")
     (hidden,) = gates(run.network, "hello").values()
     assert np.allclose(hidden, run.network.recurrence(run.network.embed(ids()))[0][0].detach())
     report = (tmp_path / "elman/report.html").read_text(encoding="utf-8")
     assert "#cc79a7" in report
-    compare_cells(HELLO_OPTIONS, tmp_path / "compare", Watcher())
+    compare_cells(HELLO_OPTIONS, tmp_path / "compare")
     assert (tmp_path / "compare/elman/report.html").exists()
     made = write_artifact(run.network, run.training, tmp_path / "artifact")
     assert "onnxruntime" in {v.engine for v in made.report.verdicts if v.cases and not v.failure}

@@ -63,7 +63,7 @@ def told(error: Exception) -> str:
             RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 4 TB\nmore"),
             "there is not enough memory ([enforce fail] DefaultCPUAllocator",
         ),
-        (RuntimeError("can't start new thread"), "can't start new thread; the system has a limit"),
+        (RuntimeError("can't start new thread"), "can't start new thread; the system limits"),
         (
             ModuleNotFoundError("No module named 'torch'", name="torch.nn"),
             "hello-x needs torch, which is not installed; run: pip install 'hello-rnn[x]'",

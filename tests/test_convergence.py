@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hello_train.fit.callbacks import Callback
 from hello_train.fit.hello import run_hello
-from hello_train.fit.loop import Watcher
 from hello_train.fit.options import HELLO_OPTIONS
 from hello_train.network.cells import CELLS
 
@@ -15,13 +15,13 @@ LOST: dict[str, int] = {"rnn": 7, "gru": 3, "lstm": 1}
 """For each cell a seed that the post's network does not learn from."""
 
 
-class Restarts(Watcher):
+class Restarts(Callback):
     """Remembers the starts that were lost."""
 
     def __init__(self) -> None:
         self.lost: list[int] = []
 
-    def restart(self, lost_seed: int, next_seed: int) -> None:
+    def on_restart(self, lost_seed: int, next_seed: int) -> None:
         assert next_seed == lost_seed + 1
         self.lost.append(lost_seed)
 
@@ -30,6 +30,6 @@ class Restarts(Watcher):
 def test_a_few_starts_and_one_that_is_lost(cell: str, tmp_path: Path) -> None:
     restarts = Restarts()
     for seed in (0, 5, LOST[cell]):
-        run = run_hello(replace(HELLO_OPTIONS, cell=cell, seed=seed), tmp_path, restarts)
+        run = run_hello(replace(HELLO_OPTIONS, cell=cell, seed=seed), tmp_path, [restarts])
         assert run.network.rewrite("hello") == "ohlol"
     assert LOST[cell] in restarts.lost

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 from damage import OURS, changed, damaged, join, little_memory, split
 from hello_train.errors import CheckpointError, ConfigError, ResumeError, TrainError
+from hello_train.files import RESUME_NAME
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
-from hello_train.fit.loop import Fitting, State, Watcher, new_state
+from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE
-from hello_train.fit.unfinished import FILE_NAME as UNFINISHED
-from hello_train.fit.unfinished import Unfinished
+from hello_train.fit.resume import ResumeFile
+from hello_train.fit.state import TrainingState, new_state
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.config import LARGEST_TABLE
 from hello_train.network.model import Network
@@ -40,7 +41,7 @@ def use_checkpoint(path: Path) -> None:
     save_checkpoint(path.parent / "again", network, training)
 
 
-def new_training() -> State:
+def new_training() -> TrainingState:
     return new_state(configure(OPTIONS, HELLO_ALPHABETS), OPTIONS, ALONE)
 
 
@@ -54,11 +55,11 @@ class Half(Evaluator):
         return {"a": (1, 2), "b": (0, 1)}
 
 
-def use_unfinished(path: Path) -> None:
-    """Go on with an unfinished training, to its end."""
+def use_resume_file(path: Path) -> None:
+    """Resume a training and finish it."""
     state = new_training()
-    Unfinished(path.parent, IDENTITY).restore(state)
-    Fitting(state, [HELLO], OPTIONS, Watcher(), Half(), Unfinished(path.parent / "b", {})).run()
+    ResumeFile(path.parent, IDENTITY).restore(state)
+    Trainer(state, [HELLO], OPTIONS, (), Half(), ResumeFile(path.parent / "b", {})).run()
 
 
 @pytest.fixture
@@ -67,14 +68,14 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unfinished(tmp_path: Path) -> Path:
-    """Return an unfinished training that has three of its six epochs."""
+def resume_file(tmp_path: Path) -> Path:
+    """Return the resume file of a training after three of its six epochs."""
     state = new_training()
-    kept = Unfinished(tmp_path, IDENTITY)
-    Fitting(state, [HELLO], OPTIONS, Watcher(), Half(), kept).run()
-    state.place.epoch, state.place.batch = 4, 0
-    kept.save(state)
-    return tmp_path / UNFINISHED
+    file = ResumeFile(tmp_path, IDENTITY)
+    Trainer(state, [HELLO], OPTIONS, (), Half(), file).run()
+    state.position.epoch, state.position.batch = 4, 0
+    file.save(state)
+    return tmp_path / RESUME_NAME
 
 
 def outcomes(path: Path, use: Callable[[Path], None]) -> Counter[str]:
@@ -101,8 +102,8 @@ def test_damaged_checkpoints(checkpoint: Path) -> None:
     assert min(found.values()) >= FILES / 100
 
 
-def test_damaged_unfinished_trainings(unfinished: Path) -> None:
-    found = outcomes(unfinished, use_unfinished)
+def test_damaged_resume_files(resume_file: Path) -> None:
+    found = outcomes(resume_file, use_resume_file)
     assert found.keys() == {"ResumeError", "worked"}
     assert min(found.values()) >= FILES / 100
 
@@ -123,7 +124,7 @@ EVALUATION = (*OURS, "history", "evaluations", 0)
         ((*OURS, "identity"), {}, "whose lines was None and not 'abc', seed was None and not 0"),
         ((*OURS, "format_version"), True, "format_version is True"),
         ((*OURS, "history"), "NESTED", "damaged .*recursion"),
-        ((*OURS, "history"), [], "damaged .\\[\\] stands in the place of an object"),
+        ((*OURS, "history"), [], "damaged .\\[\\] is not an object"),
         ((*PLACE, "epoch"), "4", "epoch is '4'"),
         ((*PLACE, "step"), 4.0, "step is 4.0"),
         ((*PLACE, "step"), 1, "evaluated in step 6, after step 1"),
@@ -137,13 +138,13 @@ EVALUATION = (*OURS, "history", "evaluations", 0)
         ((*EVALUATION, "by_character"), {"ab": [1, 2]}, "the counts of 'ab'"),
     ],
 )
-def test_a_damaged_place_is_named(
-    unfinished: Path, path: tuple[Any, ...], value: object, message: str
+def test_damaged_counters_are_named(
+    resume_file: Path, path: tuple[Any, ...], value: object, message: str
 ) -> None:
-    header, data = split(unfinished.read_bytes())
-    unfinished.write_bytes(join(changed(header, path, value, how="replace"), data))
+    header, data = split(resume_file.read_bytes())
+    resume_file.write_bytes(join(changed(header, path, value, how="replace"), data))
     with pytest.raises(ResumeError, match=message):
-        use_unfinished(unfinished)
+        use_resume_file(resume_file)
 
 
 @pytest.mark.parametrize(
@@ -155,14 +156,14 @@ def test_a_damaged_place_is_named(
         ("wings", "tensor wings.odd does not belong to it"),
     ],
 )
-def test_tensors_of_another_training_are_named(unfinished: Path, part: str, message: str) -> None:
-    header, data = split(unfinished.read_bytes())
+def test_tensors_of_another_training_are_named(resume_file: Path, part: str, message: str) -> None:
+    header, data = split(resume_file.read_bytes())
     names = sorted(name for name in header if name.startswith(f"{part}."))
     for name in names if part == "network" else names[:1] or ["best.embedding.weight"]:
         header[f"{part}.odd{name if part == 'network' else ''}"] = header.pop(name)
-    unfinished.write_bytes(join(header, data))
+    resume_file.write_bytes(join(header, data))
     with pytest.raises(ResumeError, match=message):
-        use_unfinished(unfinished)
+        use_resume_file(resume_file)
 
 
 def test_alphabets_that_claim_a_large_table(checkpoint: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_long_line_is_cut_and_the_state_carried(
     text = (random_texts(1, 100, seed=1)[0] * 40)[: 64 + extra]
     assert len(text) == 64 + extra
     whole = decoder.annotate_batch([text])[0]
-    monkeypatch.setattr(decoder_module, "WHOLE", 16)
+    monkeypatch.setattr(decoder_module, "LONGEST_ROW", 16)
     cut = decoder.annotate_batch([text])[0]
     assert cut.text == whole.text
     np.testing.assert_allclose(cut.confidence, whole.confidence, atol=1e-6)

@@ -14,11 +14,10 @@ import numpy as np
 import onnxruntime
 import pytest
 from golden.replay import TEXTS, model_file, read_rows
-from hello_export.proof.parity import TOLERANCE
+from hello_export.proof.verdict import TOLERANCE
 from hello_runtime import Decoder, ProviderError
-from hello_runtime.engine import plugins, providers
-from hello_runtime.engine.plugins import installed_plugins
-from hello_runtime.engine.threads import available_cpus, cpu_quota
+from hello_runtime.engine import devices
+from hello_runtime.engine.cpus import available_cpus, cpu_quota
 from helpers import Run, assert_one_line_error
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -66,8 +65,8 @@ def assert_refused(provider: str, *parts: str) -> None:
 def cuda_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have onnxruntime list CUDA, as its GPU package does on any machine; hide the plugins."""
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(providers, "both_packages_installed", lambda: False)
-    monkeypatch.setattr(plugins, "installed_plugins", lambda: [])
+    monkeypatch.setattr(devices, "both_packages_installed", lambda: False)
+    monkeypatch.setattr(devices, "installed_plugins", lambda: [])
 
 
 def on_cuda(act: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +83,7 @@ def on_cuda(act: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_a_package_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plugins, "installed_plugins", lambda: [])
+    monkeypatch.setattr(devices, "installed_plugins", lambda: [])
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
     assert_refused("cuda", f"has no {CUDA}", "pip install onnxruntime-gpu", "--provider cpu")
 
@@ -102,7 +101,7 @@ def test_a_cuda_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None
     """The loader's words name what is missing, and its version."""
     fallen = SimpleNamespace(get_providers=lambda: [CPU])
     missing = "libcudnn.so.9: cannot open shared object file: No such file or directory"
-    monkeypatch.setattr(providers, "reason", lambda: missing)
+    monkeypatch.setattr(devices, "cuda_load_error", lambda: missing)
     monkeypatch.setattr(onnxruntime, "InferenceSession", on_cuda(lambda: fallen))
     assert_refused("cuda", "libcudnn.so.9: cannot open", "onnxruntime-gpu[cuda,cudnn]")
 
@@ -118,27 +117,27 @@ def test_a_device_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("cuda_is_listed")
 def test_both_packages_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "both_packages_installed", lambda: True)
+    monkeypatch.setattr(devices, "both_packages_installed", lambda: True)
     assert_refused("cuda", "both installed", "pip uninstall -y onnxruntime onnxruntime-gpu")
 
 
 def test_both_packages_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not providers.both_packages_installed()
+    assert not devices.both_packages_installed()
     for package in ("onnxruntime", "onnxruntime_gpu"):
         folder = tmp_path / f"{package}-9.dist-info"
         folder.mkdir()
         metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: 9\n"
         (folder / "METADATA").write_text(metadata)
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert providers.both_packages_installed()
+    assert devices.both_packages_installed()
 
 
 def test_a_library_that_the_loader_refuses(tmp_path: Path) -> None:
     (tmp_path / "lib.so").write_text("no library")
-    assert "lib.so" in (providers.unloadable(tmp_path / "lib.so") or "")
-    assert "cannot open" in (providers.unloadable(tmp_path / "missing.so") or "")
+    assert "lib.so" in (devices.load_error(tmp_path / "lib.so") or "")
+    assert "cannot open" in (devices.load_error(tmp_path / "missing.so") or "")
     (real,) = Path(onnxruntime.__file__).parent.glob("capi/onnxruntime_pybind11_state*.so")
-    assert providers.unloadable(real) is None
+    assert devices.load_error(real) is None
 
 
 @pytest.fixture
@@ -150,8 +149,8 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    monkeypatch.setattr(plugins, "registered", set())
-    monkeypatch.setattr(plugins, "installed_plugins", lambda: ["fake"])
+    monkeypatch.setattr(devices, "registered", set())
+    monkeypatch.setattr(devices, "installed_plugins", lambda: ["fake"])
     monkeypatch.delitem(sys.modules, "onnxruntime_ep_fake", raising=False)
     return install
 
@@ -164,7 +163,7 @@ def get_library_path(): return str(Path(__file__).with_name("libfake.so"))
 
 
 def test_a_plugin_that_is_not_installed() -> None:
-    assert "nosuch" not in installed_plugins()
+    assert "nosuch" not in devices.installed_plugins()
     with pytest.raises(ProviderError) as caught:
         Decoder.open(provider="nosuch")
     for part in ("provider is 'nosuch'", "cpu, cuda, auto", "pip install onnxruntime-ep-nosuch"):
@@ -176,7 +175,7 @@ def test_a_plugin_is_found_by_the_name_of_its_package(
 ) -> None:
     (tmp_path / "onnxruntime_ep_found.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert "found" in installed_plugins()
+    assert "found" in devices.installed_plugins()
 
 
 @pytest.mark.parametrize(
@@ -219,10 +218,8 @@ def registered_plugin(
         onnxruntime, "register_execution_provider_library", lambda *_: None, raising=False
     )
     monkeypatch.setattr(onnxruntime, "get_ep_devices", lambda: [device], raising=False)
-    options = SimpleNamespace(
-        add_session_config_entry=lambda *_: None, add_provider_for_devices=lambda *_: None
-    )
-    monkeypatch.setattr(plugins, "quiet_options", lambda: options)
+    options = onnxruntime.SessionOptions
+    monkeypatch.setattr(options, "add_provider_for_devices", lambda *_: None, raising=False)
     return device
 
 
@@ -264,7 +261,7 @@ def test_a_plugin_that_falls_back(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_auto_says_what_it_passed_over(
     cuda_is_listed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugins, "installed_plugins", lambda: ["fake"])
+    monkeypatch.setattr(devices, "installed_plugins", lambda: ["fake"])
     fallen = SimpleNamespace(get_providers=lambda: [CPU])
     session = onnxruntime.InferenceSession
 
@@ -292,13 +289,12 @@ def test_the_command_refuses_in_one_line(run: Run) -> None:
 def test_the_cpu_loads_nothing_of_the_others() -> None:
     script = (
         "import sys; from hello_runtime import Decoder; Decoder.open().decode('hello'); "
-        "print(*{'hello_runtime.engine.plugins', 'queue', 'ctypes'} & sys.modules.keys())"
+        "print(*{'importlib.metadata', 'pkgutil', 'queue', 'threading'} & sys.modules.keys())"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert "hello_runtime.engine.plugins" not in result.stdout
-    assert "queue" not in result.stdout
+    assert result.stdout == "\n"
 
 
 @pytest.mark.parametrize(

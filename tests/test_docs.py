@@ -274,7 +274,7 @@ def test_the_readme_opens_with_two_commands() -> None:
     assert first.endswith("hello-infer hello")
     assert second.endswith("pytest")
     assert ELSEWHERE.keys() >= {first, second}
-    assert re.search(r"^pytest$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert re.search(r'^pytest "\$@"$', (ROOT / ".ci/run").read_text(), re.MULTILINE)
 
 
 def test_the_chinese_page_has_the_same_blocks() -> None:

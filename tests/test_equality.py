@@ -1,4 +1,6 @@
-"""A million characters become the same text whatever way they take to the engine.
+"""A hundred thousand characters become the same text whatever way they take to the engine.
+
+By `pytest --long` a million do.
 
 What is expected comes from onnxruntime alone, a line at a time: none of the runtime's code is in
 it. A label that is as good as the expected one within the tolerance is a tie, and no difference.
@@ -23,7 +25,8 @@ from hello_runtime import Decoder
 from hello_runtime.engine import batching
 from helpers import TRAINING, make_network, random_texts
 
-CHARACTERS = 1_000_000
+FEW, MANY = 2_500, 25_000
+"""Lines: of a hundred thousand characters, and of a million."""
 TIED = 1e-5
 LIVELY = 3
 """What the weights are multiplied by, so that a label depends on the characters around it."""
@@ -33,7 +36,7 @@ MOST_TIES = 10
 
 @dataclass(frozen=True)
 class Case:
-    """A model, a million characters, and what onnxruntime makes of them."""
+    """A model, many characters, and what onnxruntime makes of them."""
 
     decoder: Decoder
     texts: list[str]
@@ -83,26 +86,28 @@ def differences(case: Case, found: Sequence[str]) -> int:
     return count
 
 
-def million(folder: Path, cell: str, *, bidirectional: bool) -> Case:
-    texts = [text for text in random_texts(25_000, 90, seed=8) if text]
-    assert sum(map(len, texts)) > CHARACTERS
-    return make_case(folder, cell, texts, bidirectional=bidirectional)
+def lines_of(folder: Path, kind: str, lines: int) -> Case:
+    """Return a model of this kind, and so many lines of 45 characters on average."""
+    cell = {"causal": "gru", "bidirectional": "lstm"}[kind]
+    texts = [text for text in random_texts(lines, 90, seed=8) if text]
+    return make_case(folder, cell, texts, bidirectional=kind == "bidirectional")
 
 
-@pytest.fixture(scope="module")
-def causal(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return million(tmp_path_factory.mktemp("causal"), "gru", bidirectional=False)
-
-
-@pytest.fixture(scope="module")
-def bidirectional(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    return million(tmp_path_factory.mktemp("bidirectional"), "lstm", bidirectional=True)
-
-
-@pytest.fixture(params=["causal", "bidirectional"])
-def lines(request: pytest.FixtureRequest) -> Case:
-    """A model of either kind, and a million characters in lines."""
-    case: Case = request.getfixturevalue(request.param)
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("causal", FEW),
+        ("bidirectional", FEW),
+        pytest.param(("causal", MANY), marks=pytest.mark.long),
+        pytest.param(("bidirectional", MANY), marks=pytest.mark.long),
+    ],
+    ids=["causal", "bidirectional", "causal-million", "bidirectional-million"],
+)
+def lines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A model of either kind, and a hundred thousand or a million characters in lines."""
+    kind, count = request.param
+    case = lines_of(tmp_path_factory.mktemp(kind), kind, count)
+    assert sum(map(len, case.texts)) > 40 * count
     return case
 
 
@@ -146,7 +151,7 @@ WAYS: list[Callable[[Case], list[str]]] = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=["alone", "batched", "annotated", "batches", "threaded"])
-def test_a_million_characters(lines: Case, way: Callable[[Case], list[str]]) -> None:
+def test_each_way_gives_the_same_text(lines: Case, way: Callable[[Case], list[str]]) -> None:
     assert differences(lines, way(lines)) == 0
 
 
@@ -161,21 +166,25 @@ def by_sixty_four(pieces: Sequence[batching.Piece]) -> list[list[batching.Piece]
     return [pieces[i : i + 64] for i in range(0, len(pieces), 64)]
 
 
-def test_streamed(causal: Case) -> None:
-    assert differences(causal, streamed(causal)) == 0
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_streamed(count: int, tmp_path: Path) -> None:
+    case = lines_of(tmp_path, "causal", count)
+    assert differences(case, streamed(case)) == 0
 
 
-def test_one_line_of_a_causal_model(tmp_path: Path) -> None:
-    text = "".join(random_texts(25_000, 90, seed=9))
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_one_line_of_a_causal_model(count: int, tmp_path: Path) -> None:
+    text = "".join(random_texts(count, 90, seed=9))
     case = make_case(tmp_path, "gru", [text], bidirectional=False)
     assert differences(case, [case.decoder.decode(text)]) == 0
     stream = case.decoder.stream()
     assert differences(case, ["".join(map(stream.feed, pieces_of(text)))]) == 0
 
 
-def test_one_line_of_a_bidirectional_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
+def test_one_line_of_a_bidirectional_model(count: int, tmp_path: Path) -> None:
     """Windows are an approximation; for networks whose memory is shorter than one, an exact one."""
-    text = "".join(random_texts(25_000, 90, seed=9))
+    text = "".join(random_texts(count, 90, seed=9))
     case = make_case(tmp_path, "lstm", [text], bidirectional=True)
     assert differences(case, [case.decoder.decode(text)]) == 0
 

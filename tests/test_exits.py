@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hello_runtime.engine.lifecycle import LIFECYCLE, Lifecycle
-from hello_runtime.engine.threads import Workers
+from hello_runtime.engine.workers import Workers
 from stress.exits import CASES, run_case, write_lines
 
 

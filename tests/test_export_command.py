@@ -1,4 +1,4 @@
-"""`hello-export`, run as a user would: an artifact that is proved, or none."""
+"""`hello-export`: an artifact that is proved, or none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -18,21 +19,22 @@ from typing import Any
 import onnx
 import onnxruntime
 import pytest
-from click.testing import CliRunner
-from hello_export import artifact, cli
+from click.testing import CliRunner, Result
+from hello_export import artifact, cli, folders
 from hello_export.errors import ArtifactError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.proof import prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntime
 from hello_train.fit.hello import HELLO_ALPHABETS, HELLO_DATA
-from hello_train.fit.loop import new_network
 from hello_train.fit.options import HELLO_OPTIONS, configure
+from hello_train.fit.state import new_network
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
+Export = Callable[..., Result]
 ENGINES = ["TorchScript", "onnxruntime", "hello-infer", "onnx evaluator", "OpenVINO", "tract"]
 
 
@@ -47,9 +49,16 @@ def hello_run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fewer_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof on a few characters and one engine, for tests of what is around it."""
+    """A proof on three cases and one engine, where the proof is not what is tested."""
     monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 3))
     monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
+
+
+@pytest.fixture
+def export(tmp_path: Path, fewer_cases: None, monkeypatch: pytest.MonkeyPatch) -> Export:
+    """`hello-export` in this process, in an empty folder, with the short proof."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
 def names(folder: Path) -> list[str]:
@@ -84,15 +93,17 @@ def test_a_trained_hello_is_not_trained_again(run: Run, hello_run: Path) -> None
     assert (hello_run / "checkpoint.safetensors").read_bytes() == before
 
 
-def test_a_run_of_something_else_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+def test_a_run_of_something_else_is_not_taken_for_hello(
+    run: Run, export: Export, tmp_path: Path
+) -> None:
     (tmp_path / "hello.tsv").write_text("ab\tba\nba\tab\n")
     run("hello-train", "--pairs", "hello.tsv", "--epochs", 1, "--holdout", 0.5)
     result = run("hello-export", "--cell", "gru")
     assert_one_line_error(result, "a run that learned 'hello.tsv, pairs'", "hello-export runs")
-    assert run("hello-export", "runs/hello-gru").returncode == 0
+    assert export("runs/hello-gru").exit_code == 0
 
 
-def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
+def test_a_lost_start_is_not_taken_for_hello(run: Run, export: Export, tmp_path: Path) -> None:
     config = configure(HELLO_OPTIONS, HELLO_ALPHABETS)
     training = Training(data=HELLO_DATA, example="hello", seed=0, characters=5)
     save_checkpoint(tmp_path / "runs/hello-gru", new_network(config, 0), training)
@@ -102,22 +113,21 @@ def test_a_lost_start_is_not_taken_for_hello(run: Run, tmp_path: Path) -> None:
         f"runs/hello-gru holds a network that says {said!r} to 'hello', not 'ohlol'",
         "hello-train --cell gru",
     )
-    result = run("hello-export", "runs/hello-gru")
-    assert result.returncode == 0
-    assert result.stderr.startswith(
-        f"note: this network did not learn hello -> ohlol; it says {said!r}\n"
-    )
+    result = export("runs/hello-gru")
+    assert result.exit_code == 0
+    note = f"note: this network did not learn hello -> ohlol; it says {said!r}"
+    assert result.stderr.splitlines()[0] == note
 
 
-def test_a_run_is_exported_where_it_is_told(run: Run, hello_run: Path, tmp_path: Path) -> None:
-    assert run("hello-export", hello_run, "--output", "new/place").returncode == 0
+def test_output_names_the_artifact_folder(export: Export, hello_run: Path, tmp_path: Path) -> None:
+    assert export(hello_run, "--output", "new/place").exit_code == 0
     assert names(tmp_path / "new/place") == FILES
     assert names(hello_run) == ["checkpoint.safetensors"]
-    assert run("hello-export", hello_run / "checkpoint.safetensors").returncode == 0
+    assert export(hello_run / "checkpoint.safetensors").exit_code == 0
     assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
 
 
-def test_the_manifest_says_what_the_files_are(run: Run, hello_run: Path) -> None:
+def test_the_manifest_describes_the_files(run: Run, hello_run: Path) -> None:
     run("hello-export")
     folder = hello_run / "artifact"
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -133,7 +143,7 @@ def test_the_manifest_says_what_the_files_are(run: Run, hello_run: Path) -> None
     assert set(manifest["tools"]) == {"hello-rnn", "torch", "onnx", "onnxruntime", "numpy"}
 
 
-def test_onnxruntimes_gpu_package_serves_as_well(
+def test_onnxruntimes_version_is_found_under_its_gpu_distribution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without_the_cpu_package(name: str) -> str:
@@ -141,17 +151,17 @@ def test_onnxruntimes_gpu_package_serves_as_well(
             raise PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(artifact, "version", without_the_cpu_package)
+    monkeypatch.setattr("hello_export.manifest.version", without_the_cpu_package)
     artifact.write_artifact(make_network(), TRAINING, tmp_path / "artifact")
     manifest = json.loads((tmp_path / "artifact/manifest.json").read_text(encoding="utf-8"))
     assert manifest["tools"]["onnxruntime"] == onnxruntime.__version__
 
 
-def test_an_old_artifact_is_replaced_whole(run: Run, hello_run: Path) -> None:
-    run("hello-export")
+def test_an_old_artifact_is_replaced_whole(export: Export, hello_run: Path) -> None:
+    export()
     (hello_run / "artifact" / "model.pt").write_bytes(b"old")
     inode = (hello_run / "artifact").stat().st_ino
-    assert run("hello-export").returncode == 0
+    assert export().exit_code == 0
     assert (hello_run / "artifact" / "model.pt").read_bytes() != b"old"
     assert (hello_run / "artifact").stat().st_ino != inode
     assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
@@ -162,11 +172,11 @@ def test_putting_in_place_with_and_without_an_exchange(
     possible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if possible:
-        assert artifact.exchange(*make_folders(tmp_path / "exchanged"))
+        assert folders.exchange(*make_folders(tmp_path / "exchanged"))
     else:
-        monkeypatch.setattr(artifact, "exchange", lambda *_: False)
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
     new, old = make_folders(tmp_path)
-    artifact.put_in_place(new, old)
+    folders.put_in_place(new, old)
     assert (old / "name").read_text() == "new"
 
 
@@ -200,12 +210,12 @@ def test_a_mismatch_leaves_no_file(hello_run: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_mismatch_leaves_the_old_artifact(
-    run: Run, hello_run: Path, monkeypatch: pytest.MonkeyPatch
+    export: Export, hello_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("hello-export")
+    export()
     before = (hello_run / "artifact" / "model.onnx").read_bytes()
     monkeypatch.setattr(artifact, "build_model", swapped_gates)
-    assert CliRunner().invoke(cli.main, [str(hello_run)]).exit_code == 1
+    assert export(hello_run).exit_code == 1
     assert (hello_run / "artifact" / "model.onnx").read_bytes() == before
     assert names(hello_run) == ["artifact", "checkpoint.safetensors"]
 
@@ -213,7 +223,7 @@ def test_a_mismatch_leaves_the_old_artifact(
 def test_the_files_themselves_are_compared(
     hello_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong only on disk is found: the gate reads the files back."""
+    """A fault in the written file is found: the proof reads the files back."""
 
     def save_another(_: onnx.ModelProto, path: Path) -> None:
         network, training = load_checkpoint(GOLDEN / "hello-gru.safetensors")
@@ -241,10 +251,10 @@ def test_bad_paths(run: Run, hello_run: Path, arguments: list[str], message: str
     assert names(hello_run) == ["checkpoint.safetensors"]
 
 
-def test_a_link_to_a_folder_is_followed(run: Run, hello_run: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_followed(export: Export, hello_run: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    assert run("hello-export", hello_run, "--output", "link").returncode == 0
+    assert export(hello_run, "--output", "link").exit_code == 0
     assert (tmp_path / "link").is_symlink()
     assert names(tmp_path / "real") == FILES
 
@@ -269,25 +279,25 @@ def test_a_manifest_of_something_else_is_not_deleted(
     assert (tmp_path / "app/manifest.json").read_text() == content
 
 
-DROPPED = [".DS_Store", "._model.onnx", "Thumbs.db", "desktop.ini", "manifest.json~", ".x.swp"]
+STRAY_FILES = [".DS_Store", "._model.onnx", "Thumbs.db", "desktop.ini", "manifest.json~", ".x.swp"]
 
 
-def test_what_a_desktop_drops_is_kept_and_in_nobodys_way(
-    hello_run: Path, fewer_cases: None
-) -> None:
+def test_files_of_desktops_and_editors_are_kept(hello_run: Path, fewer_cases: None) -> None:
     network, training = load_checkpoint(hello_run)
     folder = hello_run / "artifact"
     folder.mkdir()
-    for name in DROPPED:
+    for name in STRAY_FILES:
         (folder / name).write_text(f"mine: {name}")
     for _ in range(2):  # into a folder that is empty but for them, and over an artifact
         artifact.write_artifact(network, training, folder)
-        assert names(folder) == sorted([*FILES, *DROPPED])
-    assert [(folder / name).read_text() for name in DROPPED] == [f"mine: {x}" for x in DROPPED]
+        assert names(folder) == sorted([*FILES, *STRAY_FILES])
+    assert [(folder / name).read_text() for name in STRAY_FILES] == [
+        f"mine: {x}" for x in STRAY_FILES
+    ]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "pipe"])
-def test_what_is_somebodys_is_not_deleted(
+def test_a_folder_with_other_files_is_not_replaced(
     hello_run: Path, fewer_cases: None, kind: str, tmp_path: Path
 ) -> None:
     network, training = load_checkpoint(hello_run)
@@ -314,7 +324,7 @@ def test_what_is_somebodys_is_not_deleted(
 
 @pytest.mark.parametrize("name", ["manifest.json", "baseline.json"])
 def test_a_pipe_is_not_waited_for(hello_run: Path, name: str) -> None:
-    """Neither that of a manifest in the folder to write, nor the run's baseline."""
+    """Neither a manifest in the folder to write, nor the run's baseline."""
     network, training = load_checkpoint(hello_run)
     folder = hello_run / "artifact"
     folder.mkdir()
@@ -324,7 +334,7 @@ def test_a_pipe_is_not_waited_for(hello_run: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("named", [".", "checkpoint.safetensors"])
-def test_an_artifact_is_made_anew_in_its_place(
+def test_an_artifact_is_exported_again_in_place(
     hello_run: Path, fewer_cases: None, named: str
 ) -> None:
     network, training = load_checkpoint(hello_run)
@@ -353,7 +363,7 @@ write_artifact(*load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2]))
 
 
 def test_a_script_needs_no_guard(hello_run: Path, tmp_path: Path) -> None:
-    """Engines start in processes of their own, and those do not start the script again."""
+    """The processes of the engines do not run the script again."""
     script = tmp_path / "script.py"
     script.write_text(WITHOUT_A_GUARD)
     current = tmp_path / "current"
@@ -373,7 +383,7 @@ def test_a_terminal_without_greek_letters_loses_only_those(run: Run, hello_run: 
     assert "max |? logits|" in result.stdout
 
 
-def test_a_folder_with_a_name_of_ours_is_not_deleted(
+def test_a_folder_named_as_a_file_of_ours_is_not_deleted(
     run: Run, hello_run: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "place/model.onnx").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""How far an export or a verification is: a line on a terminal, and few in a log."""
+"""The progress of an export: one line on a terminal, a few lines in a log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Terminal(io.StringIO):
 
 @dataclass
 class Clock:
-    """Goes on when it is told to."""
+    """A clock that a test advances."""
 
     seconds: float = 100.0
 
@@ -81,7 +81,7 @@ def test_a_terminal_has_one_line_from_the_start(
     assert [line.strip() for line in shown[-2:]] == ["", ""]
 
 
-def test_the_time_left_is_not_told_before_it_can_be(
+def test_the_time_left_is_not_shown_too_early(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stderr", terminal := Terminal(terminal=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import subprocess
@@ -12,32 +13,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import torch
+from hello_runtime.text.pairs import Pair
+from hello_train.cli import main
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
-from hello_train.data.batches import IGNORED, Batches
-from hello_train.data.lines import Pair
+from hello_train.data.augmentation import IGNORED
+from hello_train.data.batches import Batches
 from hello_train.errors import FitError, TeamError
-from hello_train.fit import loop as fit_module
+from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
-from hello_train.fit.loop import (
-    Ending,
-    Fitting,
-    Progress,
-    State,
-    Watcher,
-    fit,
-    memory_named,
-    new_state,
-)
+from hello_train.fit.loop import Ending, Trainer
+from hello_train.fit.memory import memory_named
 from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
-from hello_train.fit.parallel import ALONE, best_device
+from hello_train.fit.parallel import best_device
+from hello_train.fit.state import TrainingState, new_state
 from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from helpers import Run, assert_one_line_error
 
+SMALL = ("--hidden-size", "8", "--embedding-dim", "4")
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
 TRAIN = Path(sys.executable).with_name("hello-train")
 TINY = TrainOptions(epochs=10, hidden_size=8, unknown="copy", guarded=True, batch_characters=64)
@@ -59,8 +58,8 @@ def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
     for epoch in range(100):
         order = batches.order(epoch)
         assert len(order) == 6
-        for place, windows in enumerate(order):
-            ids, labels = batches.load(windows, epoch, place)
+        for number, segments in enumerate(order):
+            ids, labels = batches.load(segments, epoch, number)
             assert ids.shape == labels.shape
             assert ids.shape[0] <= 2
             assert ((ids == 3) == (labels == IGNORED)).all()
@@ -86,7 +85,7 @@ def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
     assert torch.equal(batch.labels, again.labels)
 
 
-def test_windows_are_sought_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_are_sorted_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hello_train.data.batches.POOL", 7)
     pairs = [Pair("ab"[: 1 + i % 2], "ab"[: 1 + i % 2]) for i in range(40)]
     batches = Batches(configure(TINY, alphabets_of(*pairs)), pairs, TINY)
@@ -140,12 +139,18 @@ def test_what_is_no_label_or_forbidden_does_not_count() -> None:
 # The loop.
 
 
+def fit(config: ModelConfig, pairs: list[Pair], options: TrainOptions) -> Network:
+    state = new_state(config, options)
+    Trainer(state, pairs, options).run()
+    return state.network.eval()
+
+
 def test_a_line_of_one_character_may_be_hidden_whole() -> None:
     """Where each character of a batch is hidden there is nothing to learn, and no mean of it."""
     pairs = [Pair("a", "b"), Pair("ab", "ba")]
     options = replace(TINY, epochs=400, hidden_size=2, embedding_dim=2, learning_rate=4e-3)
     config = configure(options, alphabets_of(*pairs))
-    assert fit(config, pairs, options, Watcher()).rewrite("a") == "b"
+    assert fit(config, pairs, options).rewrite("a") == "b"
 
 
 def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +166,7 @@ def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch.optim, "Adam", Recording)
     options = TrainOptions(epochs=50, learning_rate=0.1, decay=True, max_gradient_norm=0.01)
-    fit(HELLO_CONFIG, [HELLO], options, Watcher())
+    fit(HELLO_CONFIG, [HELLO], options)
     assert rates[0] == 0.1
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < 0.001
@@ -169,10 +174,10 @@ def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.Mo
 
 
 def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module, "cosine", lambda _: float("nan"))
+    monkeypatch.setattr("hello_train.fit.step.cosine", lambda _: float("nan"))
     options = TrainOptions(epochs=5, decay=True)
     with pytest.raises(FitError, match=r"became nan in step 2 .* rate of nan; .* lower --learning"):
-        fit(HELLO_CONFIG, [HELLO], options, Watcher())
+        fit(HELLO_CONFIG, [HELLO], options)
 
 
 def test_a_lack_of_memory_names_what_to_lower() -> None:
@@ -201,7 +206,7 @@ def test_a_lack_of_memory_names_what_to_lower() -> None:
 
 
 class Shares(Evaluator):
-    """Finds the shares that it was told to, and the last one for ever."""
+    """Finds these shares one after the other, then always the last one."""
 
     def __init__(self, *shares: int, unchanged: float = 0.0) -> None:
         super().__init__([])
@@ -219,9 +224,9 @@ class Shares(Evaluator):
         return {"a": (right, 50), "b": (0, 50)}
 
 
-def run_evaluated(evaluator: Evaluator, options: TrainOptions) -> tuple[State, Ending]:
-    state = new_state(HELLO_CONFIG, options, ALONE)
-    return state, Fitting(state, [HELLO], options, Watcher(), evaluator).run()
+def run_evaluated(evaluator: Evaluator, options: TrainOptions) -> tuple[TrainingState, Ending]:
+    state = new_state(HELLO_CONFIG, options)
+    return state, Trainer(state, [HELLO], options, (), evaluator).run()
 
 
 def test_the_best_weights_are_kept() -> None:
@@ -238,11 +243,11 @@ def test_the_best_weights_are_kept() -> None:
 def test_a_training_without_gain_ends_early() -> None:
     state, ending = run_evaluated(Shares(10, 30, 20), TrainOptions(epochs=100, patience=4))
     assert len(state.history.evaluations) == 2 + 4
-    assert state.place.step == 30
+    assert state.position.step == 30
     assert ending == Ending(done=0.3, epochs=30)
     options = TrainOptions(epochs=20, patience=16)
     state, ending = run_evaluated(Shares(10, 20, 30, 40, 50), options)
-    assert state.place.step == 20
+    assert state.position.step == 20
     assert ending == Ending(done=1.0, epochs=20)
 
 
@@ -253,9 +258,9 @@ def test_patience_waits_until_something_was_learned() -> None:
     config = configure(options, alphabets_of(*pairs))
     ends = {}
     for unchanged in (0.05, 0.2):
-        state = new_state(config, options, ALONE)
+        state = new_state(config, options)
         evaluator = Shares(10, unchanged=unchanged)
-        ends[unchanged] = Fitting(state, pairs, options, Watcher(), evaluator).run()
+        ends[unchanged] = Trainer(state, pairs, options, (), evaluator).run()
     # An evaluation comes after each half of an epoch, and the first one is a gain over nothing.
     assert ends[0.05].epochs == 0.5 + 3 * 0.5
     assert ends[0.2].epochs == 2 + 3 * 0.5
@@ -289,14 +294,14 @@ def test_evaluations_take_at_most_a_fifth_of_the_time(
     """A minute of steps of a tenth of a second, which 20 evaluations of 3 seconds would fill."""
     clock = Clock(monkeypatch)
 
-    class Steady(Watcher):
-        def step(self, progress: Progress, network: Network) -> None:
+    class Steady(Callback):
+        def on_step(self, progress: Progress, network: Network) -> None:
             clock.now += 0.1
 
     options = TrainOptions(minutes=1)
-    state = new_state(HELLO_CONFIG, options, ALONE)
+    state = new_state(HELLO_CONFIG, options)
     evaluator = Slow(clock, seconds)
-    Fitting(state, [HELLO], options, Steady(), evaluator).run()
+    Trainer(state, [HELLO], options, [Steady()], evaluator).run()
     count = len(state.history.evaluations)
     assert count >= 1
     assert count * seconds <= 0.2 * 60
@@ -307,14 +312,14 @@ def test_without_a_last_evaluation_the_last_weights_stay(monkeypatch: pytest.Mon
     clock = Clock(monkeypatch)
     weights: dict[str, Any] = {}
 
-    class Steady(Watcher):
-        def step(self, progress: Progress, network: Network) -> None:
+    class Steady(Callback):
+        def on_step(self, progress: Progress, network: Network) -> None:
             clock.now += 0.1
             weights.update((name, t.clone()) for name, t in network.state_dict().items())
 
     options = TrainOptions(minutes=1)
-    state = new_state(HELLO_CONFIG, options, ALONE)
-    Fitting(state, [HELLO], options, Steady(), Slow(clock, 7)).run()
+    state = new_state(HELLO_CONFIG, options)
+    Trainer(state, [HELLO], options, [Steady()], Slow(clock, 7)).run()
     assert len(state.history.evaluations) == 1
     for name, value in state.network.state_dict().items():
         assert torch.equal(value, weights[name])
@@ -333,16 +338,16 @@ def test_a_sample_is_no_larger_than_half_of_what_was_learned_before() -> None:
     assert Evaluator([Pair("abab", "abba")]).unchanged == 0.5
 
 
-def test_progress_counts_characters_and_tells_the_last_judgement() -> None:
+def test_progress_has_the_characters_and_the_last_accuracy() -> None:
     seen: list[Progress] = []
 
-    class Listener(Watcher):
-        def step(self, progress: Progress, network: Network) -> None:
+    class Recorder(Callback):
+        def on_step(self, progress: Progress, network: Network) -> None:
             seen.append(progress)
 
     options = TrainOptions(epochs=40)
-    state = new_state(HELLO_CONFIG, options, ALONE)
-    Fitting(state, [HELLO], options, Listener(), Shares(10)).run()
+    state = new_state(HELLO_CONFIG, options)
+    Trainer(state, [HELLO], options, [Recorder()], Shares(10)).run()
     assert [row.characters for row in seen] == list(range(5, 205, 5))
     assert [row.accuracy for row in seen[:3]] == [None, 0.1, 0.1]
     assert seen[-1].done == 1.0
@@ -379,16 +384,16 @@ LEARN = ("--text", POLISH, "--corrupt", "strip-diacritics", "--hidden-size", "16
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, run: Run) -> None:
-    # A judgement, with which it is saved, is in the middle of an epoch.
+    # An evaluation, which saves the training state, is in the middle of an epoch.
     learn = (*LEARN, "--epochs", "33", "--batch-characters", "64", "--holdout", "0.2")
     whole = run("hello-train", *learn, "--output", "whole")
     assert whole.returncode == 0, whole.stderr
     assert run("hello-train", *learn, "--output", "whole", "--resume").returncode == 1
     command = [str(part) for part in (TRAIN, *learn, "--output", "killed")]
-    unfinished = tmp_path / "killed/unfinished.safetensors"
+    resume_file = tmp_path / "killed/unfinished.safetensors"
     kills = 0
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        while not unfinished.exists() and process.poll() is None:
+        while not resume_file.exists() and process.poll() is None:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         kills += process.wait() == -signal.SIGKILL
@@ -406,10 +411,10 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, ru
     assert resumed.stdout.replace("killed", "whole") == whole.stdout
     for name in ("checkpoint.safetensors", "report.html", "holdout.tsv", "baseline.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
-    assert not unfinished.exists()
+    assert not resume_file.exists()
 
 
-def test_a_damaged_or_missing_unfinished_training(tmp_path: Path, run: Run) -> None:
+def test_a_damaged_or_missing_resume_file(tmp_path: Path, run: Run) -> None:
     learn = (*LEARN, "--epochs", "1", "--output", "run", "--resume")
     assert_one_line_error(run("hello-train", *learn), "there is no unfinished training")
     (tmp_path / "run").mkdir()
@@ -475,7 +480,7 @@ def test_processes_that_read_different_lines_are_stopped(tmp_path: Path) -> None
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert result.returncode == 1
-    assert "Error: the processes do not learn the same lines in the same way; give" in result.stderr
+    assert "Error: the processes have different lines or options; give all hosts" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -499,3 +504,39 @@ def test_processes_that_torchrun_did_not_start(run: Run) -> None:
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
     result = run("hello-train", WORLD_SIZE="2")
     assert (result.returncode, "torchrun needs --pairs or --text" in result.stderr) == (2, True)
+
+
+# From the command to the optimizer.
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--epochs", "1"),
+        ("--compare", "--epochs", "1"),
+        ("--text", str(POLISH), "--corrupt", "strip-diacritics", "--epochs", "1", *SMALL),
+    ],
+    ids=["hello", "compare", "text"],
+)
+def test_six_frames_lead_from_the_command_to_a_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Counted are functions of `hello_train`, from `cli.main` to the caller of `optimizer.step`.
+
+    Frames before `cli.main`, most of them click's, start the process and parse the command line.
+    """
+
+    class Counting(torch.optim.Adam):
+        def step(self, closure: Any = None) -> Any:
+            files = ((frame.function, Path(frame.filename).parts) for frame in inspect.stack(0))
+            counted.append([name for name, parts in files if "hello_train" in parts][::-1])
+            raise KeyboardInterrupt
+
+    counted: list[list[str]] = []
+    monkeypatch.setattr(torch.optim, "Adam", Counting)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(click.Abort):
+        main.main([*arguments, "--output", "run"], standalone_mode=False)
+    (names,) = counted
+    assert (names[0], names[-1]) == ("main", "optimizer_step")
+    assert len(names) <= 6, names

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hello_train.data.codepoints import encode
+from hello_train.network.encoding import encode
 from hello_train.network.model import Network
 from hello_train.network.model import recurrence as recurrence_of
 from hello_train.report.gates import Values, gates

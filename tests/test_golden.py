@@ -13,10 +13,11 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import STORAGES
 from hello_export.graph.torchscript import TorchScript, save_program
 from hello_export.proof.cases import Case
-from hello_export.proof.engines import Engine, codepoints
-from hello_export.proof.parity import TOLERANCE
+from hello_export.proof.engines import Engine
 from hello_export.proof.prove import ENGINES
 from hello_export.proof.reference import Reference
+from hello_export.proof.verdict import TOLERANCE
+from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 
@@ -39,8 +40,8 @@ def test_every_engine_reproduces_the_golden_rows(
         pytest.skip(reason)
     opened = engine(network.config, tmp_path)
     for row in read_rows(name):
-        length = len(row["text"])
-        found = opened.run(Case(codepoints(row["text"])[None], np.array([length], np.int32)))
+        text = to_codepoints(row["text"])[None].copy()
+        found = opened.run(Case(text, np.array([text.size], np.int32)))
         assert "".join(map(chr, found["decoded"][0])) == row["decoded"]
         for tensor in found.keys() & {"confidence", "logits"}:
             difference = np.abs(found[tensor][0] - np.array(row[tensor], np.float32)).max()

@@ -18,7 +18,7 @@ import onnxruntime
 import pytest
 import torch
 from golden.replay import TEXTS
-from hello_runtime.engine.providers import CUDA
+from hello_runtime.engine.devices import CUDA
 from hello_train.network.cells import CELLS
 from helpers import GOLDEN, Run
 from test_fit import FABLES, FLOOR, share_of_words

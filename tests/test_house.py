@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.metadata import metadata, requires
 from pathlib import Path
 
@@ -13,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {name: ROOT / name / f"hello_{name}" for name in ("train", "export", "runtime")}
+TEXT_ROOM = ", ".join(
+    f"hello_runtime.text.{file.stem}" for file in (PACKAGES["runtime"] / "text").glob("[a-z]*.py")
+)
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "hello_runtime"}
 
 DECODE_AND_LIST = """
@@ -80,6 +84,35 @@ def test_a_package_imports_only_those_below_it(package: str, above: set[str]) ->
         assert not imports_of(file) & above, file
 
 
+def is_typing_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def run_time_imports(node: ast.AST) -> set[str]:
+    """Return the modules that code imports when it runs, wherever in it."""
+    found = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            found |= {alias.name for alias in child.names}
+        elif isinstance(child, ast.ImportFrom) and child.module:
+            found |= {child.module, *(f"{child.module}.{alias.name}" for alias in child.names)}
+        elif not is_typing_only(child):
+            found |= run_time_imports(child)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    imports: dict[str, set[str]] = {}
+    for package, folder in PACKAGES.items():
+        for file in files_of(package):
+            parts = file.relative_to(folder.parent).with_suffix("").parts
+            name = ".".join(part for part in parts if part != "__init__")
+            imports[name] = run_time_imports(ast.parse(file.read_text(encoding="utf-8")))
+    ours = {name: found & imports.keys() - {name} for name, found in imports.items()}
+    assert "hello_runtime.engine.workers" in ours["hello_runtime.engine.batching"]
+    TopologicalSorter(ours).prepare()  # raises CycleError
+
+
 def test_onnxruntime_is_imported_in_one_place() -> None:
     """There its telemetry is turned off, which must come first."""
     files = [file for package in PACKAGES for file in files_of(package)]
@@ -97,6 +130,11 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.cli", {"onnxruntime", "numpy"}),
         ("hello_runtime.command", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
+        ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
+        (TEXT_ROOM, {"onnxruntime", "torch", "click"}),
+        ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
+        ("hello_train.files", {"torch", "numpy", "click"}),
+        ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),
     ],
 )
 def test_importing_a_small_module_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

@@ -36,6 +36,42 @@ def test_hello_becomes_ohlol(run: Run, cell: list[str]) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "ohlol\n", "")
 
 
+STACK = """
+import sys
+import onnxruntime
+from hello_runtime.__main__ import main
+run = onnxruntime.InferenceSession.run
+
+def show_stack(*arguments):
+    frame = sys._getframe(1)
+    while frame:
+        print(frame.f_globals["__name__"], frame.f_code.co_name, file=sys.stderr)
+        frame = frame.f_back
+    return run(*arguments)
+
+onnxruntime.InferenceSession.run = show_stack
+main()
+"""
+
+
+def test_a_single_text_takes_the_short_way() -> None:
+    """From the command function to the one that calls `session.run` are at most 6 frames.
+
+    Counted are the frames of the Python stack in `session.run` that are of this package, generators
+    and comprehensions included. Before the command function are 3 more of this package (the entry
+    point, `run_command` and `Command.invoke`) and 4 of click.
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", STACK, "hello"], capture_output=True, check=True, text=True
+    )
+    assert result.stdout == "ohlol\n"
+    frames = [line.split() for line in result.stderr.splitlines()[::-1]]
+    ours = [name for module, name in frames if module.startswith("hello_runtime.")]
+    assert ours[:4] == ["main", "run_command", "invoke", "main"]
+    assert len(ours[3:]) <= 6, ours
+    assert len([module for module, _ in frames if module.startswith("click.")]) == 4
+
+
 def test_each_word_is_a_line(run: Run) -> None:
     assert run("hello-infer", "hello", "", "hello").stdout == "ohlol\n\nohlol\n"
 

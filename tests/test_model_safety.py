@@ -24,12 +24,13 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
 from hello_runtime import Decoder, EngineError, ModelFileError
-from hello_runtime.engine import providers
-from hello_runtime.errors import first_line, one_line
+from hello_runtime.engine import devices
+from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
 from hello_runtime.model.model_file import load_model
-from hello_runtime.model.operators import OPERATORS, Shape, Value
+from hello_runtime.model.operators import OPERATORS
+from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
@@ -460,8 +461,8 @@ def random_node(random: Random, name: str, values: Sequence[str]) -> onnx_wire.N
     operator = OPERATORS[name]
     kinds = {**operator.attributes, **operator.optional}
     inputs = random.choices(values, k=operator.inputs or random.randrange(1, 4))
-    if operator.left_out:
-        inputs.insert(operator.left_out, "")
+    if operator.empty_input:
+        inputs.insert(operator.empty_input, "")
     made = [f"made{index}" for index in range(random.choice([1, 1, 1, 0, 2, 3]))]
     attributes = [random_attribute(random, *item) for item in kinds.items()]
     return onnx_wire.Node(inputs, made, "", name, attributes)
@@ -718,10 +719,10 @@ def test_an_index_that_there_is_not_is_an_error(
 
 
 def test_a_foreign_text_becomes_one_printable_line() -> None:
-    assert one_line("a\nb") == one_line("\n \n\x0ba\r\nb") == "a"
-    assert one_line("\x1b[31mróż\u202e\ud800\t") == r"\x1b[31mróż\u202e\ud800\t"
-    assert one_line("x" * 10**7, 10) == "xxxxxxxxxx…"
-    assert len(one_line("\0" * 10**7)) < 500
+    assert first_line("a\nb") == first_line("\n \n\x0ba\r\nb") == "a"
+    assert first_line("\x1b[31mróż\t\u202e\ud800") == r"\x1b[31mróż\t\u202e\ud800"
+    assert first_line("x" * 10**7, 10) == "xxxxxxxxxx…"
+    assert len(first_line("\0" * 10**7)) < 500
     assert first_line(ValueError("a\nb")) == "a"
     assert first_line(ValueError("\n")) == first_line(ValueError()) == "ValueError"
 
@@ -749,7 +750,7 @@ def test_what_an_engine_cannot_allocate_is_not_told_on_stderr(
     model = onnx.load(CAUSAL)
     append(node("Expand", ["c", "shape"], "big"), c=ONE, shape=[2**20, 2**22])(model)
     model.graph.output.append(helper.make_tensor_value_info("big", TensorProto.FLOAT, None))
-    opened = providers.open_session(model.SerializeToString(), file, "cpu")
+    opened = devices.open_session(model.SerializeToString(), file, "cpu")
     given = {"codepoints": np.zeros((1, 1), np.int32), "state": np.zeros((3, 1, 4), np.float32)}
     with pytest.raises(Exception, match=r"llocat|memory"):
         opened.session.run(["big"], given)
@@ -759,7 +760,7 @@ def test_what_an_engine_cannot_allocate_is_not_told_on_stderr(
 def test_a_file_is_read_as_onnx_whatever_its_mark_says(file: Path) -> None:
     content = ENCODINGS["a format of onnxruntime's own"][0]()
     assert onnx.load_model_from_string(content).graph.node
-    opened = providers.open_session(content, file, "cpu")
+    opened = devices.open_session(content, file, "cpu")
     assert opened.session.get_inputs()[0].name == "codepoints"
 
 

@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
+from hello_runtime.text.score import Score
+from hello_train.fit.callbacks import Progress
 from hello_train.fit.hello import HELLO_ALPHABETS
-from hello_train.fit.loop import Ending, Progress
+from hello_train.fit.loop import Ending
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.progress import ProgressDisplay
 from hello_train.fit.remarks import remarks
-from hello_train.fit.score import Score
 from hello_train.network.model import Network
 from helpers import Run
 
@@ -140,8 +142,10 @@ def test_every_so_many_epochs(run: Run) -> None:
 def test_a_coarse_clock(capsys: pytest.CaptureFixture[str]) -> None:
     network = Network(configure(TrainOptions(epochs=1), HELLO_ALPHABETS))
     display = ProgressDisplay()
-    display.step(Progress(epoch=1, done=0.1, loss=1.0, characters=5, seconds=0.0), network)
-    display.step(Progress(epoch=9, done=1.0, loss=1e-7, characters=5000, seconds=3700.0), network)
+    display.on_step(Progress(epoch=1, done=0.1, loss=1.0, characters=5, seconds=0.0), network)
+    display.on_step(
+        Progress(epoch=9, done=1.0, loss=1e-7, characters=5000, seconds=3700.0), network
+    )
     assert capsys.readouterr().err.splitlines() == [
         " 10%  0:00  epoch 1  loss 1  - characters/s",
         "100%  1:01:40  epoch 9  loss 1e-07  1 characters/s",
@@ -182,10 +186,14 @@ def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
     assert "than 'most frequent target'; train" in behind
 
 
-def test_a_run_says_what_went_wrong(run: Run) -> None:
+def test_a_run_says_what_went_wrong(run: Run, tmp_path: Path) -> None:
     rate = ("--learning-rate", "1e-9", "--epochs", "60", "--patience", "2", "--seed", "1")
     result = run("hello-train", *LEARN, *rate, "--holdout", "0.2")
     assert result.returncode == 0, result.stderr
     notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
     assert notes[0].startswith("note: the training ended early, after ")
     assert "most frequent target'; train it longer" in notes[1]
+    page = unescape((tmp_path / "runs/zolw-gru/report.html").read_text("utf-8"))
+    for note in notes:
+        remark = note.removeprefix("note: ")
+        assert f"{remark[0].upper()}{remark[1:]}." in page

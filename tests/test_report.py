@@ -17,15 +17,16 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from hello_train.data.lines import Pair
+from hello_runtime.text.pairs import Pair
+from hello_runtime.text.score import Score
 from hello_train.errors import ReportError
-from hello_train.fit.history import Evaluation, History, Saying
-from hello_train.fit.score import Context, Mistake, Score
+from hello_train.fit.history import Evaluation, History, OutputSpan
+from hello_train.fit.score import Context, Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.report.gates import certainty, gates
 from hello_train.report.pages import (
-    SHOWN_SAYINGS,
+    SHOWN_OUTPUTS,
     HelloRun,
     TextRun,
     compare_page,
@@ -80,8 +81,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.words += data
+        if self.open and self.open[-1] != "style" and not re.fullmatch(r"\s*\n\s*", data):
+            self.words += re.sub(r"\s*\n\s*", " ", data)
 
     def values(self, name: str) -> list[str]:
         return [value for key, value in self.attributes if key == name]
@@ -125,11 +126,11 @@ def hello_run(cell: str) -> HelloRun:
     golden = read_golden(f"hello-{cell}")
     history = History(
         losses=[1 / epoch for epoch in range(1, 1001)],
-        sayings=[
-            Saying(1, 40, "lllll"),
-            Saying(41, 41, "ohlol"),
-            Saying(42, 1207, "ohlll"),
-            Saying(1208, 1300, "ohlol"),
+        outputs=[
+            OutputSpan(1, 40, "lllll"),
+            OutputSpan(41, 41, "ohlol"),
+            OutputSpan(42, 1207, "ohlll"),
+            OutputSpan(1208, 1300, "ohlol"),
         ],
     )
     return HelloRun(golden.network, golden.training, history, Pair("hello", "ohlol"))
@@ -205,7 +206,7 @@ def test_every_score_and_fact_is_told() -> None:
     for count in ("353,384", "47,664", "4,593", "3,180,456"):
         assert count in words
     assert "most frequent target99.76%98.47%88.46%" in words
-    assert "model99.90%\u201394.38%" in words  # no word to judge by
+    assert "model99.90%\u201394.38%" in words  # there was no such word
     assert "1 layer of LSTM, 5 hidden units in each of two directions" in words
     weights = sum(parameter.numel() for parameter in text_run().network.parameters())
     assert f"weights{weights:,}" in words
@@ -226,7 +227,7 @@ def test_every_mistake_is_told_with_its_context() -> None:
 
 def test_texts_are_escaped() -> None:
     assert SCRIPT not in made("text")
-    assert made("text").count("&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;") == 4
+    assert made("text").count("&lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;") == 4
     assert SCRIPT in Page(made("text")).words
 
 
@@ -234,7 +235,7 @@ def test_texts_are_escaped() -> None:
 def test_a_short_history(evaluations: int) -> None:
     content = text_page(text_run(evaluations))
     assert foreign(content) == set()
-    assert ("It was not judged while it learned." in content) == (evaluations == 0)
+    assert ("It was not evaluated while it learned." in content) == (evaluations == 0)
     pictures = 2 + 1 if evaluations else 0  # two curves, and that of the one slow character
     assert content.count("<svg ") == pictures
 
@@ -244,6 +245,19 @@ def test_without_held_out_lines() -> None:
     assert "No line was held out" in content
     assert "What it gets wrong" not in content
     assert "Nothing, on the held-out lines." in text_page(replace(text_run(), mistakes=[]))
+
+
+def test_remarks_stand_at_the_top_in_one_paragraph() -> None:
+    remarks = ["the training ended early; use more --patience", f"it is {SCRIPT}"]
+    content = text_page(replace(text_run(), remarks=remarks))
+    _, _, after_lead = content.partition('<p class="lead">')
+    before = after_lead.partition("<dl>")[0]
+    assert before.count("<p ") == 1
+    assert Page(f"<p>{before}").words.endswith(
+        f"The training ended early; use more --patience. It is {SCRIPT}."
+    )
+    assert foreign(content) == set()
+    assert 'class="remarks"' not in made("text")
 
 
 def test_an_accuracy_of_all_and_of_none_can_be_drawn() -> None:
@@ -346,8 +360,8 @@ def test_the_floor_of_the_loss(shape: dict[str, Any], is_bounded: bool) -> None:
     network = make_network(**shape)
     floor = loss_floor(network.config)
     assert (floor is not None) == is_bounded
-    told = Page(text_page(replace(text_run(), network=network))).words
-    assert ("The loss cannot fall below" in told) == is_bounded
+    words = Page(text_page(replace(text_run(), network=network))).words
+    assert ("The loss cannot fall below" in words) == is_bounded
     if floor is not None:
         best = torch.full((1, network.config.labels), -1.0)
         best[0, 0] = 1.0
@@ -367,8 +381,12 @@ def test_a_lost_start_says_so_and_shows_why() -> None:
         for weights in network.recurrence.parameters():
             weights.zero_()
     said = network.rewrite("hello")
-    sayings = [Saying(1, 600, "ohlll"), Saying(601, 700, "ohlol"), Saying(701, 1000, said)]
-    history = History(losses=[1 / epoch for epoch in range(1, 1001)], sayings=sayings)
+    outputs = [
+        OutputSpan(1, 600, "ohlll"),
+        OutputSpan(601, 700, "ohlol"),
+        OutputSpan(701, 1000, said),
+    ]
+    history = History(losses=[1 / epoch for epoch in range(1, 1001)], outputs=outputs)
     lost = replace(run, network=network, history=history, starts=20)
     words = Page(hello_page(lost)).words
     assert f"GRU: hello \u2192 {said}, not ohlol" in words
@@ -380,20 +398,24 @@ def test_a_lost_start_says_so_and_shows_why() -> None:
     assert f"25.0%{math.log(4):.2f}" in words
     assert "The loss cannot fall below 0.34." in words
     assert "A lost start" not in made("gru")
-    short = replace(lost, history=History(losses=[1.5], sayings=[Saying(1, 1, said)]))
+    short = replace(lost, history=History(losses=[1.5], outputs=[OutputSpan(1, 1, said)]))
     assert "its 1 epochs the loss went from 1.500 to 1.500" in Page(hello_page(short)).words
 
 
 def test_terms_are_explained_where_they_stand() -> None:
     words = Page(made("text")).words
-    assert "The share that is right of the held-out characters, words and lines" in words
+    assert "The share of the held-out characters, words and lines that are right" in words
     assert "of how many353,38447,6644,593" in words
-    told = "loss on the lines that it learns: the mean of \u2212ln p, p being the probability that"
+    told = (
+        "loss on the training lines: the mean of \u2212ln p, p being the probability of the right"
+    )
     assert told in words
     assert "a projection to 6 logits, of which softmax makes probabilities" in words
     for name in ("gru", "compare"):
         words = Page(made(name)).words
-        assert "loss the mean of \u2212ln p, p being the probability that the right" in words
+        assert (
+            "loss the mean of \u2212ln p, p being the probability of the right character" in words
+        )
         assert "which are the 4 logits, of which softmax makes probabilities" in words
         assert "The hidden units are the logits, a score for each letter" in words
 
@@ -412,7 +434,7 @@ def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "expected"),
     [
         (["lllll"], "It never said ohlol."),
         (["ohlol"], "1 epochsuntil it first said ohlol. It kept to it."),
@@ -422,10 +444,10 @@ def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
         ),
     ],
 )
-def test_when_it_was_right(texts: list[str], told: str) -> None:
-    sayings = [Saying(epoch, epoch, text) for epoch, text in enumerate(texts, start=1)]
-    history = History(losses=[1.0] * len(texts), sayings=sayings)
-    assert told in Page(hello_page(replace(hello_run("rnn"), history=history))).words
+def test_when_it_was_right(texts: list[str], expected: str) -> None:
+    outputs = [OutputSpan(epoch, epoch, text) for epoch, text in enumerate(texts, start=1)]
+    history = History(losses=[1.0] * len(texts), outputs=outputs)
+    assert expected in Page(hello_page(replace(hello_run("rnn"), history=history))).words
 
 
 def test_without_a_history_there_are_the_gates() -> None:
@@ -437,10 +459,10 @@ def test_without_a_history_there_are_the_gates() -> None:
 def test_of_many_sayings_the_first_and_last_are_told() -> None:
     run = hello_run("rnn")
     texts = ("lllll", "ohlol")
-    sayings = [Saying(epoch, epoch, texts[epoch % 2]) for epoch in range(1, 101)]
-    words = Page(hello_page(replace(run, history=History([], [1.0] * 100, sayings)))).words
-    assert f"\u2026{100 - SHOWN_SAYINGS} more" in words
-    assert words.count("2 of 5") + words.count("5 of 5") == SHOWN_SAYINGS
+    outputs = [OutputSpan(epoch, epoch, texts[epoch % 2]) for epoch in range(1, 101)]
+    words = Page(hello_page(replace(run, history=History([], [1.0] * 100, outputs)))).words
+    assert f"\u2026{100 - SHOWN_OUTPUTS} more" in words
+    assert words.count("2 of 5") + words.count("5 of 5") == SHOWN_OUTPUTS
 
 
 def test_other_shapes_have_a_page_too() -> None:

@@ -1,4 +1,4 @@
-"""`hello-infer --score`, run as a user would, held against what `hello-train` says of itself."""
+"""`hello-infer --score`, run as a user would, beside what `hello-train` prints."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
-from hello_export.artifact import digest
 from hello_export.graph.onnx_graph import build_model
+from hello_export.manifest import digest
 from hello_runtime import Decoder
-from hello_runtime.text import score
+from hello_runtime.text.baseline import BASELINE_BYTES, read_baseline
+from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
+from hello_runtime.text.score import Score, score_model, score_outputs
 from hello_train.data.alphabets import changeable, count_substitutions
-from hello_train.data.lines import Pair, read_pairs, write_pairs
-from hello_train.fit import run as train_run
-from hello_train.fit import score as train_score
+from hello_train.fit.score import count_baseline
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 
@@ -36,7 +35,7 @@ LEARNED = [
     Pair("ab ab 1a", "żb ab 1ż"),
     Pair("b\u0301a 😀a", "b\u0301ż ba"),
 ]
-"""What the baseline of the comparison is made of."""
+"""The training lines of the baseline."""
 AWKWARD = [
     Pair("ab", "żb"),
     Pair("... -- 😀", "... -- b"),
@@ -51,7 +50,7 @@ AWKWARD = [
     Pair("bbb", "bbb"),
     Pair("a" * 5000, "ż" * 5000),
 ]
-"""Lines on which two ways to count could differ: without a word, beyond the plane, unknown."""
+"""Lines that are easily counted wrong: without a word, beyond the plane, unknown."""
 
 
 def random_pairs(count: int) -> list[Pair]:
@@ -66,108 +65,73 @@ def random_pairs(count: int) -> list[Pair]:
     return [Pair(text, target(text)) for text in dict.fromkeys(texts)]
 
 
-def both_compare(
-    folder: Path, pairs: list[Pair], *, bidirectional: bool = False
-) -> tuple[dict[str, train_score.Score], dict[str, score.Score | None]]:
-    """Return the rows of `hello_train` and those of `hello_runtime`, on the same lines.
-
-    Each line is there twice, the second time half as the model writes it.
-    """
-    network = make_network(bidirectional=bidirectional, guarded=True)
-    onnx.save(build_model(network, TRAINING), folder / "model.onnx")
-    baseline = train_score.count_baseline(LEARNED, changeable(count_substitutions(LEARNED)))
-    train_run.save_baseline(folder, baseline)
-    decoder = Decoder.open(folder, threads=2)
-    found = score.read_baseline(folder / score.BASELINE_NAME)
-    assert (found.words, found.changeable) == (baseline.words, baseline.changeable)
-    outputs = decoder.decode_batch([pair.input for pair in pairs])
-    halves = [
-        Pair(pair.input, output[: len(output) // 2] + pair.target[len(output) // 2 :])
-        for pair, output in zip(pairs, outputs, strict=True)
-    ]
-    pairs = [*pairs, *halves]
-    write_pairs(folder / "pairs.tsv", pairs)
-    return (
-        train_score.compare(decoder.decode_batch([p.input for p in pairs]), pairs, baseline),
-        score.compare(decoder, folder / "pairs.tsv", found),
-    )
+def counted_by_hand(pairs: list[Pair], outputs: list[str], changeable: frozenset[str]) -> Score:
+    """Return the score of outputs, counted line after line."""
+    characters = words = right_words = lines = 0
+    for pair, output in zip(pairs, outputs, strict=True):
+        characters += sum(a == b for a, b in zip(output, pair.target, strict=True))
+        lines += output == pair.target
+        for word in re.finditer(r"\w+", pair.input):
+            if changeable & set(word.group()):
+                words += 1
+                right_words += output[slice(*word.span())] == pair.target[slice(*word.span())]
+    total = sum(len(pair.input) for pair in pairs)
+    share = right_words / words if words else None
+    return Score(characters / total, share, lines / len(pairs), total, words, len(pairs))
 
 
 LINES = [*AWKWARD, *random_pairs(500)]
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("pairs", [*([pair] for pair in AWKWARD), LINES])
-def test_both_packages_count_alike(pairs: list[Pair], bidirectional: bool, tmp_path: Path) -> None:
-    expected, found = both_compare(tmp_path, pairs, bidirectional=bidirectional)
-    assert {name: row and row._asdict() for name, row in found.items()} == {
-        name: asdict(row) for name, row in expected.items()
-    }
-    header, *rows = score.table(found).split("\n")
-    assert [header.replace("scored lines  ", "held-out lines"), *rows] == (
-        train_score.table(expected).split("\n")
-    )
-
-
-def test_the_lines_on_which_they_agree_tell_the_rows_apart(tmp_path: Path) -> None:
-    """Agreement on lines that are all right, or all wrong, would say little."""
-    expected, _ = both_compare(tmp_path, LINES)
-    for row in expected.values():
-        assert 0 < row.lines < row.characters < 1
-        assert 0 < (row.words or 0) < 1
-    assert len({row.words for row in expected.values()}) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("WORD", re.compile(r"[^\W_]+")),
-        ("WORD", re.compile(r"\w+", re.ASCII)),
-        ("WORD", re.compile(r"\S+")),
-        ("LINE", re.compile(r"[^\n\r]+")),
-        ("LINE", re.compile(r"[^\n\u2028]+")),
-    ],
-)
-def test_another_way_to_count_is_found(
-    name: str, value: re.Pattern[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(score, name, value)
-    expected, found = both_compare(tmp_path, LINES)
-    assert {name: row and row._asdict() for name, row in found.items()} != {
-        name: asdict(row) for name, row in expected.items()
-    }
-
-
-def test_both_packages_call_the_baseline_alike() -> None:
-    assert train_run.BASELINE_NAME == score.BASELINE_NAME
-    assert train_run.BASELINE_VERSION == score.BASELINE_VERSION
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"a\tb",
-        b"a\tb\r",
-        b"a\tb\r\n",
-        b"a\r\tb\r\r\nc\r\td\r\r",
-        b"\n\r\n\na\tb\n\n\t\nc\td\n\r",
-        b"\xef\xbb\xbfa\tb\nc\td\n",
-        b"\xef\xbb\xbf\n\xef\xbb\xbfa\tbc\n",
-        b"\xef\xbb\xbf\xef\xbb\xbfa\tbc\n",
-        "😀\u2028\ta\x85\n\0\t\x0c\n".encode(),
-    ],
-)
-@pytest.mark.parametrize("compressed", [False, True])
-def test_both_packages_read_alike(content: bytes, compressed: bool, tmp_path: Path) -> None:
-    (tmp_path / "plain").write_bytes(content)
-    (tmp_path / "pairs").write_bytes(gzip.compress(content) if compressed else content)
-    found = [
-        pair
-        for pairs in score.read_pairs(tmp_path / "pairs")
-        for pair in zip(pairs.inputs, pairs.targets, strict=True)
+def test_scores_are_what_one_would_count(pairs: list[Pair], tmp_path: Path) -> None:
+    """Each line is there twice, the second time half as the model writes it."""
+    onnx.save(build_model(make_network(guarded=True), TRAINING), tmp_path / "model.onnx")
+    decoder = Decoder.open(tmp_path, threads=2)
+    baseline = count_baseline(LEARNED, changeable(count_substitutions(LEARNED)))
+    halves = [
+        Pair(pair.input, output[: len(output) // 2] + pair.target[len(output) // 2 :])
+        for pair, output in zip(pairs, decoder.decode_batch([p.input for p in pairs]), strict=True)
     ]
-    assert found == list(read_pairs(tmp_path / "plain"))
-    assert found
+    pairs = [*pairs, *halves]
+    write_pairs(tmp_path / "pairs.tsv", pairs)
+    inputs = [pair.input for pair in pairs]
+    outputs = decoder.decode_batch(inputs)
+    rows = {
+        "no change": inputs,
+        "most frequent target": list(map(baseline.rewrite, inputs)),
+        "model": outputs,
+    }
+    expected = {
+        name: counted_by_hand(pairs, row, baseline.changeable) for name, row in rows.items()
+    }
+    assert score_outputs(pairs, outputs, baseline) == expected
+    assert score_model(decoder, tmp_path / "pairs.tsv", baseline) == expected
+    if len(pairs) > 2:  # lines that are all right, or all wrong, would say little
+        assert all(0 < score.lines < score.characters < 1 for score in expected.values())
+        assert len({score.words for score in expected.values()}) == 3
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a\tb", [(1, "a", "b")]),
+        (b"a\tb\r", [(1, "a", "b")]),
+        (b"a\tb\r\n", [(1, "a", "b")]),
+        (b"a\r\tb\r\r\nc\r\td\r\r", [(1, "a\r", "b\r"), (2, "c\r", "d\r")]),
+        (b"\n\r\n\na\tb\n\n\t\nc\td\n\r", [(4, "a", "b"), (7, "c", "d")]),
+        (b"\xef\xbb\xbfa\tb\nc\td\n", [(1, "a", "b"), (2, "c", "d")]),
+        (b"\xef\xbb\xbf\n\xef\xbb\xbfa\tbc\n", [(2, "\ufeffa", "bc")]),
+        (b"\xef\xbb\xbf\xef\xbb\xbfa\tbc\n", [(1, "\ufeffa", "bc")]),
+        ("😀\u2028\ta\x85\n\0\t\x0c\n".encode(), [(1, "😀\u2028", "a\x85"), (2, "\0", "\x0c")]),
+    ],
+)
+def test_pairs_are_read_with_their_lines(
+    content: bytes, expected: list[tuple[int, str, str]], compressed: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs").write_bytes(gzip.compress(content) if compressed else content)
+    assert [(number, *pair) for number, pair in read_pairs(tmp_path / "pairs")] == expected
 
 
 @pytest.fixture(scope="module")
@@ -197,15 +161,15 @@ def copied(trained: Path, tmp_path: Path) -> Path:
 MODEL = ("--model", "run/artifact", "--score")
 
 
-def test_an_artifact_scores_what_its_training_said(run: Run, copied: Path, trained: Path) -> None:
+def test_an_artifact_has_the_scores_of_its_training(run: Run, copied: Path, trained: Path) -> None:
     result = run("hello-infer", *MODEL, "run/holdout.tsv")
     assert (result.returncode, result.stderr) == (0, "")
-    said = (trained / "hello-train").read_text(encoding="utf-8").splitlines()[:5]
-    assert said[0].startswith("held-out lines  ")
+    printed = (trained / "hello-train").read_text(encoding="utf-8").splitlines()[:5]
+    assert printed[0].startswith("held-out lines  ")
     assert result.stdout.splitlines() == [
-        said[0].replace("held-out lines", "scored lines  "), *said[1:]
+        printed[0].replace("held-out lines", "scored lines  "), *printed[1:]
     ]  # fmt: skip
-    assert len(set(said)) == 5
+    assert len(set(printed)) == 5
     for options in (["--threads", "1"], ["--unknown", "copy"], ["--provider", "cpu"]):
         assert run("hello-infer", *MODEL, "run/holdout.tsv", *options).stdout == result.stdout
 
@@ -236,7 +200,7 @@ def test_a_guarded_model_alone_counts_the_same_words(run: Run, copied: Path) -> 
         assert [*rows[:2], *rows[3:]] == [*whole[:2], *whole[3:]]
         assert rows[2].split() == ["most", "frequent", "target", "-", "-", "-"]
         (note,) = alone.stderr.splitlines()
-        assert "no most frequent targets" in note
+        assert "no row of most frequent targets" in note
         assert "artifact/baseline.json; words count that the model's guard lets change" in note
     result = run("hello-infer", "--model", model, "--score", "run/holdout.tsv", "--json")
     rows = json.loads(result.stdout)
@@ -274,7 +238,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
                 stream.write(("hello" * 20 + "\t" + "ohlol" * 20 + "\n") * 1000)
         tracemalloc.start()
         try:
-            rows = score.compare(decoder, file, None)
+            rows = score_model(decoder, file, None)
             assert rows["model"]
             assert rows["model"].line_count == lines
             return tracemalloc.get_traced_memory()[1]
@@ -383,8 +347,8 @@ def test_a_bad_baseline(content: str, message: str, run: Run, copied: Path) -> N
     assert_one_line_error(result, "artifact/baseline.json", message)
 
 
-def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
-    """A pipe would be waited for, and a device read without end."""
+def test_a_baseline_that_is_not_regular(run: Run, copied: Path) -> None:
+    """A pipe would block, and a device has no end."""
     baseline = copied / "artifact/baseline.json"
     baseline.unlink()
     os.mkfifo(baseline)
@@ -394,14 +358,14 @@ def test_a_baseline_that_is_no_plain_file(run: Run, copied: Path) -> None:
     assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "not a regular file")
     baseline.unlink()
     with baseline.open("wb") as file:
-        file.truncate(score.BASELINE_BYTES + 1)  # it takes no room
+        file.truncate(BASELINE_BYTES + 1)  # it takes no room
     assert_one_line_error(run("hello-infer", *MODEL, "run/holdout.tsv"), "larger than")
 
 
 def test_a_good_baseline_is_read(tmp_path: Path) -> None:
     """What the bad ones are made of is good."""
     (tmp_path / "baseline.json").write_text(json.dumps(GOOD))
-    baseline = score.read_baseline(tmp_path / "baseline.json")
+    baseline = read_baseline(tmp_path / "baseline.json")
     assert baseline.rewrite("zolw, zolwie") == "żółw, zolwie"
 
 
@@ -417,7 +381,7 @@ def test_wrong_usage_is_exit_code_2(run: Run, tmp_path: Path, arguments: list[st
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
 
 
-# The artifact carries the baseline, and answers for it.
+# The artifact has the baseline of its run, and its digest.
 
 
 def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
@@ -433,7 +397,7 @@ def test_an_artifact_carries_the_baseline_of_its_run(run: Run, copied: Path) -> 
     carried = copied / "artifact/baseline.json"
     assert carried.read_bytes() == (copied / "baseline.json").read_bytes()
     manifest = json.loads((copied / "artifact/manifest.json").read_text(encoding="utf-8"))
-    assert manifest["sha256"]["baseline.json"] == digest(carried)
+    assert manifest["sha256"]["baseline.json"] == digest(carried.read_bytes())
     assert run(*VERIFY).returncode == 0
     carried.write_bytes(carried.read_bytes() + b" ")
     assert_one_line_error(run(*VERIFY), "baseline.json: it has changed since it was exported")
@@ -476,7 +440,7 @@ def unseeded(line):
 """
 
 
-def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path: Path) -> None:
+def test_a_corruption_of_your_own_is_scored_as_in_training(run: Run, tmp_path: Path) -> None:
     (tmp_path / "noise.py").write_text(NOISE)
     learn = ("hello-train", "--text", POLISH, "--epochs", 3, "--holdout", 0.5, "--output", "run")
     refused = run(*learn, "--corrupt", "noise:unseeded")
@@ -484,9 +448,9 @@ def test_a_corruption_of_your_own_is_scored_on_what_was_told(run: Run, tmp_path:
         refused, f"{POLISH}, line ", "the corruption made ", "random.Random(line)"
     )
     assert not (tmp_path / "run").exists()
-    told = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
-    assert told.returncode == 0, told.stderr
+    learned = run(*learn, "--corrupt", "noise:seeded", "--hidden-size", 8)
+    assert learned.returncode == 0, learned.stderr
     network, training = load_checkpoint(tmp_path / "run")
     onnx.save(build_model(network, training), tmp_path / "run/model.onnx")
     scored = run("hello-infer", "--model", "run/model.onnx", "--score", "run/holdout.tsv")
-    assert scored.stdout.splitlines()[1:] == told.stdout.splitlines()[1:5]
+    assert scored.stdout.splitlines()[1:] == learned.stdout.splitlines()[1:5]

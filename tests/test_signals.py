@@ -156,11 +156,11 @@ def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
 def test_a_second_signal_ends_what_is_slow_to_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
     monkeypatch.setattr(process, "leave", left.append)
-    monkeypatch.setattr(process, "now", process.Standing())
+    monkeypatch.setattr(process, "state", process.SignalState())
     with pytest.raises(KeyboardInterrupt):
         process.stop(SIGINT, None)
     process.stop(SIGINT, None)  # the same one once more, by the terminal and by a parent
     assert left == []
-    process.now.since -= process.PATIENCE
+    process.state.since -= process.PATIENCE
     process.stop(SIGINT, None)
     assert left == [SIGINT]

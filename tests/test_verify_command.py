@@ -1,4 +1,4 @@
-"""`hello-export --verify`, run as a user would: the proof again, or what is wrong."""
+"""`hello-export --verify`: the proof again, or one line that names what is wrong."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ import torch
 from click.testing import CliRunner
 from hello_export import artifact as artifact_module
 from hello_export import cli, verify
-from hello_export.artifact import digest, write_artifact
-from hello_export.errors import ArtifactError, EngineError
+from hello_export.artifact import write_artifact
+from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import (
     TorchScript,
@@ -33,6 +33,7 @@ from hello_export.graph.torchscript import (
     nothing_compiled,
     program_bytes,
 )
+from hello_export.manifest import digest
 from hello_export.proof import isolation, prove
 from hello_export.proof.cases import Case, grid_cases
 from hello_export.proof.engines import OnnxRuntime, OnnxRuntimeCuda, Outputs, Tract
@@ -55,21 +56,21 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def artifact(exported: Path, tmp_path: Path) -> Path:
-    """A copy of it to spoil."""
+    """A copy of it that a test may change."""
     return Path(shutil.copytree(exported, tmp_path / "artifact"))
 
 
 @pytest.fixture
 def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof on five cases, for tests of what is around it."""
+    """A proof on five cases, where the proof is not what is tested."""
     for module in (artifact_module, verify):
         monkeypatch.setattr(module, "grid_cases", lambda *given: islice(grid_cases(*given), 5))
 
 
 def reseal(folder: Path) -> None:
-    """Put the digests of the files as they are into the manifest."""
+    """Write the digests of the present files into the manifest."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"] = {name: digest(folder / name) for name in manifest["sha256"]}
+    manifest["sha256"] = {name: digest((folder / name).read_bytes()) for name in manifest["sha256"]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -113,7 +114,7 @@ def add_to_a_bias(model: onnx.ModelProto) -> None:
 
 
 def test_a_difference_is_shown_and_fails(run: Run, artifact: Path) -> None:
-    """A file that was changed together with its manifest is found by what it says."""
+    """A file that was changed together with its manifest is found by its outputs."""
     edit_model(artifact, add_to_a_bias)
     reseal(artifact)
     result = run("hello-export", "--verify", artifact, "--characters", 1, "--trust-program")
@@ -139,7 +140,7 @@ def test_a_changed_file_is_named(run: Run, artifact: Path, name: str) -> None:
     ("name", "message"),
     [
         ("model.onnx", "no model there; name an artifact folder of hello-export"),
-        ("manifest.json", "no manifest there; a model is verified in the folder"),
+        ("manifest.json", "no manifest there; --verify needs the whole folder"),
         ("model.pt", "the manifest names it, and it is missing"),
         ("checkpoint.safetensors", "the manifest names it, and it is missing"),
     ],
@@ -170,7 +171,7 @@ def test_a_damaged_manifest_is_named(
 
 
 @pytest.mark.parametrize("content", ["", "[]", '"x"', "{", "[" * 100_000, "\0"])
-def test_a_manifest_that_is_none_is_named(run: Run, artifact: Path, content: str) -> None:
+def test_a_file_that_is_no_manifest_is_named(run: Run, artifact: Path, content: str) -> None:
     (artifact / "manifest.json").write_text(content)
     assert_one_line_error(run("hello-export", "--verify", artifact), "damaged manifest")
 
@@ -184,10 +185,10 @@ DAMAGED = [
 
 @pytest.mark.parametrize(("content", "message"), DAMAGED)
 @pytest.mark.parametrize("trusted", [False, True])
-def test_a_model_that_is_none_is_named(
+def test_a_file_that_is_no_model_is_named(
     artifact: Path, content: bytes, message: str, trusted: bool
 ) -> None:
-    """The digest first, and what the file holds where that is right."""
+    """The digest is checked first, the content after it."""
     (artifact / "model.onnx").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"model\.onnx: it has changed since it was exported"):
         verify_artifact(artifact, 1, trusted=trusted)
@@ -257,7 +258,7 @@ def test_a_model_by_another_version_that_is_the_same_is_accepted(
 def test_every_kind_of_artifact_is_what_its_checkpoint_makes(
     tmp_path: Path, storage: Storage, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever else this process has compiled before, and whatever numbers tell of a training."""
+    """Also after other programs were compiled, and with scores of any kind."""
     monkeypatch.setattr(prove, "ENGINES", ())
     scores = {"model": {"characters": 0.1 + 0.2, "words": None, "count": 3}}
     training = replace(TRAINING, data='"ż"\n', scores=scores)
@@ -281,7 +282,7 @@ def test_equal_networks_give_equal_programs() -> None:
 
 
 def foreign_program(body: str, *more: str) -> bytes:
-    """Return a program of a causal model that does what somebody else wrote."""
+    """Return a program with a causal model's signature and somebody else's code."""
     content = io.BytesIO()
     with deprecation_accepted(), nothing_compiled():
         module = torch.jit.script(torch.nn.Module())
@@ -297,7 +298,7 @@ def writes(file: Path) -> str:
 
 
 def on_opening(body: str) -> str:
-    """Return the methods of a program that does something when it is opened."""
+    """Return methods with which a program runs code when it is opened."""
     return (
         "def __getstate__(self):\n    return True\n"
         f"def __setstate__(self, training: bool) -> None:\n    {body}\n    self.training = training"
@@ -308,7 +309,7 @@ def on_opening(body: str) -> str:
 def test_a_strangers_program_is_not_run(
     artifact: Path, tmp_path: Path, when: str, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is compared, and told; only who asks for it has it run."""
+    """It is refused; only --trust-program runs it."""
     monkeypatch.setattr(prove, "ENGINES", ())
     written = tmp_path / "written"
     program = (
@@ -339,7 +340,7 @@ def test_a_program_that_never_ends_is_named(
     try:
         engine.check_declaration()
         monkeypatch.setattr(isolation, "PATIENCE", 0.5)
-        with pytest.raises(EngineError) as caught:
+        with pytest.raises(EngineFailedError) as caught:
             engine.run(next(grid_cases(network.config)))
     finally:
         engine.close()
@@ -350,7 +351,7 @@ def test_a_program_that_never_ends_is_named(
 def rewritten(
     edit: Callable[[dict[str, bytes]], object], program: bytes, kind: int = zipfile.ZIP_STORED
 ) -> bytes:
-    """Return a program with other members."""
+    """Return a program with edited members."""
     with zipfile.ZipFile(io.BytesIO(program)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     edit(members)
@@ -387,9 +388,9 @@ FOREIGN: list[tuple[Callable[[bytes], bytes], str]] = [
     ),
     (
         lambda made: rewritten(lambda members: members.pop("archive/version"), made),
-        "its lack of the member 'archive/version'",
+        "its list of members, without 'archive/version',",
     ),
-    (  # 200 MB in 200 kB: told by their number, and not unpacked
+    (  # 200 MB in 200 kB: recognised by the size, and not unpacked
         lambda made: rewritten(
             lambda members: members.update({CODE: bytes(200_000_000)}), made, zipfile.ZIP_DEFLATED
         ),
@@ -412,7 +413,9 @@ def test_a_program_that_the_checkpoint_does_not_make_is_refused(
 
 
 @pytest.mark.parametrize(("name", "tool"), [("model.pt", "torch"), ("model.onnx", "hello-rnn")])
-def test_a_file_by_another_version_is_told(artifact: Path, name: str, tool: str) -> None:
+def test_the_error_names_the_version_that_wrote_the_file(
+    artifact: Path, name: str, tool: str
+) -> None:
     if name == "model.onnx":
         edit_model(artifact, add_to_a_bias)
     else:
@@ -451,7 +454,7 @@ def replace_by_folder(file: Path) -> None:
 
 
 def enlarge(file: Path) -> None:
-    """Make it larger than can be held; the disk holds none of it."""
+    """Make it larger than memory, as a sparse file."""
     os.truncate(file, 2**40)
 
 
@@ -460,13 +463,13 @@ def enlarge(file: Path) -> None:
     ("change", "message"),
     [
         (replace_by_link, "it is a link, and an artifact holds its files itself"),
-        (replace_by_pipe, "it is no plain file"),
+        (replace_by_pipe, "it is not a regular file"),
         (replace_by_device, "it is a link"),
         (replace_by_folder, "Is a directory"),
-        (enlarge, "it has 1099511627776 bytes, and in an artifact at most"),
+        (enlarge, "it is larger than"),
     ],
 )
-def test_what_is_no_plain_file_is_named(
+def test_a_file_that_is_not_regular_is_named(
     artifact: Path, name: str, change: Callable[[Path], None], message: str
 ) -> None:
     change(artifact / name)
@@ -474,13 +477,13 @@ def test_what_is_no_plain_file_is_named(
         verify_artifact(artifact, 1)
 
 
-def test_a_baseline_that_is_no_plain_file_is_named(artifact: Path) -> None:
+def test_a_baseline_that_is_not_regular_is_named(artifact: Path) -> None:
     (artifact / "baseline.json").write_text("{}")
     manifest = json.loads((artifact / "manifest.json").read_text())
-    manifest["sha256"]["baseline.json"] = digest(artifact / "baseline.json")
+    manifest["sha256"]["baseline.json"] = digest((artifact / "baseline.json").read_bytes())
     (artifact / "manifest.json").write_text(json.dumps(manifest))
     replace_by_pipe(artifact / "baseline.json")
-    with pytest.raises(ArtifactError, match=r"baseline\.json: it is no plain file"):
+    with pytest.raises(ArtifactError, match=r"baseline\.json: it is not a regular file"):
         verify_artifact(artifact, 1)
 
 
@@ -504,9 +507,9 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str]) -> None:
 
 
 def errors_of(stderr: str) -> list[str]:
-    """Return what stands on stderr beside the progress."""
-    told = re.compile(r"comparing .* characters|\d+% compared.*|writing model.*")
-    return [line for line in stderr.splitlines() if not told.fullmatch(line)]
+    """Return the lines on stderr that are not progress."""
+    progress = re.compile(r"comparing .* characters|\d+% compared.*|writing model.*")
+    return [line for line in stderr.splitlines() if not progress.fullmatch(line)]
 
 
 class Failing(OnnxRuntime):
@@ -519,7 +522,7 @@ class Failing(OnnxRuntime):
 
 
 class Speechless(OnnxRuntime):
-    """An engine that raises an error without a text, of a kind that could be an end."""
+    """An engine that raises EOFError, as reading from a dead process does, without a text."""
 
     name = "speechless"
 
@@ -528,7 +531,7 @@ class Speechless(OnnxRuntime):
 
 
 class Verbose(OnnxRuntime):
-    """An engine whose error begins with nothing, and which prints."""
+    """An engine that prints, and whose error begins with empty lines."""
 
     name = "verbose"
 
@@ -538,7 +541,7 @@ class Verbose(OnnxRuntime):
 
 
 class Crashing(OnnxRuntime):
-    """An engine that ends its whole process at the third case, as native code may."""
+    """An engine that crashes its process at the third case, as native code may."""
 
     name = "crashing"
     left = 2
@@ -551,7 +554,7 @@ class Crashing(OnnxRuntime):
 
 
 class CrashingAtOnce(OnnxRuntime):
-    """An engine that ends its whole process when it opens a file."""
+    """An engine that crashes its process when it opens a file."""
 
     name = "crashing at once"
 
@@ -608,7 +611,9 @@ def test_every_engine_that_fails_is_named(
 
 
 @pytest.mark.parametrize("name", ["config", "training"])
-def test_a_manifest_that_lies_is_named(run: Run, artifact: Path, name: str) -> None:
+def test_a_manifest_that_differs_from_the_checkpoint_is_named(
+    run: Run, artifact: Path, name: str
+) -> None:
     manifest = json.loads((artifact / "manifest.json").read_text())
     manifest[name] = {}
     (artifact / "manifest.json").write_text(json.dumps(manifest))
@@ -628,7 +633,7 @@ def test_an_engine_that_does_not_answer_is_named(
 
 
 class NeverOpen(OnnxRuntime):
-    """An engine that never opens its file, however long a busy machine takes to start it."""
+    """An engine that never finishes opening its file."""
 
     name = "never open"
 
@@ -637,7 +642,7 @@ class NeverOpen(OnnxRuntime):
 
 
 class Hanging(OnnxRuntime):
-    """An engine that says that it is at work, and never answers."""
+    """An engine that signals that it is working, and never answers."""
 
     name = "hanging"
 
@@ -686,7 +691,7 @@ def test_an_engine_that_hangs_ends_with_the_command(
     pytest.fail("a process outlived the command")
 
 
-def test_an_engine_that_is_not_installed_is_told(
+def test_the_table_names_an_engine_that_is_not_installed(
     artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tract, "distribution", "no-such-distribution")
@@ -706,7 +711,7 @@ def test_cuda_that_is_not_there_is_not_taken_for_the_cpu(artifact: Path) -> None
         OnnxRuntimeCuda(network.config, artifact)
 
 
-def test_a_limit_of_an_engine_is_told(tmp_path: Path) -> None:
+def test_the_manifest_has_the_limits_of_engines(tmp_path: Path) -> None:
     export = write_artifact(make_network("rnn", "relu"), TRAINING, tmp_path / "artifact")
     cases = {verdict.engine: verdict.cases for verdict in export.report.verdicts}
     assert cases == {

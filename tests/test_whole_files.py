@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from hello_export import artifact
+from hello_export import folders
 from hello_runtime.text.files import (
     beside,
     clear,
@@ -24,8 +24,7 @@ from hello_runtime.text.files import (
     open_whole,
     write_whole,
 )
-from hello_runtime.text.score import read_pairs
-from hello_train.data.text_files import read_lines
+from hello_runtime.text.lines import read_lines
 from helpers import Run
 
 INFER = Path(sys.executable).with_name("hello-infer")
@@ -80,7 +79,7 @@ def test_an_artifact_keeps_the_permissions_of_the_one_that_it_replaces(
     possible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not possible:
-        monkeypatch.setattr(artifact, "exchange", lambda *_: False)
+        monkeypatch.setattr(folders, "exchange", lambda *_: False)
     old, new = tmp_path / "artifact", tmp_path / "beside/artifact"
     for folder in (old, new):
         folder.mkdir(parents=True)
@@ -89,7 +88,7 @@ def test_an_artifact_keeps_the_permissions_of_the_one_that_it_replaces(
     (new / "baseline.json").touch()
     old.chmod(0o750)
     (old / "model.onnx").chmod(0o600)
-    artifact.put_in_place(new, old)
+    folders.put_in_place(new, old)
     assert (old / "model.onnx").read_text() == str(new)
     assert mode(old) == "750"
     modes = {path.name: mode(path) for path in old.iterdir()}
@@ -208,27 +207,18 @@ def arrive_by_a_byte(content: bytes, pipe: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bytes], ids=["gzip", "plain"])
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda path: [pair for pairs in read_pairs(path) for pair in zip(*pairs, strict=True)],
-        lambda path: [(*line.split("\t"), number) for number, line in read_lines(path)],
-    ],
-    ids=["runtime", "train"],
-)
 def test_a_pipe_may_start_with_a_single_byte(
-    read: Callable[[Path], list[tuple[str, str, int]]],
     pack: Callable[[bytes], bytes],
     tmp_path: Path,
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    content = "".join(f"zolw {n}\tżółw {n}\n" for n in range(9999)).encode()
+    content = "".join(f"żółw {n}\n" for n in range(9999)).encode()
     writer = Thread(target=arrive_by_a_byte, args=(pack(content), pipe))
     writer.start()
-    rows = read(pipe)
+    lines = list(read_lines(pipe))
     writer.join()
-    assert rows == [(f"zolw {n}", f"żółw {n}", n + 1) for n in range(9999)]
+    assert lines == [(n + 1, f"żółw {n}") for n in range(9999)]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f", b"a", b"\x1fa"])

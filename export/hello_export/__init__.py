@@ -1,13 +1,16 @@
-"""The export stage: from a checkpoint to an artifact that is proved to say the same.
+"""The export stage: from a checkpoint to an artifact that is proved to agree with PyTorch.
 
-`signature` says what a model takes and gives, and `storage` how it keeps its weights, which
-`rounding` fits to that. `onnx_graph` writes the ONNX graph, with the alphabet as the table of
-`lookup`, and `torchscript` the TorchScript program.
+In the order in which to read it:
 
-`reference` says what PyTorch says, and `engines` what the files say, each in a process of its own
-by `isolation`, on the batches of `cases`; `parity` compares them, and `proof` brings it together.
-`artifact` keeps the result. `verify` proves it again, once `files` has read it and `remake` has
-found it to be what its checkpoint makes. `cli` is the command; `progress` shows how far it is.
+- `graph`: what is exported. `signature` has the inputs and outputs, `storage` and `rounding` the
+  kinds of weights. `onnx_graph` writes the ONNX graph, with the alphabet as the table of `lookup`,
+  and `torchscript` the TorchScript program.
+- `proof`: what is compared. `reference` is the network in eager PyTorch, `engines` run the exported
+  files, each in a process of its own by `isolation`, and `cases` are the batches. `condition`
+  measures rounding, `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
+- `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
+- `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.
+- `cli` is the command, and `progress` shows how far it is.
 
 Importing this package does not import torch.
 """

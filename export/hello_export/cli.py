@@ -12,6 +12,7 @@ from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.process import ending_at_once
 from hello_train.errors import TrainError
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import HELLO_OPTIONS, run_folder
 from hello_train.network.cells import CELLS
@@ -21,14 +22,13 @@ from hello_export.graph.storage import STORAGES, Storage
 from hello_export.progress import Display
 
 CHARACTERS = 1_000_000
-"""How many a verdict is given on."""
-
+"""Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
     "Export": ("cell", "output", "storage"),
     "Prove again": ("artifact", "characters", "trust_program"),
 }
-"""Of the help."""
+"""The sections of the help."""
 
 
 @click.command(
@@ -42,38 +42,39 @@ SECTIONS = {
 @click.option(
     "--cell",
     type=click.Choice(CELLS),
-    help="Export the hello of this cell, and train it first if it was not.  [default: gru]",
+    help="Export the first example, hello, with this cell; train it first if there is no "
+    "checkpoint.  [default: gru]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="The artifact folder.  [default: RUN/artifact, or RUN if it is an artifact itself]",
+    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself]",
 )
 @click.option(
     "--weights",
     "storage",
     type=click.Choice(STORAGES),
-    help="How model.onnx keeps the weights: the smaller, the smaller the file.  [default: float32, "
-    "or as in RUN if it is an artifact itself]",
+    help="Type of the weights in model.onnx; the smaller types make a smaller file.  [default: "
+    "float32, or as in RUN if it is an artifact itself]",
 )
 @click.option(
     "--verify",
     "artifact",
     type=click.Path(path_type=Path),
     metavar="ARTIFACT",
-    help="Export nothing; compare an artifact again, on the engines that are installed.",
+    help="Export nothing; compare an artifact again, on every engine that is installed.",
 )
 @click.option(
     "--characters",
     type=click.IntRange(1, 10**10),
-    help=f"How many --verify compares on, at least.  [default: {CHARACTERS}]",
+    help=f"Least number of characters that --verify compares.  [default: {CHARACTERS}]",
 )
 @click.option(
     "--trust-program",
     is_flag=True,
-    help="With --verify: run model.pt and model.onnx even where they are not what the checkpoint "
-    "makes. A program can do whatever you can: only for files of somebody whom you trust.",
+    help="With --verify: run model.pt and model.onnx even if they are not what the checkpoint "
+    "makes. They can do anything that you can do, so use it only if you trust their author.",
 )
 @click.version_option(__version__, prog_name="hello-export")
 def main(
@@ -85,11 +86,11 @@ def main(
     characters: int | None,
     trust_program: bool,
 ) -> None:
-    """Export a run of hello-train to TorchScript and ONNX, once both say what PyTorch says.
+    """Export a run of hello-train to TorchScript and ONNX, if both agree with PyTorch.
 
-    RUN is the folder of a run, or its checkpoint file. The artifact is a folder of model.onnx,
-    model.pt, the checkpoint, manifest.json and, of a run on a file, baseline.json; model.onnx alone
-    is enough to decode.
+    RUN is the folder of a run, or its checkpoint file. The artifact is a folder with model.onnx,
+    model.pt, the checkpoint, manifest.json and, if the run learned from a file, baseline.json.
+    model.onnx alone is enough to decode.
     """
     if run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
@@ -106,7 +107,7 @@ def main(
 
 
 def import_export() -> None:
-    """Import PyTorch and what of ours needs it; late, that help and usage do not wait for it."""
+    """Import PyTorch and the modules that need it, late: the help must not wait for them."""
     set_defaults()
     with ending_at_once():
         import hello_export.artifact
@@ -114,29 +115,31 @@ def import_export() -> None:
 
 
 def export(run: Path, output: Path | None, storage: Storage | None) -> None:
-    """Export a run, and print the proof and what to do next."""
+    """Export a run; print the proof and the command that decodes with the model."""
     with Display(f"reading {run}") as progress:
         import_export()
+        from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
-        from hello_train.fit.run import BASELINE_NAME, read_holdout
+        from hello_train.fit.run import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
-        from hello_export.artifact import stored_weights, write_artifact
-        from hello_export.proof.parity import table
+        from hello_export.artifact import write_artifact
+        from hello_export.manifest import stored_weights
+        from hello_export.proof.table import proof_table
 
         network, training = load_checkpoint(run)
         if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
             click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
         home = run if run.is_dir() else run.parent
-        stored = stored_weights(home)  # an artifact has a checkpoint too, and is made anew in place
+        stored = stored_weights(home)  # RUN may be an artifact, which is then replaced
         folder = output or (home if stored else home / "artifact")
         storage = storage or stored or "float32"
-        # Only smaller weights are judged by text.
+        # Held-out lines measure the cost of smaller weights.
         lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = write_artifact(network, training, folder, storage, lines, carried, progress)
-    click.echo(table(made.report))
+    click.echo(proof_table(made.report))
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
@@ -145,30 +148,30 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
 
 
 def verify(artifact: Path, characters: int, trust_program: bool) -> None:
-    """Compare an artifact again and print the proof, or what is left of it."""
+    """Compare an artifact again and print the proof, even if it fails."""
     with Display(f"reading {artifact}") as progress:
         import_export()
-        from hello_export.proof.parity import table
+        from hello_export.proof.table import proof_table
         from hello_export.verify import verify_artifact
 
         report = verify_artifact(artifact, characters, trusted=trust_program, progress=progress)
-    click.echo(table(report))
+    click.echo(proof_table(report))
     report.check()
 
 
 def hello_run(cell: str) -> Path:
-    """Return the folder of the post's example, trained now if it was not before."""
+    """Return the folder of the post's example; train it now if there is no checkpoint."""
     import_export()
     from dataclasses import replace
 
     from hello_train.fit.hello import HELLO, HELLO_DATA, run_hello
     from hello_train.fit.progress import ProgressDisplay
-    from hello_train.network.checkpoint import FILE_NAME, load_checkpoint
+    from hello_train.network.checkpoint import load_checkpoint
 
     folder = run_folder("hello", cell)
-    if not (folder / FILE_NAME).exists():
+    if not (folder / CHECKPOINT_NAME).exists():
         click.echo(f"no checkpoint in {folder}; training one", err=True)
-        run_hello(replace(HELLO_OPTIONS, cell=cell), folder, ProgressDisplay(HELLO.input))
+        run_hello(replace(HELLO_OPTIONS, cell=cell), folder, [ProgressDisplay(HELLO.input)])
         return folder
     network, training = load_checkpoint(folder)
     if training.data != HELLO_DATA:

@@ -1,17 +1,17 @@
-"""What can go wrong while exporting, one class for each thing."""
+"""The errors of the export, one class for each kind."""
 
 
 class ExportError(Exception):
-    """The base of every error that this package raises on purpose; its text names the fix."""
+    """Base class of this package's own errors; the text says what to do."""
 
 
 class ParityError(ExportError):
-    """An exported file does not say what PyTorch says."""
+    """An exported file does not give what PyTorch gives."""
 
 
-class EngineError(ParityError):
-    """An engine does not open an exported file, fails on a case, or crashes."""
+class EngineFailedError(ParityError):
+    """An engine does not open an exported file, fails on a case, crashes or does not answer."""
 
 
 class ArtifactError(ExportError):
-    """An artifact folder cannot be written or read, or is not what was exported."""
+    """An artifact folder cannot be read or written, or has changed since it was exported."""

@@ -1,4 +1,4 @@
-"""Shows how far an export or a verification is, on stderr: a line on a terminal, few in a log."""
+"""Shows the progress of an export on stderr: one line on a terminal, a few lines in a log."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import click
 BAR_WIDTH = 16
 REFRESH_SECONDS = 0.1
 LOG_LINES = 4
-"""Lines that a whole comparison writes to a log, the one that it starts with included."""
-TELLING_SHARE = 0.05
-"""Of a comparison: before as much is done, the time left cannot be told."""
+"""Lines that a comparison writes to a log, its first line included."""
+LEAST_SHARE = 0.05
+"""Share of a comparison that must be done before the time left is estimated."""
 
 
 class Progress:
-    """Is told what is being done and how far it is; this one keeps it to itself."""
+    """Callbacks of an export; these show nothing."""
 
     def phase(self, what: str) -> None:
-        """Something is being done now."""
+        """Begin a phase of the work, named for people."""
 
     def begin(self, engines: Sequence[str], characters: int) -> None:
-        """Engines are being compared now, each on this many characters."""
+        """Begin to compare engines, each on this many characters."""
 
     def advance(self, engine: str, characters: int) -> None:
-        """An engine has done as many more; called by several threads."""
+        """Count characters that an engine has finished; called by several threads."""
 
 
 SILENT = Progress()
 
 
 class Display(Progress):
-    """Shows it; a context, at the end of which the terminal's line is empty again."""
+    """Callbacks that write to stderr; a context that clears the terminal's line at its end."""
 
     def __init__(self, first: str) -> None:
-        """Show what is done before the first phase; only on a terminal, since it is short."""
+        """Show what is done before the first phase, on a terminal only."""
         self._terminal = sys.stderr.isatty()
         self._lock = Lock()
         self._done: dict[str, int] = {}
@@ -57,21 +57,21 @@ class Display(Progress):
             click.echo("\r", err=True, nl=False)
 
     def phase(self, what: str) -> None:
-        """Show what is being done now."""
+        """Show the phase."""
         if self._terminal:
             self._draw(what)
         else:
             click.echo(what, err=True)
 
     def begin(self, engines: Sequence[str], characters: int) -> None:
-        """Show that engines are being compared now, each on this many characters."""
+        """Show which engines are compared, and on how many characters."""
         self._done, self._characters = dict.fromkeys(engines, 0), characters
         self._began = self._shown_at = time.monotonic()
         self._shown_share = 0.0
         self.phase(f"comparing {', '.join(engines)} on {characters} characters")
 
     def advance(self, engine: str, characters: int) -> None:
-        """Show how far the comparison is, if it is time to."""
+        """Show how far the comparison is, unless that was shown just now."""
         with self._lock:
             self._done[engine] += characters
             share = sum(self._done.values()) / (len(self._done) * self._characters)
@@ -94,8 +94,8 @@ class Display(Progress):
         self._shown_at, self._shown_share = time.monotonic(), share
 
     def _left(self, share: float) -> str:
-        """Return how long the rest takes, in words, where that can be told."""
-        if share < TELLING_SHARE:
+        """Return the estimated time left, in words, or nothing if it is too early."""
+        if share < LEAST_SHARE:
             return ""
         seconds = (time.monotonic() - self._began) / share * (1 - share)
         return f", about {duration(seconds)} left"
@@ -106,7 +106,7 @@ class Display(Progress):
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its largest unit, at least a second."""
+    """Return a time in hours, minutes or seconds; at least one second."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,8 +1,8 @@
-"""Tells whether the files of an artifact are those that its checkpoint makes.
+"""Checks that the model and the program of an artifact are what its checkpoint makes.
 
-A model and a program are code, which does what whoever wrote it wants. Those of an artifact are
-made from its checkpoint, which is data. So they are made again, and a file that is not the same,
-byte for byte, is refused before anything opens it; where it differs is named.
+A model and a program are code, and a stranger's code can do anything. An artifact's are made from
+its checkpoint, which is data. So both are made again, and a file that is not the same, byte for
+byte, is refused before any engine opens it. The error names the first part that differs.
 """
 
 from __future__ import annotations
@@ -20,42 +20,40 @@ from typing import Any, NoReturn
 import onnx
 from google.protobuf.message import DecodeError
 from hello_runtime.errors import first_line
-from hello_runtime.model.model_file import read_model
 from onnx import ModelProto
 
 from hello_export.errors import ArtifactError
 
 LISTS = {"node": "node", "initializer": "constant", "input": "input", "output": "output"}
-"""The lists of a graph that are compared one by one, and what an entry of each is called."""
+"""The lists of a graph whose entries are compared one by one, and a word for an entry of each."""
 VERSION = re.compile(r"[\w.+-]{1,40}", re.ASCII)
-"""What a version looks like."""
+"""A version number."""
 SHOWN = 60
-"""Characters of a stranger's name that a message shows."""
+"""Most characters of a stranger's text that a message shows."""
 SPARE = 1_000_000
-"""Bytes that a file may have more than expected and still be searched for the difference."""
+"""Bytes by which a file may be larger than expected and still be searched for the difference."""
 
 
 def check_model(
     file: Path, content: bytes, expected: ModelProto, tools: Mapping[str, object]
 ) -> None:
-    """Check that a model is the expected one; any version of hello-rnn may have written it.
+    """Check that a model is the expected one, but for the version that wrote it.
 
     Args:
-        file: where it is.
-        content: the file's.
+        file: where it is, for the error.
+        content: its bytes.
         expected: what the checkpoint makes.
-        tools: the versions that the manifest says it was made with.
+        tools: the versions in the manifest, by distribution.
 
     Raises:
-        ArtifactError: it is another; the text says where they differ.
-        ModelFileError: it is no ONNX file.
+        ArtifactError: it is not; the text names the part that differs.
     """
     if content == expected.SerializeToString():
         return
     part = "its size"
     if len(content) <= expected.ByteSize() + SPARE:
         found = parse_model(file, content)
-        if VERSION.fullmatch(str(found.producer_version)):  # bytes where it is no UTF-8
+        if VERSION.fullmatch(str(found.producer_version)):  # bytes if it is not UTF-8
             expected.producer_version = found.producer_version
         if content == expected.SerializeToString():
             return
@@ -64,13 +62,13 @@ def check_model(
 
 
 def parse_model(file: Path, content: bytes) -> ModelProto:
-    """Return a model that has no other files read, wherever it is from.
+    """Parse a model; weights in other files are not read.
 
     Raises:
-        ArtifactError: its parts are not those of a model.
-        ModelFileError: it is no ONNX file, or would have other files read.
+        ArtifactError: it is empty, or protobuf cannot parse it.
     """
-    read_model(file)
+    if not content:
+        raise ArtifactError(f"{file}: the file is empty; export it again")
     try:
         return onnx.load_model_from_string(content)
     except DecodeError as error:
@@ -80,16 +78,16 @@ def parse_model(file: Path, content: bytes) -> ModelProto:
 
 
 def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[str, object]) -> None:
-    """Check that a program is the expected one; nothing opens it.
+    """Check that a program is the expected one, without opening it.
 
     Args:
-        file: where it is.
-        content: the file's.
+        file: where it is, for the error.
+        content: its bytes.
         expected: what the checkpoint makes.
-        tools: the versions that the manifest says it was made with.
+        tools: the versions in the manifest, by distribution.
 
     Raises:
-        ArtifactError: it is another; the text says where they differ.
+        ArtifactError: it is not; the text names the part that differs.
     """
     if content == expected:
         return
@@ -100,7 +98,7 @@ def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[st
 
 
 def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str, ...]) -> NoReturn:
-    """Raise the error of a file that is not what the checkpoint makes.
+    """Raise the error for a file that is not what the checkpoint makes.
 
     Raises:
         ArtifactError: always.
@@ -120,22 +118,22 @@ def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str
 
 
 def release(version: object) -> str:
-    """Return a version without the kind of its build, such as `+cpu`."""
+    """Return a version without its build, such as `+cpu`."""
     return str(version).partition("+")[0]
 
 
 def shown(name: object) -> str:
-    """Return a stranger's word so that it cannot do anything to a terminal."""
+    """Return a stranger's text, cut and escaped, so that it cannot control a terminal."""
     return repr(str(name)[:SHOWN])
 
 
 def differing_parts(found: ModelProto, expected: ModelProto) -> Iterator[str]:
-    """Yield where two models differ, in words."""
-    said, true = (
+    """Yield the parts in which two models differ, in words."""
+    metadata, expected_metadata = (
         {entry.key: entry.value for entry in model.metadata_props} for model in (found, expected)
     )
-    for key in true:
-        if said.get(key) != true[key]:
+    for key, value in expected_metadata.items():
+        if metadata.get(key) != value:
             yield f"its {key}"
     for field, kind in LISTS.items():
         entries: Iterator[tuple[Any, Any]] = zip_longest(
@@ -151,18 +149,18 @@ def differing_parts(found: ModelProto, expected: ModelProto) -> Iterator[str]:
 
 
 def differing_member(found: bytes, expected: bytes) -> str:
-    """Return where two programs differ, in words: a member of the zip archives that they are."""
+    """Return the first member in which two programs, which are zip archives, differ, in words."""
     with zipfile.ZipFile(io.BytesIO(expected)) as made:
         wanted = {info.filename: made.read(info) for info in made.infolist()}
     try:
         with zipfile.ZipFile(io.BytesIO(found)) as archive:
             for info in archive.infolist():
                 content = wanted.pop(info.filename, None)
-                # The size first: a member of a few bytes can say that it holds any number.
+                # The size first: a few compressed bytes can unpack to any number.
                 if content is None or info.file_size != len(content):
                     return f"its member {shown(info.filename)}"
                 if archive.read(info) != content:
                     return f"its member {shown(info.filename)}"
-    except Exception:  # what a damaged archive raises has a dozen classes
+    except Exception:  # a damaged archive raises errors of many classes
         return "its archive, which is damaged,"
-    return f"its lack of the member {min(wanted)!r}" if wanted else "its layout"
+    return f"its list of members, without {min(wanted)!r}," if wanted else "its layout"

@@ -4,17 +4,22 @@
     >>> Decoder.open().decode("hello")
     'ohlol'
 
-It needs numpy and onnxruntime, and nothing beside the model file itself. Importing it loads
-neither: each name below is imported from its module when it is first used.
+It needs numpy, onnxruntime and the model file. Importing it loads neither library: each name below
+is imported from its module on first use. Read it in this order:
 
-`model_file` reads a model, which may be a stranger's: `onnx_wire` says which bytes are read at all,
-and `graph_check`, by the rules in `operators`, what a graph may do. `providers` opens it on a
-device, and `decoder` runs it.
+- `decoder`: the public API, from text to text;
+- `model`: reads a model file, which may come from a stranger, and checks it. `model_file` parses
+  the metadata, `onnx_wire` the bytes; `graph_check` checks the graph by the rules in `operators`;
+- `engine`: `devices` opens the model, `batching` groups texts into engine calls, `workers` runs
+  these in threads, and `lifecycle` protects them when the process exits or forks;
+- `text`: files, lines, and scores;
+- `cli`: the command `hello-infer`. `process` starts every command, `command` shows its errors,
+  `info` prints what a model is.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # of `typing`, whose import takes as long as all else before a command starts
+TYPE_CHECKING = False  # not from `typing`, whose import would double the time to a command's start
 if TYPE_CHECKING:
     from typing import Any
 
@@ -59,7 +64,7 @@ MODULES = {
     "ModelInfo": "model.model_file",
     "Stream": "decoder",
 }
-"""Where each public name is; the others are errors."""
+"""The modules of the public names that are not in `errors`."""
 
 
 def __getattr__(name: str) -> Any:

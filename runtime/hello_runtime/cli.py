@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from hello_runtime import __version__
 from hello_runtime.command import Command
-from hello_runtime.errors import UnknownCharacterError, printable
-from hello_runtime.model.model_file import CELLS, Unknown
+from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.info import describe
+from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
     Block,
-    InputError,
     open_output,
     read_arguments,
     read_file,
@@ -38,15 +38,37 @@ STANDARD_INPUT = "standard input, line"
 SECTIONS = {
     "Text": ("input_file", "output_file", "stream", "as_json"),
     "Model": ("model", "cell", "unknown"),
-    "In place of decoding": ("info", "pairs"),
+    "Instead of decoding": ("info", "pairs"),
     "Machine": ("provider", "threads"),
 }
-"""Of the help."""
+"""The sections of the help, and their options."""
+
+STREAM_USAGE = "--stream reads the standard input, without TEXT, --input, --json."
+EXCLUSIVE = (
+    ("model", ("cell",), "--model and --cell exclude each other."),
+    ("texts", ("input_file",), "TEXT and --input exclude each other."),
+    (
+        "info",
+        ("texts", "input_file", "threads", "unknown", "stream"),
+        "--info decodes nothing: give it only --model, --cell, --provider.",
+    ),
+    (
+        "stream",
+        ("input_file", "as_json"),
+        STREAM_USAGE,
+    ),
+    (
+        "pairs",
+        ("texts", "input_file", "output_file", "stream", "info"),
+        "--score excludes TEXT, --input, --output, --stream and --info.",
+    ),
+)
+"""An option, those that it excludes, and the error."""
 
 
 def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list[str]:
-    """Return the providers whose name starts so, for a shell that completes it."""
-    from hello_runtime.engine.plugins import installed_plugins
+    """Return the providers that start with what was typed, for shell completion."""
+    from hello_runtime.engine.devices import installed_plugins
 
     return [
         name for name in ("cpu", "cuda", "auto", *installed_plugins()) if name.startswith(start)
@@ -55,14 +77,12 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 
 @click.command("hello-infer", cls=Command, sections=SECTIONS)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option(
-    "--cell", type=click.Choice(CELLS), help="Which of the carried models to use.  [default: gru]"
-)
+@click.option("--cell", type=click.Choice(CELLS), help="A model of the package.  [default: gru]")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="An artifact folder or .onnx file of hello-export, in place of a carried model.",
+    help="An artifact folder or .onnx file of hello-export, instead of a model of the package.",
 )
 @click.option(
     "--input",
@@ -76,20 +96,20 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     "output_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write to FILE, which appears when all of it is there.",
+    help="Write to FILE, which appears only when it is complete.",
 )
 @click.option(
     "--stream",
     is_flag=True,
-    help="Answer each character of the standard input as it arrives; for causal models.",
+    help="Decode each character of the standard input as it arrives; for causal models.",
 )
 @click.option(
     "--score",
     "pairs",
     type=click.Path(path_type=Path),
     metavar="PAIRS",
-    help="Tell how well the model does on the lines of PAIRS, which are input, TAB, target, of "
-    "equal length in characters; plain or gzip.",
+    help="Score the model on the lines of PAIRS: input, TAB, target, of equal length in "
+    "characters; plain or gzip.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with confidences.")
 @click.option(
@@ -98,16 +118,20 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     default="cpu",
     show_default=True,
     shell_complete=complete_provider,
-    help="What the model must run on; NAME is that of an installed package onnxruntime-ep-NAME, "
-    "and auto the first of cuda, such packages and cpu that runs.",
+    help="Device to run on.  NAME is an installed package onnxruntime-ep-NAME; auto is the first "
+    "that works of cuda, these packages and cpu.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="[default: the CPUs it may use]")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Engine calls at the same time.  [default: the CPUs it may use]",
+)
 @click.option(
     "--unknown",
-    type=click.Choice(get_args(Unknown)),
-    help="What a character outside the model's alphabet gets.  [default: the model's own choice]",
+    type=click.Choice(UNKNOWN_POLICIES),
+    help="Refuse or copy characters outside the model's alphabet.  [default: as the model says]",
 )
-@click.option("--info", is_flag=True, help="Tell what the model is, and decode nothing.")
+@click.option("--info", is_flag=True, help="Describe the model.")
 @click.version_option(__version__, prog_name="hello-infer")
 def main(
     texts: tuple[str, ...],
@@ -123,46 +147,50 @@ def main(
     unknown: Unknown | None,
     info: bool,
 ) -> None:
-    """Rewrite text, one character for one character, and print a line for each line.
+    """Rewrite each line of text, one output character for each input character.
 
-    Each TEXT is a line. Without any, or with -, the lines are those of the standard input.
+    Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """
-    if model and cell:
-        raise click.UsageError("--model and --cell exclude each other.")
-    if texts and input_file:
-        raise click.UsageError("TEXT and --input exclude each other.")
-    if info and (texts or input_file or threads or unknown or stream):
-        raise click.UsageError("--info decodes nothing: give it only --model, --cell, --provider.")
-    if "-" in texts and len(texts) > 1:
-        raise click.UsageError("- (the standard input) stands alone.")
-    if stream and (input_file or as_json or texts not in ((), ("-",))):
-        raise click.UsageError("--stream reads the standard input, without TEXT, --input, --json.")
-    if pairs and (texts or input_file or output_file or stream or info):
-        raise click.UsageError("--score excludes TEXT, --input, --output, --stream and --info.")
-
+    check_usage(click.get_current_context().params)
     source = None if info or stream or pairs else read_blocks(texts, input_file)
-    with ending_at_once():  # only now, so that help and usage are answered without the engine
+    with ending_at_once():  # only now: help and usage errors do not wait for onnxruntime
         from hello_runtime.decoder import Decoder
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
     if provider == "auto":
         for error in decoder.passed_over:
             click.echo(f"passed over: {error}", err=True)
         click.echo(f"running on {decoder.provider}", err=True)
-    results: Generator[bytes, None, None]
     if pairs:
-        results = (text.encode() for text in [score(decoder, pairs, as_json)])
+        results = encoded(score(decoder, pairs, as_json))
     elif stream:
         results = stream_lines(decoder)
     elif source is None:
-        results = (text.encode() for text in [describe(decoder, as_json)])
+        results = encoded(describe(decoder, as_json))
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
-        results = (decode_block(decoder, block, as_json) for block in source)
+        results = decode_blocks(decoder, source, as_json)
     with open_output(output_file) as output, closing(results):
         for result in results:
             output.write(result)
             output.flush()
+
+
+def check_usage(given: Mapping[str, Any]) -> None:
+    """Refuse options that exclude each other."""
+    for option, excluded, message in EXCLUSIVE:
+        if given[option] and any(given[other] for other in excluded):
+            raise click.UsageError(message)
+    texts = given["texts"]
+    if "-" in texts and len(texts) > 1:
+        raise click.UsageError("- (the standard input) stands alone.")
+    if given["stream"] and texts not in ((), ("-",)):
+        raise click.UsageError(STREAM_USAGE)
+
+
+def encoded(text: str) -> Generator[bytes, None, None]:
+    """Yield a text in UTF-8."""
+    yield text.encode()
 
 
 def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Block]:
@@ -176,22 +204,27 @@ def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Blo
     return read_stream(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT)
 
 
-def decode_block(decoder: Decoder, block: Block, as_json: bool) -> bytes:
-    """Return the output of some input lines."""
-    try:
-        if as_json:
-            rows = decoder.annotate_batch(block.texts)
-            return "".join(map(to_json, block.texts, rows)).encode()
-        decoded = decoder.decode_batch(block.texts)
-    except UnknownCharacterError as error:
-        raise InputError(f"{block.place(error.index)}: {error}") from error
-    return join_lines(decoded, block)
+def decode_blocks(
+    decoder: Decoder, blocks: Iterator[Block], as_json: bool
+) -> Generator[bytes, None, None]:
+    """Yield the output of each block; a single text takes the short way, `Decoder.decode`."""
+    for block in blocks:
+        texts = block.texts
+        try:
+            if as_json:
+                yield "".join(map(to_json, texts, decoder.annotate_batch(texts))).encode()
+            elif len(texts) == 1:
+                yield join_lines([decoder.decode(texts[0])], block)
+            else:
+                yield join_lines(decoder.decode_batch(texts), block)
+        except UnknownCharacterError as error:
+            raise InputError(f"{block.place(error.index)}: {error}") from error
 
 
 def decode_file(
     decoder: Decoder, blocks: Iterator[Block], path: Path, *, shown: bool
 ) -> Generator[bytes, None, None]:
-    """Yield the output of a file's lines, while the engine works on those that follow."""
+    """Yield the output of a file block by block, while the engine runs the next block."""
     reading: deque[Block] = deque()
 
     def texts() -> Iterator[list[str]]:
@@ -213,7 +246,7 @@ def decode_file(
 
 
 def join_lines(decoded: list[str], block: Block) -> bytes:
-    """Return decoded lines, in UTF-8, with the ends that they had."""
+    """Return decoded lines in UTF-8, each with its original line end."""
     lines = zip(decoded, block.ends, strict=True)
     return b"".join(part.encode() for part in chain.from_iterable(lines))
 
@@ -221,7 +254,7 @@ def join_lines(decoded: list[str], block: Block) -> bytes:
 def stream_lines(decoder: Decoder) -> Generator[bytes, None, None]:
     """Yield the output of the standard input as it arrives; each line is a stream of its own.
 
-    A CR waits for what follows, which tells whether it belongs to the line's end.
+    A CR is held back until the next character shows whether it belongs to a line end, CR LF.
     """
     stream = decoder.stream()
     if sys.stdin is None:
@@ -245,14 +278,14 @@ def stream_lines(decoder: Decoder) -> Generator[bytes, None, None]:
 
 
 def shows_progress(output_file: Path | None) -> bool:
-    """Tell whether stderr is a terminal, and not one to which the output goes as well."""
+    """Tell whether to show progress: stderr is a terminal, and the output goes elsewhere."""
     to_terminal = output_file is None and sys.stdout is not None and sys.stdout.isatty()
     return sys.stderr is not None and sys.stderr.isatty() and not to_terminal
 
 
 @contextmanager
 def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """Show how much of a file is decoded; yield a function that is told of further bytes."""
+    """Show how much of a file is decoded; yield a function that takes the bytes of a block."""
     if not shown or not path.is_file():
         yield lambda _: None
         return
@@ -261,7 +294,7 @@ def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
 
 
 def to_json(text: str, annotation: Annotation) -> str:
-    """Return a line of JSON: the text, what became of it, and how sure each character is."""
+    """Return a line of JSON: input, output, and the confidence of each character."""
     row = {
         "input": text,
         "output": annotation.text,
@@ -271,58 +304,19 @@ def to_json(text: str, annotation: Annotation) -> str:
 
 
 def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
-    """Return how well a model does on a file of pairs, for people or as JSON."""
-    # Imported here, because decoding needs none of it.
-    from hello_runtime.text.score import BASELINE_NAME, compare, read_baseline, table
+    """Return the scores of a model on a file of pairs, as a table or as JSON."""
+    # Imported here, because decoding does not need it.
+    from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
+    from hello_runtime.text.score import score_model, score_table
 
     file = decoder.file.with_name(BASELINE_NAME)
     baseline = read_baseline(file) if file.exists() else None
-    rows = compare(decoder, pairs, baseline)
+    scores = score_model(decoder, pairs, baseline)
     if baseline is None:
         every = decoder.info.guard is None
         counted = "every word counts" if every else "words count that the model's guard lets change"
-        click.echo(f"no most frequent targets, for there is no {file}; {counted}", err=True)
+        click.echo(f"no most frequent targets without {file}; {counted}", err=True)
     if as_json:
-        named = {name: row and row._asdict() for name, row in rows.items()}
+        named = {name: row and row._asdict() for name, row in scores.items()}
         return json.dumps(named) + "\n"
-    return table(rows) + "\n"
-
-
-def describe(decoder: Decoder, as_json: bool) -> str:
-    """Return what a model is, for people or as JSON."""
-    info = decoder.info
-    facts: dict[str, Any] = {
-        "model": str(decoder.file),
-        "bytes": decoder.file.stat().st_size,
-        "provider": decoder.provider,
-        "cell": info.cell,
-        "nonlinearity": info.nonlinearity,
-        "layers": info.layers,
-        "hidden_size": info.hidden_size,
-        "causal": info.causal,
-        "input_alphabet": info.input_alphabet,
-        "output_alphabet": info.output_alphabet,
-        "unknown": info.unknown,
-        "guarded": info.guard is not None,
-        "weights": info.weights,
-        "training": dict(info.training),
-    }
-    if as_json:
-        return json.dumps(facts) + "\n"
-    for name in ("input_alphabet", "output_alphabet"):
-        facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
-    scores = facts["training"].pop("scores", None)
-    facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
-    if isinstance(scores, dict):
-        facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
-    lines = (
-        f"{printable(name.replace('_', ' ')):<28}{printable(value)}\n"
-        for name, value in facts.items()
-    )
-    return "".join(lines)
-
-
-def ascii_start(alphabet: str, width: int = 60) -> str:
-    """Return the beginning of an alphabet; what a terminal may not show in its place is escaped."""
-    shown = ascii(alphabet)[1:-1]
-    return shown if len(shown) <= width else f"{shown[:width]}..."
+    return score_table(scores, "scored lines") + "\n"

@@ -1,4 +1,4 @@
-"""Decodes a column of a table, for engines that run one function on many machines."""
+"""Decodes a column of a table, for data engines that run a function on many machines."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from hello_runtime.model.model_file import Unknown
 
 Columns: TypeAlias = dict[str, Any]
-"""Columns by name, each an array of one library or another."""
+"""Columns by name; each is an array of numpy, pandas, polars or pyarrow."""
 
 
 class DecodeColumn:
-    """Takes batches of columns, and gives them back with one more, the decoded one.
+    """Adds a column with the decoded texts to batches of columns, for Ray Data's `map_batches`.
 
-    It is the class that Ray Data's `map_batches` takes. The model is opened once for each object.
-    An object that is sent to another process opens it there, so every machine needs the file at
-    that path.
+    Each object opens the model once. When pickled and sent to another process it opens the model
+    there, so every machine needs the file at that path.
     """
 
     def __init__(
@@ -39,16 +38,16 @@ class DecodeColumn:
         """Open the model.
 
         Args:
-            model: an artifact folder or a model file; None for the carried GRU.
-            column: the name of the column to decode: an array of `str`, of numpy, pandas, polars or
-                pyarrow. A missing value, by whichever of them, becomes None.
-            output: the name of the column that is added.
+            model: an artifact folder or a model file; None for the GRU of the package.
+            column: the name of the column to decode, an array of `str` of numpy, pandas, polars or
+                pyarrow. A missing value becomes None.
+            output: the name of the added column.
             provider: as `Decoder.open` takes it.
             threads: as `Decoder.open` takes it; 1 is right where there is an object for each CPU.
             unknown: as `Decoder.open` takes it.
 
         Raises:
-            ModelFileError: the file is missing, damaged, not one of ours, or too new.
+            ModelFileError: the file is missing, damaged, not from hello-export, or too new.
             ProviderError: the model would not run on that provider.
         """
         self._column = column
@@ -56,12 +55,15 @@ class DecodeColumn:
         self._decoder = Decoder.open(model, provider, threads, unknown=unknown)
 
     def __call__(self, batch: Columns) -> Columns:
-        """Return the columns of a batch, [rows] each, and the decoded one, [rows] of `str`.
+        """Return the columns of a batch, [rows] each, and the decoded column, [rows] of `str`.
+
+        >>> DecodeColumn()({"text": np.array(["hello", None], object)})["decoded"].tolist()
+        ['ohlol', None]
 
         Raises:
-            KeyError: there is no such column.
-            TypeError: it is no column, or a value of it is neither a text nor missing.
-            UnknownCharacterError: a character is unknown, and the model copies none.
+            KeyError: the column is missing.
+            TypeError: it is no column, or a value is neither a text nor missing.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
         if not hasattr(batch, "keys"):
@@ -76,12 +78,12 @@ class DecodeColumn:
         return {**batch, self._output: column}
 
     def _read(self, column: Iterable[object]) -> list[str | None]:
-        """Return the values of a column, None for those that are missing."""
-        if isinstance(column, str):  # its characters are texts, too
+        """Return the values of a column, None for missing ones."""
+        if isinstance(column, str):  # iterating it would give characters
             raise TypeError(f"column {self._column!r} is a str; it must be an array of texts")
         values: list[str | None] = []
         for row, item in enumerate(column):
-            value = item.as_py() if hasattr(item, "as_py") else item  # of pyarrow
+            value = item.as_py() if hasattr(item, "as_py") else item  # a scalar of pyarrow
             if isinstance(value, str):
                 values.append(value)
             elif is_missing(value):
@@ -95,9 +97,9 @@ class DecodeColumn:
 
 
 def is_missing(value: object) -> bool:
-    """Tell whether a value stands for none: None, NaN, NaT, pandas' NA, or numpy's `masked`.
+    """Tell whether a value is None, NaN, NaT, pandas' NA, or numpy's `masked`.
 
-    NaN and NaT are not equal to themselves; NA and `masked` answer a comparison by themselves.
+    NaN and NaT are not equal to themselves; comparing NA or `masked` gives NA or `masked`.
     """
     if value is None:
         return True

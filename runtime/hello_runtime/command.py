@@ -1,4 +1,4 @@
-"""What the commands of all three packages share: one line for each error, and help in sections."""
+"""The command class of all three packages: errors in one line, and help in sections."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import click
 
 from hello_runtime.errors import HelloRuntimeError, first_line, printable, reason
 
-MEMORY = ("allocate memory", "not enough memory", "failed to map segment")
-"""How the system and PyTorch, which have no class for it, say that memory is lacking."""
-WIDTH = 30
-"""Of the left column of the help, in all sections."""
-THREADS = "can't start new thread"
-"""How Python says that it may start no more threads."""
+NO_MEMORY = ("allocate memory", "not enough memory", "failed to map segment")
+"""Parts of messages for lack of memory, of the system and of PyTorch, which has no class for it."""
+NO_THREAD = "can't start new thread"
+"""Python's message when the system refuses a thread."""
+OPTION_WIDTH = 30
+"""Characters of the left column of the help, the same in all sections."""
 
 
 class Command(click.Command):
-    """A command that tells an error in one line on stderr, with exit code 1.
+    """A command that shows an error as one line on stderr and exits with code 1.
 
-    The errors are those that are raised on purpose, and what a system may refuse to any program:
-    files, memory, threads, packages. Others are mistakes of ours and keep their traceback.
+    Shown so are the errors that our packages raise on purpose, and what a system may refuse to any
+    program: files, memory, threads, imports. Any other error is a bug and keeps its traceback.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class Command(click.Command):
         sections: Mapping[str, Sequence[str]],
         **settings: Any,
     ) -> None:
-        """Make a command as click does.
+        """Make a command.
 
         Args:
-            args: click's.
-            errors: those that are raised on purpose.
-            extra: the extra of the distribution that brings the packages that it imports.
-            sections: titles of the help, and under each the options, by their parameters' names, in
-                the order in which they are shown; what is in none comes last.
-            settings: click's.
+            args: arguments of `click.Command`.
+            errors: the classes of errors that are raised on purpose.
+            extra: the extra of hello-rnn that installs the packages the command imports.
+            sections: the sections of the help: for each title the parameter names of its options,
+                in order. Options in no section come last.
+            settings: keyword arguments of `click.Command`.
         """
         super().__init__(*args, **settings)
         self.context_settings = {"help_option_names": ["-h", "--help"]}
@@ -52,7 +52,7 @@ class Command(click.Command):
         self._sections = sections
 
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
-        """Read the command line, and answer what only asks for help."""
+        """Parse the command line; `--help` and `--version` end here."""
         with self._one_line_errors():
             return super().make_context(*args, **settings)
 
@@ -60,13 +60,13 @@ class Command(click.Command):
         """Run the command."""
         with self._one_line_errors():
             result = super().invoke(ctx)
-            sys.stdout.flush()  # what is not written is an error too
+            sys.stdout.flush()  # an error of this write counts as well
             return result
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of the help in sections."""
         rows = {
-            option.name: (f"{record[0]:<{WIDTH}}", record[1])
+            option.name: (f"{record[0]:<{OPTION_WIDTH}}", record[1])
             for option in self.get_params(ctx)
             if isinstance(option, click.Option) and (record := option.get_help_record(ctx))
         }
@@ -83,32 +83,33 @@ class Command(click.Command):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            words = self._words(error)
-            if words is None:
+            message = self._message(error)
+            if message is None:
                 raise
-            raise click.ClickException(printable(words.replace("\n", " "))) from error
+            raise click.ClickException(printable(message.replace("\n", " "))) from error
 
-    def _words(self, error: Exception) -> str | None:
-        """Return what to tell of an error; None where only a traceback can tell it."""
+    def _message(self, error: Exception) -> str | None:
+        """Return the message for an error; None if it is a bug."""
         if isinstance(error, self._errors):
             return str(error)
         if isinstance(error, BrokenPipeError):
-            return None  # click ends the command without a word
+            return None  # click ends the command without a message
         text = str(error)
-        if isinstance(error, MemoryError) or any(said in text for said in MEMORY):
+        if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
             return (
                 f"there is not enough memory ({first_line(error)}); end other programs, or give "
                 f"{self.name} less at once"
             )
         if isinstance(error, OSError):
-            return words_of(error)
+            return system_message(error)
         if isinstance(error, ImportError):
-            return self._words_of_import(error)
-        if isinstance(error, RuntimeError) and THREADS in text:
-            return f"{THREADS}; the system has a limit for a user's threads, which ulimit -u shows"
+            return self._import_message(error)
+        if isinstance(error, RuntimeError) and NO_THREAD in text:
+            return f"{NO_THREAD}; the system limits a user's threads, and ulimit -u shows the limit"
         return None
 
-    def _words_of_import(self, error: ImportError) -> str | None:
+    def _import_message(self, error: ImportError) -> str | None:
+        """Return the message for a package that is missing or broken; None for one of ours."""
         package = (error.name or "").partition(".")[0]
         if package.startswith("hello_"):
             return None
@@ -123,8 +124,8 @@ class Command(click.Command):
         )
 
 
-def words_of(error: OSError) -> str:
-    """Return what an error of the system concerns, where that is known, and what is wrong."""
+def system_message(error: OSError) -> str:
+    """Return the message for an error of the system, with the file's name if it is known."""
     name = error.filename
     if name is None:
         return reason(error)

@@ -1,18 +1,22 @@
-"""Decodes text with an exported model: text -> code points -> engine -> code points -> text."""
+"""The decoder: text -> code points -> engine -> code points -> text.
+
+`Decoder` and `Stream` are the public API. An engine call takes code points, int32 [batch, time],
+and the lengths, int32 [batch], or for a causal model the state, float32 [slots, batch, hidden].
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.engine.batching import NO_CONFIDENCE, WHOLE, Annotation, run_ahead, unshared
+from hello_runtime.engine.batching import NO_CONFIDENCE, Annotation, run_ahead, unshared
+from hello_runtime.engine.cpus import available_cpus
+from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
-from hello_runtime.engine.providers import open_session
-from hello_runtime.engine.threads import available_cpus
 from hello_runtime.errors import (
     EngineError,
     NotCausalError,
@@ -20,34 +24,46 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model.model_file import CELLS, Unknown, load_model, locate
+from hello_runtime.model.model_file import (
+    CELLS,
+    UNKNOWN_POLICIES,
+    ModelInfo,
+    Unknown,
+    load_model,
+    locate,
+)
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Codepoints = NDArray[np.int32]
+    from hello_runtime.text.codepoints import Codepoints
+
     Array = NDArray[Any]
 
-UNKNOWN_OR_NONE = (*get_args(Unknown), None)
+UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
 DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
-"""Of the outputs that are asked for."""
+"""The outputs of an engine call, and their types."""
 
 
 class Decoder:
-    """An open model. One decoder may be used from several threads at once.
+    """An open model, made by `Decoder.open`. Several threads may use one decoder at the same time.
 
-    `Decoder.open` opens it; `decode`, `decode_batch`, `decode_batches`, `annotate_batch` and
-    `stream` use it. It is pickled as what it was opened with, and opened anew where it arrives. A
-    forked process may use it, unless another thread decoded during the fork (`ForkError`).
+    Pickling keeps the arguments of `open`, and unpickling opens the model again. A forked process
+    may use its parent's decoder unless another thread was decoding during the fork (`ForkError`).
     """
 
-    _reopen: Callable[[], Decoder]
-
+    file: Path
+    """The model file."""
+    info: ModelInfo
+    """What the metadata of the model says."""
     provider: str
-    """What the model runs on, by onnxruntime's name, and of a plugin also the kind of device."""
+    """The device: onnxruntime's name of the provider, for a plugin also the kind of device."""
     passed_over: tuple[ProviderError, ...]
-    """What `auto` tried before, and why it did not serve."""
+    """Why `auto` did not take the providers before this one."""
+
+    _reopen: Callable[[], Decoder]
 
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
@@ -59,7 +75,7 @@ class Decoder:
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
-        self._given = "state" if self.info.causal else "lengths"
+        self._second_input = "state" if self.info.causal else "lengths"
         self._generation = LIFECYCLE.generation
 
     @classmethod
@@ -74,20 +90,24 @@ class Decoder:
     ) -> Decoder:
         """Open a model.
 
+        >>> Decoder.open(cell="lstm").info.hidden_size
+        4
+
         Args:
-            path: an artifact folder or a model file; None for a model that the package carries.
-            provider: `cpu`, `cuda`, or the NAME of an installed package onnxruntime-ep-NAME: what
-                is asked for is what runs. `auto` takes the first of cuda, those packages and cpu
-                that runs.
+            path: an artifact folder or a model file; None for a model of the package.
+            provider: `cpu`, `cuda`, or the NAME of an installed package onnxruntime-ep-NAME: the
+                model runs there or not at all. `auto`: the first that works of cuda, these packages
+                and cpu.
             threads: engine calls at the same time; None for the CPUs that the process may use.
-            cell: `rnn`, `gru` or `lstm`: which of the carried models.
-            unknown: `error` or `copy`, in place of the model's own policy.
+            cell: `rnn`, `gru` or `lstm`: which model of the package.
+            unknown: `error` or `copy`: what to do with a character outside the model's alphabet;
+                None for the policy in the model.
 
         Raises:
-            ModelFileError: the file is missing, damaged, not one of ours, or too new.
+            ModelFileError: the file is missing, damaged, not from hello-export, or too new.
             ProviderError: the model would not run on that provider.
             ForkError: the process was forked while another thread opened a model.
-            ValueError: `cell`, `unknown` or `threads` is none that there is.
+            ValueError: `cell`, `unknown` or `threads` has no valid value.
         """
         for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
             if value not in choices:
@@ -100,62 +120,82 @@ class Decoder:
         return decoder
 
     def __reduce__(self) -> tuple[Callable[[], Decoder], tuple[()]]:
-        """Travel as the arguments of `open`, since an open model cannot."""
+        """Pickle the arguments of `open`."""
         return self._reopen, ()
 
     def decode(self, text: str) -> str:
-        """Return the text rewritten, one character for one.
+        """Return the output for a text, one character for each input character.
+
+        >>> Decoder.open().decode("hello")
+        'ohlol'
 
         Raises:
-            UnknownCharacterError: a character is unknown, and the model copies none.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        if not 0 < len(text) <= WHOLE:
+        if not 0 < len(text) <= LONGEST_ROW:
             return self.decode_batch([text])[0]
         self._check_alphabet(text)
-        given = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
-        (decoded,) = self._run(["decoded"], to_codepoints(text)[None], given)
+        second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
+        (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
         return self._to_text(decoded)
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
-        """Return each text rewritten, in order; lines of like length share an engine call.
+        """Return the output for each text, in order; texts of similar length share an engine call.
+
+        >>> Decoder.open().decode_batch(["hello", "", "hello"])
+        ['ohlol', '', 'ohlol']
 
         Raises:
-            UnknownCharacterError: a character is unknown, and the model copies none.
+            TypeError: the batch is a str, or a text is not.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
         return [row.text for row in self._run_texts(["decoded"], texts)]
 
     def decode_batches(self, batches: Iterable[Iterable[str]]) -> Generator[list[str], None, None]:
-        """Yield each batch of texts rewritten, in order, for more texts than fit into memory.
+        """Yield the outputs of each batch, in order; for more texts than fit into memory.
 
-        It reads one batch ahead of the one that it yields, so that no engine call waits for one to
-        be read or written. A text that was in one of the last batches is not run again. Whoever
-        stops before the end closes it (`contextlib.closing`), or the threads at work live as long
-        as it does.
+        One batch is read ahead, so that the engine works while the caller reads and writes. A text
+        of a recent batch is not run again.
+
+        >>> list(Decoder.open().decode_batches([["hello"], ["hell", "hello"]]))
+        [['ohlol'], ['ohlo', 'ohlol']]
+
+        A caller that stops early must close the generator (`contextlib.closing`), which ends its
+        threads.
 
         Raises:
-            TypeError: a batch is no list of texts.
-            UnknownCharacterError: a character is unknown, and the model copies none.
+            TypeError: a batch is a str, or a text is not.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
         for rows in self._run_batches(["decoded"], batches):
             yield [row.text for row in rows]
 
     def annotate_batch(self, texts: Iterable[str]) -> list[Annotation]:
-        """Return each text rewritten, in order, and the confidence of each character.
+        """Return the output for each text, in order, and the confidence in each character.
+
+        >>> (annotation,) = Decoder.open().annotate_batch(["hello"])
+        >>> annotation.text, annotation.confidence.shape, bool(annotation.confidence.min() > 0.25)
+        ('ohlol', (5,), True)
 
         Raises:
-            UnknownCharacterError: a character is unknown, and the model copies none.
+            TypeError: the batch is a str, or a text is not.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
         return unshared(self._run_texts(["decoded", "confidence"], texts))
 
     def stream(self) -> Stream:
-        """Return a new stream: feed it pieces of a text, and it answers for just those.
+        """Return a new stream, which decodes a text that arrives in pieces.
+
+        >>> stream = Decoder.open().stream()
+        >>> stream.feed("he"), stream.feed("llo")
+        ('oh', 'lol')
 
         Raises:
-            NotCausalError: the model reads its lines from both ends.
+            NotCausalError: the model is bidirectional.
         """
         if not self.info.causal:
             raise NotCausalError(
@@ -165,7 +205,13 @@ class Decoder:
         return Stream(self)
 
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
-        """Refuse what the model does not know; `before` counts what a stream was fed already."""
+        """Refuse a text that is no str or has unknown characters.
+
+        Args:
+            text: the text.
+            index: its index in its batch, for the error.
+            before: how many characters the stream was fed before this text, for the error.
+        """
         if not isinstance(text, str):
             raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
@@ -174,8 +220,8 @@ class Decoder:
             raise UnknownCharacterError(text[position], before + position, alphabet, index)
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
-        """Return the texts of a batch, of which each is one, and of known characters."""
-        if isinstance(batch, str):  # it is a sequence of strings too, so no type checker would say
+        """Return the texts of a batch, each of them checked."""
+        if isinstance(batch, str):  # an iterable of str as well, so type checkers accept it
             raise TypeError("a batch is a list of texts; for a single text there is decode")
         texts = list(batch)
         for index, text in enumerate(texts):
@@ -194,7 +240,7 @@ class Decoder:
         return run_ahead(run, checked, self._threads, windowed=not self.info.causal)
 
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
-        """Run texts side by side; yield the rows of each part of them."""
+        """Run texts as one batch; yield the rows of each chunk of them."""
         if self.info.causal:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
@@ -205,19 +251,19 @@ class Decoder:
     def _run_chunks(
         self, outputs: list[str], texts: Sequence[str], state: Array
     ) -> Iterator[tuple[list[Annotation], Array]]:
-        """Run texts side by side from a state, [slots, batch, hidden], and carry it on.
+        """Run texts as one batch of a causal model, from a state [slots, batch, hidden].
 
         Yields:
-            The rows of each chunk, and the state behind the longest.
+            The rows of each chunk, and the state after its last step, padding included.
         """
-        for start in range(0, max(map(len, texts)), WHOLE):
-            chunk = [text[start : start + WHOLE] for text in texts]
+        for start in range(0, max(map(len, texts)), LONGEST_ROW):
+            chunk = [text[start : start + LONGEST_ROW] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
             *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
             yield self._split(results, lengths), state
 
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
-        """Return the rows of an engine call, without their padding."""
+        """Return the rows of an engine call, without padding; `results` are its outputs."""
         decoded, *asked = results
         text = self._to_text(decoded[np.arange(decoded.shape[1]) < lengths[:, None]])
         ends = np.cumsum(lengths).tolist()
@@ -229,9 +275,9 @@ class Decoder:
             for row, confidence in zip(rows, asked[0], strict=True)
         ]
 
-    def _run(self, outputs: list[str], codepoints: Codepoints, given: Array) -> list[Array]:
-        """Call the engine once; `given` is a causal model's state, and the lengths of any other."""
-        inputs = {"codepoints": codepoints, self._given: given}
+    def _run(self, outputs: list[str], codepoints: Codepoints, second: Array) -> list[Array]:
+        """Call the engine once, and check the outputs; `second` is the state or the lengths."""
+        inputs = {"codepoints": codepoints, self._second_input: second}
         thread = LIFECYCLE.enter(self._generation)
         try:
             results: list[Array] = self._session.run(outputs, inputs)
@@ -240,7 +286,7 @@ class Decoder:
         finally:
             LIFECYCLE.calling.discard(thread)
         for name, result in zip(outputs, results, strict=True):
-            shape = given.shape if name == "state_out" else codepoints.shape
+            shape = second.shape if name == "state_out" else codepoints.shape
             if result.shape != shape or result.dtype != DTYPES[name]:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
@@ -258,9 +304,9 @@ class Decoder:
 
 
 class Stream:
-    """A text that arrives in pieces, read by a causal model that remembers what came before.
+    """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
 
-    Streams of one decoder are independent of each other; a single one is for one thread at a time.
+    Streams of one decoder are independent of each other. One stream is for one thread at a time.
     """
 
     def __init__(self, decoder: Decoder) -> None:
@@ -269,12 +315,18 @@ class Stream:
         self._fed = 0
 
     def feed(self, text: str) -> str:
-        """Return the next piece of the text rewritten, one character for one.
+        """Return the output for the next piece of the text, one character for each.
+
+        >>> stream = Decoder.open().stream()
+        >>> [stream.feed(character) for character in "hello"]
+        ['o', 'h', 'l', 'o', 'l']
+
+        After an error the stream is as it was before the call.
 
         Raises:
-            UnknownCharacterError: a character is unknown, and the model copies none; the stream
-                is as it was before the call.
-            EngineError: onnxruntime failed; likewise.
+            TypeError: the piece is not a str.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
+            EngineError: onnxruntime failed.
         """
         self._decoder._check_alphabet(text, before=self._fed)
         chunks = list(self._decoder._run_chunks(["decoded"], [text], self._state))
@@ -282,27 +334,3 @@ class Stream:
             _, self._state = chunks[-1]
         self._fed += len(text)
         return "".join(row.text for (row,), _ in chunks)
-
-
-def to_codepoints(text: str) -> Codepoints:
-    """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
-
-
-def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:
-    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
-    codepoints = to_codepoints("".join(texts))
-    if len(texts) == 1:
-        return codepoints[None]
-    rows = np.zeros((len(texts), lengths.max()), np.int32)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = codepoints
-    return rows
-
-
-def to_text(codepoints: Array) -> str:
-    """Return the text of code points, int32 [characters].
-
-    Raises:
-        UnicodeDecodeError: one of them is none.
-    """
-    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")

@@ -1,4 +1,4 @@
-"""What can go wrong while decoding, one class for each thing."""
+"""The errors of this package, one class for each cause, and how errors quote foreign text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import errno
 
 
 class HelloRuntimeError(Exception):
-    """The base of every error that this package raises on purpose; its text names the fix."""
+    """The base of every error that this package raises on purpose; the message names the fix."""
+
+
+class InputError(HelloRuntimeError):
+    """Text cannot be read, or has not the expected form."""
+
+
+class OutputError(HelloRuntimeError):
+    """A file or stream cannot be written."""
 
 
 class ModelFileError(HelloRuntimeError):
@@ -18,7 +26,7 @@ class BaselineError(HelloRuntimeError):
 
 
 class ProviderError(HelloRuntimeError):
-    """The device asked for is not the device that the model would run on."""
+    """The model would not run on the device that was asked for."""
 
 
 class EngineError(HelloRuntimeError):
@@ -26,26 +34,26 @@ class EngineError(HelloRuntimeError):
 
 
 class ForkError(HelloRuntimeError):
-    """A forked process goes on with what the threads of its parent had begun."""
+    """A forked process uses what a thread of its parent held when it forked."""
 
 
 class NotCausalError(HelloRuntimeError):
-    """A model that reads its lines from both ends was asked to stream."""
+    """A bidirectional model was asked to stream."""
 
 
 class UnknownCharacterError(HelloRuntimeError):
-    """A text has a character outside the model's alphabet, and the model copies none."""
+    """A text has a character outside the model's alphabet, and its policy is `error`."""
 
     def __init__(self, character: str, position: int, alphabet: str, index: int = 0) -> None:
-        # Exceptions are pickled by these, and made again of them.
+        # Pickle stores these arguments, and calls the class with them.
         super().__init__(character, position, alphabet, index)
         self.character = character
         self.position = position
-        """Of the character in its text, or in all that a stream was fed, counted from 0."""
+        """Index of the character in its text, or in all text that a stream was fed, from 0."""
         self.alphabet = alphabet
-        """Of the model."""
+        """The model's input alphabet."""
         self.index = index
-        """Of the text in its batch, counted from 0."""
+        """Index of the text in its batch, from 0."""
 
     def __str__(self) -> str:
         alphabet = self.alphabet
@@ -58,42 +66,49 @@ class UnknownCharacterError(HelloRuntimeError):
 
 
 LONGEST = 400
-"""Characters of what an error quotes, at most."""
-
-
-def one_line(text: str, longest: int = LONGEST) -> str:
-    """Return the first line of a foreign text as an error may quote it.
-
-    A file's content or an engine's message may be of any length, and may do things to a terminal:
-    it is cut, and what is not printable is escaped.
-    """
-    line = next((line for line in text[: 4 * longest].splitlines() if line.strip()), "")
-    shown = printable(line)
-    return shown if len(shown) <= longest else f"{shown[:longest]}…"
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, or its class if it has none; see `one_line`."""
-    return one_line(str(error)) or type(error).__name__
-
-
-def reason(error: OSError) -> str:
-    """Return why the system refused something; an error without a number has a text at most."""
-    if error.errno == errno.EBADF:
-        return "it is closed"
-    return error.strerror or first_line(error)
+"""Characters that an error quotes of a foreign text, at most."""
 
 
 def printable(value: object) -> str:
-    """Return a value as text that does nothing to a terminal.
+    r"""Return a value as text, with every character escaped that could control a terminal.
 
-    A byte of a file name that is not UTF-8, which Python keeps as a surrogate, is shown as itself.
+    A byte of a file name that is not UTF-8, which Python keeps as a surrogate, is shown as a byte.
+
+    >>> print(printable("a\x1b[2J\udcff"))
+    a\x1b[2J\xff
     """
     return "".join(char if char.isprintable() else escaped(char) for char in str(value))
 
 
 def escaped(char: str) -> str:
-    """Return a character as Python writes it, in ASCII."""
-    if "\udc80" <= char <= "\udcff":
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return ascii(char)[1:-1]
+    """Return a character as an ASCII escape; see `printable`."""
+    is_byte = "\udc80" <= char <= "\udcff"
+    return f"\\x{ord(char) - 0xDC00:02x}" if is_byte else ascii(char)[1:-1]
+
+
+def first_line(foreign: str | BaseException, longest: int = LONGEST) -> str:
+    r"""Return the first line of a foreign text or of an error, as an error message may quote it.
+
+    The content of a file or the message of an engine may be long and may control a terminal: the
+    line is cut and escaped. An error without text gives the name of its class.
+
+    >>> first_line(ValueError("\n  bad input\nat line 7"))
+    'bad input'
+    """
+    text = str(foreign)
+    line = next((line for line in text[: 4 * longest].splitlines() if line.strip()), "")
+    if not line and isinstance(foreign, BaseException):
+        return type(foreign).__name__
+    shown = printable(line.strip())
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused a file operation, without the name of the file.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory", "in.txt"))
+    'No such file or directory'
+    """
+    if error.errno == errno.EBADF:
+        return "it is closed"
+    return error.strerror or first_line(error)

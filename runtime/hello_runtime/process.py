@@ -1,7 +1,7 @@
-"""A command as a process: its signals and standard streams, before anything large is imported.
+"""Starts each command: sets up signals and standard streams before anything large is imported.
 
-All commands start here. Only small modules of the standard library are imported, so that Ctrl-C is
-answered from the first hundredths of a second on.
+It imports only small modules of the standard library, so that Ctrl-C works from the first
+hundredths of a second on.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from time import monotonic
 
-TYPE_CHECKING = False  # of `typing`, whose import takes as long as all the others
+TYPE_CHECKING = False  # not from `typing`, whose import takes as long as all of these
 if TYPE_CHECKING:
     from typing import Any, TextIO
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-"""Those that end a command, after it has cleaned up."""
+"""Signals that end a command after it has cleaned up."""
 PATIENCE = 1.0
-"""Seconds after which a second signal ends a command that is still cleaning up. Within them it may
-be the same one, by the terminal and again by a parent process."""
+"""Seconds after which a second signal ends a command that is still cleaning up. A sooner one
+may be the same signal, sent by the terminal and once more by a parent process."""
 
 
-class Standing:
-    """How the process stands with signals."""
+class SignalState:
+    """The signal that ends the process, and how."""
 
     at_once = 0
-    """In how many contexts they end it at once."""
+    """Depth of `ending_at_once` contexts."""
     number = 0
-    """By which one it is being ended."""
+    """The signal that came; 0 for none."""
     since = 0.0
-    """The time of it, of a monotonic clock."""
+    """When it came, in seconds of the monotonic clock."""
 
 
-now = Standing()
+state = SignalState()
 
 
 def run_command(module: str, name: str) -> None:
-    """Import a module and run the click command `main` in it; it ends by SystemExit.
+    """Import a module and run its click command `main`, which ends by SystemExit.
 
-    A command that SIGTERM or SIGHUP ends cleans up as by Ctrl-C, and has 128 + the signal's number
-    as its exit code, as a shell has it.
+    On SIGTERM or SIGHUP a command cleans up as on Ctrl-C. Its exit code is then 128 + the signal's
+    number, as in a shell.
     """
     output = sys.stdout
     try:
@@ -55,11 +55,11 @@ def run_command(module: str, name: str) -> None:
             output = open_standard_streams()
             command = import_module(module).main
         command(prog_name=name)
-    except KeyboardInterrupt:  # outside of the command, which answers its own
-        leave(now.number)
+    except KeyboardInterrupt:  # one that came before or after click's own handling
+        leave(state.number)
     except SystemExit as end:
-        if end.code == 1 and now.number:
-            raise SystemExit(exit_code(now.number)) from None
+        if end.code == 1 and state.number:
+            raise SystemExit(exit_code(state.number)) from None
         raise
     finally:
         release_signals()
@@ -67,55 +67,59 @@ def run_command(module: str, name: str) -> None:
 
 
 def catch_signals() -> None:
-    """Answer the signals that would end the process, but for those that its parent has ignored."""
+    """Install `stop` for the signals that would end the process.
+
+    A signal that the parent process had ignored stays ignored.
+    """
     for number in SIGNALS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, stop)
 
 
 def release_signals() -> None:
-    """Let signals end the process as they do by default: it has nothing left to clean up."""
+    """Restore the default action of these signals: there is nothing left to clean up."""
     for number in SIGNALS:
         if signal.getsignal(number) is stop:
             signal.signal(number, signal.SIG_DFL)
 
 
 def stop(number: int, _: object) -> None:
-    """End the process: at once where nothing needs cleaning, and else by KeyboardInterrupt."""
-    if now.at_once or (now.number and monotonic() - now.since > PATIENCE):
+    """Handle a signal: raise KeyboardInterrupt, or end the process if nothing needs cleaning."""
+    if state.at_once or (state.number and monotonic() - state.since > PATIENCE):
         leave(number)
-    if not now.number:
-        now.number, now.since = number, monotonic()
+    if not state.number:
+        state.number, state.since = number, monotonic()
         raise KeyboardInterrupt
 
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Give a context in which signals end the process at once.
+    """Have signals end the process at once in this context.
 
-    It is for imports: of a KeyboardInterrupt within them libraries make other errors, or nothing.
+    It is for imports, in which some libraries turn a KeyboardInterrupt into another error or drop
+    it.
     """
-    now.at_once += 1
+    state.at_once += 1
     try:
         yield
     finally:
-        now.at_once -= 1
+        state.at_once -= 1
 
 
 def leave(number: int) -> None:
-    """End the process as click ends one that was interrupted, without any more of Python."""
+    """End the process with click's message for an interrupt, and run no more Python."""
     with suppress(OSError):
         os.write(2, b"\nAborted!\n")
     os._exit(exit_code(number))
 
 
 def exit_code(number: int) -> int:
-    """Return the exit code of a process that a signal ended."""
+    """Return the exit code for a process that a signal ended."""
     return 1 if number == signal.SIGINT else 128 + number
 
 
 class Output(io.FileIO):
-    """The standard output; an error of it says so."""
+    """The standard output, which names itself in its errors."""
 
     def write(self, data: Any) -> int:
         """Write bytes.
@@ -131,10 +135,10 @@ class Output(io.FileIO):
 
 
 class Messages(io.FileIO):
-    """The standard error, which loses what cannot be written: the work is worth more."""
+    """The standard error, which drops what it cannot write: a lost message is no reason to end."""
 
     def write(self, data: Any) -> int:
-        """Write bytes, or do as if they were written."""
+        """Write bytes, or drop them."""
         try:
             return super().write(data)
         except OSError:
@@ -142,29 +146,29 @@ class Messages(io.FileIO):
 
 
 def open_standard_streams() -> TextIO:
-    """Give the process its three standard streams, whatever it was started with.
+    """Open those of the three standard streams that are closed, and wrap the two outputs.
 
-    The number of a closed one would be that of the next file that is opened, and what a library
-    says on stderr would go into it. A closed output is opened to be read, so that writing to it
-    fails, as it would have.
+    The next file that is opened would get the number of a closed stream, and what a library prints
+    on stderr would go into that file. A closed output is opened for reading, so that writing to it
+    still fails.
 
     Returns:
-        The standard output, which others may put something in front of.
+        The standard output; a library may later replace `sys.stdout`.
     """
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, mode), True)  # it gets the lowest free number
-    if os.name == "posix":  # elsewhere a terminal is no file of bytes
-        # What a terminal cannot show is no reason to end.
+            os.set_inheritable(os.open(os.devnull, mode), True)  # gets the lowest free number
+    if os.name == "posix":  # on Windows a terminal is no file of bytes
+        # A character that the encoding lacks is replaced: it is no reason to end.
         sys.stdout = text_of(Output(1, "w", closefd=False), sys.stdout, "replace")
         sys.stderr = text_of(Messages(2, "w", closefd=False), sys.stderr, "backslashreplace")
     return sys.stdout
 
 
 def text_of(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
-    """Return a stream of text, in the encoding of the one before; a terminal sees each line."""
+    """Return a text stream with the encoding of the one before, line by line on a terminal."""
     encoding = before.encoding if before else "utf-8"
     lines = raw.isatty() or isinstance(raw, Messages)
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=lines)
@@ -173,7 +177,7 @@ def text_of(raw: io.FileIO, before: TextIO | None, errors: str) -> TextIO:
 def drop_unwritten(output: TextIO) -> None:
     """Drop what the standard output did not take.
 
-    The command has told of it; Python would try again at the end, and tell it in its own way.
+    The command has reported the error; at its end Python would try again and print its own message.
     """
     try:
         output.flush()
@@ -182,9 +186,9 @@ def drop_unwritten(output: TextIO) -> None:
 
 
 def forget_current_folder() -> None:
-    """Take the current folder from the places of modules, where `python -m` puts it first.
+    """Remove the current folder from `sys.path`, where `python -m` puts it first.
 
-    What lies there under the name of a package that is imported would run in its place.
+    A file there with the name of an imported package would be run instead of the package.
     """
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]

@@ -8,15 +8,15 @@ words that count are those of the run, so that `hello-infer --score PAIRS` has t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 import ogonki
-from hello_train.data.lines import read_pairs
-from hello_train.fit.score import Baseline, compare, table
+from hello_runtime.text.baseline import read_baseline
+from hello_runtime.text.pairs import read_pairs
+from hello_runtime.text.score import MODEL, score_outputs, score_table
 
 
 def restore(texts: Sequence[str]) -> list[str]:
@@ -30,12 +30,11 @@ def restore(texts: Sequence[str]) -> list[str]:
 @click.option("--baseline", required=True, type=click.Path(exists=True, path_type=Path))
 def main(pairs: Path, baseline: Path) -> None:
     """Print the table of `hello-train`, with ogonki in the model's place."""
-    content = json.loads(baseline.read_text(encoding="utf-8"))
-    known = Baseline(content["words"], frozenset(content["changeable"]))
-    lines = read_pairs(pairs)
-    rows = compare(restore([line.input for line in lines]), lines, known)
-    rows[f"ogonki {version('ogonki')}"] = rows.pop("model")
-    click.echo(table(rows))
+    lines = list(dict.fromkeys(pair for _, pair in read_pairs(pairs)))
+    outputs = restore([line.input for line in lines])
+    scores = score_outputs(lines, outputs, read_baseline(baseline))
+    scores[f"ogonki {version('ogonki')}"] = scores.pop(MODEL)
+    click.echo(score_table(scores, "held-out lines"))
 
 
 if __name__ == "__main__":

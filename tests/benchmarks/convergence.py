@@ -13,27 +13,27 @@ import statistics
 from dataclasses import asdict, dataclass, replace
 
 import click
-from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
-from hello_train.fit.loop import Progress, Watcher, fit_exactly
+from hello_train.fit.callbacks import Callback, Progress
+from hello_train.fit.hello import HELLO, HELLO_ALPHABETS, fit_exactly
 from hello_train.fit.options import HELLO_OPTIONS, configure
 from hello_train.network.cells import CELLS
 from hello_train.network.model import Network
 
 
-class Record(Watcher):
+class Record(Callback):
     """Remembers the starts of one run, and when the first of them was right for the first time."""
 
     def __init__(self) -> None:
         self.starts = 1
         self.first_right: int | None = None
 
-    def step(self, progress: Progress, network: Network) -> None:
+    def on_step(self, progress: Progress, network: Network) -> None:
         """Ask the network of the first start, until it is right."""
         if self.starts == 1 and self.first_right is None:
             right = network.rewrite(HELLO.input) == HELLO.target
             self.first_right = progress.epoch if right else None
 
-    def restart(self, lost_seed: int, next_seed: int) -> None:
+    def on_restart(self, lost_seed: int, next_seed: int) -> None:
         """Count a start."""
         self.starts += 1
 
@@ -64,7 +64,7 @@ def measure(cell: str, seeds: int) -> Row:
         options = replace(HELLO_OPTIONS, cell=cell, seed=seed)
         config = configure(options, HELLO_ALPHABETS)
         record = Record()
-        network, _ = fit_exactly(config, HELLO, options, record)
+        network, _ = fit_exactly(config, HELLO, options, [record])
         ended_right += network.rewrite(HELLO.input) == HELLO.target
         records.append(record)
     epochs = [record.first_right for record in records if record.starts == 1]

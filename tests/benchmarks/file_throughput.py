@@ -30,10 +30,10 @@ import onnxruntime
 import torch
 from hello_export.graph.torchscript import load_program
 from hello_runtime import Decoder
-from hello_runtime.engine.threads import available_cpus
-from hello_train.data.codepoints import encode
+from hello_runtime.engine.cpus import available_cpus
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.encoding import encode
 from hello_train.network.model import Network
 from measuring import first_lines, medians, run_process, seconds_of, show
 from networks import random_network, save

@@ -103,7 +103,7 @@ def median_processes(
 
 
 def machine(*packages: str) -> str:
-    """Return the machine, the versions and the date, as the README names them."""
+    """Return the machine, the versions and the date, as the pages of `docs` name them."""
     names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     parts = [
         f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}",
@@ -120,7 +120,7 @@ def machine(*packages: str) -> str:
 def show(
     rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str, packages: Sequence[str] = ()
 ) -> None:
-    """Print rows as a table for the README, or as JSON with what they were measured on."""
+    """Print rows as a table for `docs`, or as JSON with what they were measured on."""
     where = machine(*packages)
     if as_json:
         click.echo(json.dumps({"title": title, "machine": where, "rows": list(rows)}))

@@ -18,8 +18,8 @@ from hello_export.errors import ParityError
 from hello_export.graph.torchscript import TorchScript
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import Engine
-from hello_export.proof.parity import Report, Verdict
 from hello_export.proof.prove import ENGINES, prove
+from hello_export.proof.verdict import Report, Verdict
 from hello_train.network.cells import RECURRENCES
 from hello_train.network.model import Network
 from networks import random_network, save
@@ -39,7 +39,9 @@ def table_cell(verdict: Verdict) -> str:
     if verdict.failure:
         return "fails"
     differences = verdict.text_differences
-    shown = f"{verdict.worst['logits']:.1e}" if "logits" in verdict.worst else "text"
+    shown = (
+        f"{verdict.max_difference['logits']:.1e}" if "logits" in verdict.max_difference else "text"
+    )
     shown += f", {differences} differ" if differences else ""
     return shown + (f", {verdict.ties} tied" if verdict.ties else "")
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 import numpy as np
 from hello_runtime import Decoder, ProviderError
-from hello_runtime.engine.plugins import installed_plugins
+from hello_runtime.engine.devices import installed_plugins
 from hello_train.network.cells import CELLS
 from measuring import first_lines, medians, show
 from networks import random_network, save

@@ -4,7 +4,7 @@
         [--json]
 
 TEXT is a file of lines, whose diacritics are restored. The training is that of `hello-train` on the
-device that it would take, with what it reads, changes, judges and saves on its way, over ten epochs
+device that it would take, with reading, augmentation, evaluation and saving, over ten epochs
 of the first lines of TEXT. The bare loop has the same batches as ready tensors on that device, and
 does nothing but PyTorch's steps.
 """
@@ -24,10 +24,12 @@ from hello_train.data.batches import Batches, lengths
 from hello_train.data.corruption import find_corruption
 from hello_train.data.lines import Split, read, text_source
 from hello_train.fit.evaluation import Evaluator
-from hello_train.fit.loop import Fitting, Watcher, mean_loss, new_state
+from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.parallel import Team, best_device
-from hello_train.fit.unfinished import Unfinished
+from hello_train.fit.resume import ResumeFile
+from hello_train.fit.state import new_state
+from hello_train.fit.step import mean_loss
 from hello_train.network.cells import CELLS
 from measuring import medians, show
 
@@ -35,7 +37,7 @@ EPOCHS = 10
 
 
 def first_characters(lines: Split, characters: int) -> Split:
-    """Return the first lines to learn, of about so many characters, and a tenth to judge by."""
+    """Return training lines of about so many characters, and held-out ones."""
     number = 1 + int(np.searchsorted(np.cumsum(lengths(lines.train)), characters))
     return Split(lines.train[:number], lines.holdout[: number // 9])
 
@@ -46,9 +48,9 @@ def bare_loop(options: TrainOptions, lines: Split, team: Team) -> Callable[[], N
     config = configure(options, alphabets)
     batches = Batches(config, lines.train, options)
     ready = [
-        tuple(tensor.to(team.device) for tensor in batches.load(windows, epoch, number))
+        tuple(tensor.to(team.device) for tensor in batches.load(segments, epoch, number))
         for epoch in range(1, EPOCHS + 1)
-        for number, windows in enumerate(batches.order(epoch))
+        for number, segments in enumerate(batches.order(epoch))
     ]
 
     def action() -> None:
@@ -71,8 +73,7 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
         alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
         state = new_state(configure(options, alphabets), options, team)
         evaluator = Evaluator(lines.holdout)
-        unfinished = Unfinished(folder, {})
-        Fitting(state, lines.train, options, Watcher(), evaluator, unfinished, team).run()
+        Trainer(state, lines.train, options, (), evaluator, ResumeFile(folder, {}), team).run()
 
     return action
 

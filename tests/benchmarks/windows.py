@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 from hello_runtime import Decoder
 from hello_runtime.engine import batching
+from hello_runtime.text.codepoints import LONGEST_ROW
 from measuring import show
 
 LINE = 100_000
@@ -32,12 +33,12 @@ def main(text: Path, artifact: Path, characters: int, as_json: bool) -> None:
     if len(content) < characters:
         raise click.UsageError(f"{text} has only {len(content)} characters")
     lines = [content[start : start + LINE] for start in range(0, characters, LINE)]
-    whole, overlap = batching.WHOLE, batching.OVERLAP
-    batching.WHOLE = LINE
+    overlap = batching.OVERLAP
+    vars(batching)["LONGEST_ROW"] = LINE
     expected = "".join(decoder.decode_batch(lines))
     rows = []
     for batching.OVERLAP in (0, 16, 64, overlap):
-        batching.WHOLE = whole
+        vars(batching)["LONGEST_ROW"] = LONGEST_ROW
         found = "".join(decoder.decode_batch(lines))
         different = sum(a != b for a, b in zip(found, expected, strict=True))
         rows.append(

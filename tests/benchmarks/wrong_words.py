@@ -16,8 +16,8 @@ from pathlib import Path
 
 import click
 from hello_runtime import Decoder
+from hello_runtime.text.pairs import read_pairs
 from hello_train.data.corruption import find_corruption
-from hello_train.data.lines import read_pairs
 from measuring import show
 
 WORD = re.compile(r"\w+")
@@ -79,7 +79,7 @@ def main(pairs: Path, model: Path, learned: tuple[Path, ...], as_json: bool) -> 
     guard = decoder.info.guard or {}
     free = {char for char, outputs in guard.items() if set(outputs) != {char}}
     known = spellings(learned)
-    lines = read_pairs(pairs)
+    lines = list(dict.fromkeys(pair for _, pair in read_pairs(pairs)))
     outputs = rewritten(decoder, [line.input for line in lines])
     words: Counter[str] = Counter()
     wrong = {name: Counter[str]() for name in outputs}

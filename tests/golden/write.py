@@ -30,11 +30,11 @@ from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
 from hello_export.proof.reference import Reference
 from hello_runtime.model.model_file import locate
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.hello import run_hello
-from hello_train.fit.loop import Watcher
 from hello_train.fit.options import HELLO_OPTIONS
 from hello_train.network.cells import CELLS, RECURRENCES
-from hello_train.network.checkpoint import FILE_NAME, Training, load_checkpoint, save_checkpoint
+from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
@@ -68,7 +68,7 @@ def main() -> None:
 def hello_network(cell: str) -> tuple[Network, Training]:
     """Train the post's network."""
     with tempfile.TemporaryDirectory() as folder:
-        run = run_hello(replace(HELLO_OPTIONS, cell=cell), Path(folder), Watcher())
+        run = run_hello(replace(HELLO_OPTIONS, cell=cell), Path(folder))
         return run.network, run.training
 
 
@@ -131,7 +131,7 @@ def write_golden(name: str, network: Network, training: Training, texts: list[st
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), network, training)
         checkpoint = GOLDEN / f"{name}.safetensors"
-        checkpoint.write_bytes((Path(folder) / FILE_NAME).read_bytes())
+        checkpoint.write_bytes((Path(folder) / CHECKPOINT_NAME).read_bytes())
     reference = Reference(load_checkpoint(checkpoint)[0])
     rows = [golden_row(reference, text) for text in texts]
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)

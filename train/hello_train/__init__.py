@@ -1,15 +1,15 @@
 """The training stage: from aligned text to a checkpoint.
 
-Read the files in the order of the work: `config` says what a network is and `model` builds it;
-`text_files` and `data` read lines, `corruption` makes their inputs, `alphabets` counts what is in
-them; `options` says what can be asked for, and what is done unasked; `batches` makes tensors of
-lines, `fit` learns them, in one process or in the several of `parallel`, and `unfinished` keeps
-what a killed training needs to go on; `score` judges, `checkpoint` keeps the result, and `run` does
-all that in order, as `hello` does for the post's example; `cli` is the command, `progress` its bar.
+The folders in the order of the work:
 
-What happened is kept in a `history` and told by a `report`: `gates` and `slowest` work out what it
-shows, `pictures` draws, and `page` writes HTML. Importing this package imports neither torch nor
-matplotlib.
+- `network`: the cells, the configuration, the model, and its checkpoint;
+- `data`: lines of text, corruptions, alphabets, and batches of tensors;
+- `fit`: the options, and the training. `run` trains on lines and `hello` on the example; both use
+  the loop in `loop`, which makes the steps of `step` on the state of `state`;
+- `report`: the HTML page of a run.
+
+`cli` is the command `hello-train`, `usage` what it refuses, and `files` names the files of a run.
+Importing this package imports neither torch nor matplotlib.
 """
 
 from hello_runtime import __version__

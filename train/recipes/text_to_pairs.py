@@ -10,9 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from hello_runtime.errors import HelloRuntimeError
+from hello_runtime.text.lines import read_lines
+from hello_runtime.text.pairs import Pair, is_writable
 from hello_train.data.corruption import corrupt, find_corruption
-from hello_train.data.lines import Pair, is_writable
-from hello_train.data.text_files import read_lines
 from hello_train.errors import TrainError
 
 
@@ -27,7 +28,7 @@ def main() -> None:
             pair = Pair(*corrupt(line, corruption))
             if is_writable(pair):
                 print(pair.input, pair.target, sep="\t")
-    except TrainError as error:
+    except (HelloRuntimeError, TrainError) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -1,1 +1,1 @@
-"""What is exported: the ONNX graph, the TorchScript program, and how they keep the weights."""
+"""What is exported: the ONNX graph, the TorchScript program, and how they store the weights."""

@@ -1,8 +1,9 @@
 """The alphabet as a two-stage table, so that a graph can look code points up.
 
-Unicode has 1,114,112 code points and an alphabet has few of them. The first stage says where the
-page of 256 code points begins in the second stage, which holds the ids; all pages without a
-character of the alphabet share one (The Unicode Standard, section 5.1, "Multistage Tables").
+Unicode has 1,114,112 code points, and an alphabet has few of them. The second stage holds the ids
+of whole pages of 256 code points, and the first stage says where each page begins there. All pages
+without a character of the alphabet share one (The Unicode Standard, section 5.1, "Multistage
+Tables").
 """
 
 from __future__ import annotations
@@ -21,10 +22,9 @@ class Lookup(NamedTuple):
     page_starts: NDArray[np.int32]
     """[pages]"""
     ids: NDArray[np.int32]
-    """[distinct pages * PAGE]; the id of a character outside the alphabet is the alphabet's
-    length."""
+    """[distinct pages * PAGE]; characters outside the alphabet have its length as their id."""
     last: int
-    """A code point of the last page, where nothing is known; larger ones are looked up as this."""
+    """A code point of the last page, which is empty; larger ones are looked up as this one."""
 
 
 def build_lookup(alphabet: str) -> Lookup:

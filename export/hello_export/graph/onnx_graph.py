@@ -5,7 +5,7 @@ the input's weights, `R` for the hidden state's, `b` and `c` for their biases, a
 of input and hidden state:
 
 RNN (one gate)
-    h' = tanh(W x + b + R h + c), or relu in the place of tanh
+    h' = tanh(W x + b + R h + c), or relu instead of tanh
 
 GRU (PyTorch stacks r, z, n; ONNX stacks z, r, h, and its h is PyTorch's n)
     r = sigmoid(W_r x + b_r + R_r h + c_r)
@@ -26,15 +26,15 @@ The leading 1 is ONNX's count of directions. The names say what a tensor is: `la
 holds the recurrent weights of the second layer's backward direction, with the gates z, r, h.
 
 Two directions are two forward nodes in each layer. The backward one reads each row from its last
-character to its first: `GatherND` fetches the steps of its input in that order, and those of its
-output back again, by the same list of places (to turn around is its own inverse). ONNX has shorter
-ways to say so, and engines that do not follow them: `sequence_lens` of a bidirectional node is
-honoured by onnxruntime alone, others read the padding and are wrong by up to 0.25, and
-`ReverseSequence` is unknown to tract, which also cannot do without the initial state.
+character to its first: `GatherND` reverses the steps of its input, and then those of its output, by
+the same indices (a reversal is its own inverse). ONNX has shorter ways to write this, but not every
+engine supports them: only onnxruntime honours `sequence_lens` of a bidirectional node, while others
+read the padding and are wrong by up to 0.25; tract has no `ReverseSequence`, and it needs an
+explicit initial state.
 
-Weights may be stored smaller than they are used: float16, or int8 with a scale for each channel
-(a gate's row, a character's vector, a label's column). `Cast` and `Mul` expand them to float32, the
-very numbers of the network given, or the writer refuses; onnxruntime does it once, on opening.
+Weights may be stored in float16, or in int8 with a scale for each channel (a gate's row, a
+character's vector, a label's column). `Cast` and `Mul` expand them to float32; the writer raises if
+that does not give exactly the network's numbers. onnxruntime expands them once, on opening.
 
 Operators: https://onnx.ai/onnx/operators, in the versions of opset 12, the oldest that has all of
 them (`Clip` on int32); its IR version is 7.
@@ -67,11 +67,11 @@ OPSET = 12
 IR_VERSION = 7
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {"rnn": {}, "gru": {"linear_before_reset": 1}, "lstm": {}}
-"""What the node of each cell is told beside its width."""
+"""Attributes of each cell's node, beside `hidden_size`."""
 
 NEGLIGIBLE = 80.0
-"""So far below the highest logit the probability is e^-80: nothing beside 1, in float32, but a
-number that is still normal."""
+"""A logit this far below the highest has a probability of at most e^-80: negligible in float32, and
+still a normal number."""
 
 METADATA_KEYS = (
     "format_version",
@@ -87,7 +87,7 @@ METADATA_KEYS = (
     "weights",
     "training",
 )
-"""What a model file says of itself, in order."""
+"""The metadata of a model file, in order."""
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -95,16 +95,16 @@ Weights = Mapping[str, NDArray[np.float32]]
 def build_model(network: Network, training: Training, storage: Storage = "float32") -> ModelProto:
     """Return the network as a model that reads and writes code points.
 
-    Its inputs and outputs are those of `hello_export.graph.signature`; what a runtime needs to know
-    beside them is in its metadata.
+    Its inputs and outputs are those of `hello_export.graph.signature`. The metadata has whatever
+    else a runtime needs.
 
     Args:
-        network: with weights that `storage` can hold, as `rounding.round_weights` returns it.
+        network: its weights must be exact in `storage`, as after `rounding.round_weights`.
         training: for the metadata.
-        storage: how the weights are kept in the file.
+        storage: the type of the weights in the file.
 
     Raises:
-        ExportError: a weight cannot be stored so without changing.
+        ExportError: a weight is not exact in `storage`.
     """
     config = network.config
     weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
@@ -131,7 +131,7 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
 
 
 def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
-    """Return what the model file says of itself; values that are not plain words are JSON."""
+    """Return the metadata; values that are not plain words are JSON."""
     values = (
         str(FORMAT_VERSION),
         config.cell,
@@ -163,15 +163,15 @@ class Graph:
         return name
 
     def weight(self, name: str, value: NDArray[np.float32], channels: int) -> str:
-        """Add a weight in the form in which weights are stored, and return the name of its value.
+        """Add a weight in its stored type and its expansion to float32; return the latter's name.
 
         Args:
-            name: of the value, float32.
+            name: name of the float32 value.
             value: the weight.
-            channels: the axis whose entries have each its own scale, where there are scales.
+            channels: the axis along which int8 has one scale for each entry.
 
         Raises:
-            ExportError: it cannot be stored so without changing.
+            ExportError: the weight is not exact in the stored type.
         """
         if self.storage == "float32":
             return self.constant(name, value)
@@ -192,20 +192,20 @@ class Graph:
         return name
 
     def node(self, operator: str, given: Sequence[str], *made: str, **attributes: Any) -> str:
-        """Add a node that makes the values `made` of the values `given`; return the first."""
+        """Add a node with the inputs `given` and the outputs `made`; return the first output."""
         self.nodes.append(helper.make_node(operator, given, made, name=made[0], **attributes))
         return made[0]
 
 
 def channel_scales(value: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Return what a step of int8 is worth in each channel: the largest value is 127 steps."""
+    """Return the scale of each channel: its largest value is 127 times the scale."""
     others = tuple(axis for axis in range(value.ndim) if axis != channels)
     scale: NDArray[np.float32] = np.abs(value).max(others, keepdims=True) / np.float32(127)
     return np.where(scale == 0, np.float32(1), scale)
 
 
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
-    """Write everything between the code points read and the code points written."""
+    """Write the whole graph, from `codepoints` to `decoded`."""
     ids = write_lookup(graph, config)  # (b, t)
     steps = graph.node("Transpose", [ids], "ids_by_time", perm=[1, 0])  # (t, b)
     vectors = graph.weight("embedding", weights["vectors"], channels=0)  # (ids, E)
@@ -221,7 +221,7 @@ def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
 
 
 def write_lookup(graph: Graph, config: ModelConfig) -> str:
-    """Write the way from code points to ids, both int32 [batch, time]."""
+    """Write the lookup of ids by code points, both int32 [batch, time]."""
     lookup = build_lookup(config.input_alphabet)
     first = graph.constant("first_codepoint", np.array(0, np.int32))
     last = graph.constant("last_codepoint", np.array(lookup.last, np.int32))
@@ -259,11 +259,11 @@ def write_bidirectional_layers(
     """Write the layers of a bidirectional network, (t, b, E) -> (t, b, 2H), from zero states.
 
     Args:
-        graph: where to.
+        graph: the graph to write to.
         config: the network's configuration.
         weights: the network's weights, by PyTorch's names.
-        x: the input's name.
-        steps: the name of something with the axes time and batch, for their sizes.
+        x: name of the input.
+        steps: name of a value with the axes time and batch, for their sizes.
     """
     size = graph.node("Shape", [steps], "time_and_batch")  # (2)
     reversal = write_reversal_indices(graph, size)
@@ -279,9 +279,9 @@ def write_bidirectional_layers(
 
 
 def write_reversal_indices(graph: Graph, size: str) -> str:
-    """Write where a step is found when each row is read backwards within its length, (t, b, 2).
+    """Write the indices that reverse each row within its length and keep its padding, (t, b, 2).
 
-    Padding stays where it is. `size` names the sizes of time and batch.
+    `size` is the name of the sizes of time and batch.
     """
     zero = graph.constant("zero", np.array(0, np.int64))
     one = graph.constant("one", np.array(1, np.int64))
@@ -324,14 +324,14 @@ def write_recurrence(
     """Write one layer in one direction, (t, b, E) -> (t, b, H).
 
     Args:
-        graph: where to.
+        graph: the graph to write to.
         config: the network's configuration.
         weights: the network's weights, by PyTorch's names.
-        layer: which layer.
-        direction: which direction; a backward one is given its input turned around.
-        x: the input's name.
+        layer: number of the layer, from 0.
+        direction: a backward one gets its input reversed.
+        x: name of the input.
         before: names of the initial hidden state and an LSTM's cell state, [1, b, H] each.
-        after: what to call the same states after the last step.
+        after: names for the same states after the last step.
     """
     cell = CELLS[config.cell]
     gates = cell.onnx_gates
@@ -373,7 +373,7 @@ def write_projection(graph: Graph, weights: Weights, hidden: str) -> str:
 
 
 def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: str) -> None:
-    """Write `logits`, (t, b, labels) -> (b, t, labels), with what the guard forbids put out."""
+    """Write `logits`, (t, b, labels) -> (b, t, labels); forbidden ones are FORBIDDEN_LOGIT."""
     if config.guard is None:
         graph.node("Transpose", [hidden], "logits", perm=[1, 0, 2])
         return
@@ -403,10 +403,10 @@ def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
 
 
 def write_raised_logits(graph: Graph) -> str:
-    """Write the logits, (b, t, labels), none of them more than NEGLIGIBLE below the highest.
+    """Write the logits, (b, t, labels), raised to at least the highest minus NEGLIGIBLE.
 
-    What the guard forbids would get probabilities that are too small for normal numbers, and a
-    Softmax full of those took ten times as long in onnxruntime as one without.
+    Otherwise forbidden labels would get subnormal probabilities, and a Softmax full of those took
+    ten times as long in onnxruntime.
     """
     highest = graph.node("ReduceMax", ["logits"], "highest_logit", axes=[2], keepdims=1)
     negligible = graph.constant("negligible", np.array(NEGLIGIBLE, np.float32))
@@ -415,6 +415,6 @@ def write_raised_logits(graph: Graph) -> str:
 
 
 def value_info(tensor: TensorSpec) -> onnx.ValueInfoProto:
-    """Return an input or output as the graph declares it."""
+    """Return the graph's declaration of an input or output."""
     element = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
     return helper.make_tensor_value_info(tensor.name, element, list(tensor.axes))

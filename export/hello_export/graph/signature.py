@@ -1,4 +1,4 @@
-"""What an exported model takes and gives: names, types and axes, in order."""
+"""The inputs and outputs of an exported model: names, types and axes, in order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class TensorSpec(NamedTuple):
 
     name: str
     dtype: str
-    """By numpy's name."""
+    """numpy's name of the type."""
     axes: tuple[str | int, ...]
-    """A name for an axis that is free, a number for one that is not."""
+    """A name for each free axis, a size for each fixed one."""
 
 
 def inputs(config: ModelConfig) -> list[TensorSpec]:
@@ -25,7 +25,7 @@ def inputs(config: ModelConfig) -> list[TensorSpec]:
 
 
 def outputs(config: ModelConfig) -> list[TensorSpec]:
-    """Return the outputs; what they say of padded positions is unspecified."""
+    """Return the outputs; their values at padded positions are unspecified."""
     always = [
         TensorSpec("decoded", "int32", ("batch", "time")),
         TensorSpec("confidence", "float32", ("batch", "time")),

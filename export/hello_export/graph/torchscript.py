@@ -1,15 +1,15 @@
 """Writes a network as a TorchScript program with the signature of the ONNX graph.
 
 TorchScript is deprecated in favour of `torch.export`, which does not yet take recurrent networks
-with a free time axis; until it does this is how PyTorch's side runs without our code. Nothing else
-in the project knows how it works. (Its compiler reads the annotations, so
-they are not postponed here.)
+with a free time axis. Until it does, a TorchScript program is how PyTorch runs the network without
+this project's code. Only this module uses TorchScript. (Its compiler reads the annotations, so this
+module has no `from __future__ import annotations`.)
 
-Equal networks give equal files, byte for byte, with one version of PyTorch: so a file can be held
-against the one that its checkpoint makes, and is not opened to see what it does. Three things would
-differ from process to process, and have no part in what a program does: numbers in the names of
-classes that were compiled before in another shape, the order of constants, which are a set, and the
-path and line of each function's source.
+With one version of PyTorch, equal networks give equal files, byte for byte. So a file can be
+compared with the one that its checkpoint makes, without opening it. Three things would differ from
+process to process without changing what a program computes, and are made equal: numbers that
+PyTorch adds to the names of classes compiled before, the order of constants, and the path and line
+of each function's source.
 """
 
 import io
@@ -31,16 +31,22 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from hello_export.proof.engines import Array, GraphEngine
 
+MODULE = "hello_export.torchscript"
+"""The classes' module in a program, whatever this file's name is: it is part of the program."""
 PROGRAM_NAME = "model.pt"
 """The program's name in an artifact folder."""
 NOT_EXECUTED = (".debug_pkl", "/.data/serialization_id")
-"""How members of PyTorch's archive end that are left out: it loads without them."""
+"""Endings of the archive's members that are left out; PyTorch loads it without them."""
 CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
-"""The constants of a class, in the code of an archive."""
+"""The constants of a class, in the archive's source code."""
 
 
 class CodepointProgram(nn.Module):
-    """What all programs share: everything but the recurrence."""
+    """Base class of the programs: everything but the recurrence.
+
+    The code of the methods stands in the program, names of variables included. A change of it means
+    that artifacts of earlier versions are no longer what their checkpoint makes.
+    """
 
     alphabet: Tensor
     alphabet_ids: Tensor
@@ -81,7 +87,9 @@ class CodepointProgram(nn.Module):
 
 
 class Causal(CodepointProgram):
-    """Reads from left to right, from a state to a state."""
+    """Reads from left to right; state in, state out."""
+
+    __module__ = MODULE
 
     def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
@@ -92,7 +100,9 @@ class Causal(CodepointProgram):
 
 
 class CausalLstm(CodepointProgram):
-    """Likewise for the LSTM, whose state has a second half of cell states."""
+    """The same for the LSTM, whose state is the hidden states, then the cell states."""
+
+    __module__ = MODULE
 
     def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return decoded, confidence, logits and state_out."""
@@ -106,7 +116,9 @@ class CausalLstm(CodepointProgram):
 
 
 class Bidirectional(CodepointProgram):
-    """Reads each row from both of its ends, by PyTorch's packed sequences."""
+    """Reads each row in both directions, with PyTorch's packed sequences."""
+
+    __module__ = MODULE
 
     def forward(self, codepoints: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return decoded, confidence and logits."""
@@ -122,12 +134,12 @@ class Bidirectional(CodepointProgram):
 
 def save_program(network: Network, path: Path) -> None:
     """Write the network's program."""
-    # Written by PyTorch itself, a full disk would end the whole process.
+    # Not written by PyTorch itself: on a full disk it would end the whole process.
     path.write_bytes(program_bytes(network))
 
 
 def program_bytes(network: Network) -> bytes:
-    """Return the content of the file of the network's program."""
+    """Return the network's program as the bytes of a file."""
     content = io.BytesIO()
     with deprecation_accepted(), nothing_compiled():
         torch.jit.save(torch.jit.script(program_of(network).eval()), content)
@@ -136,10 +148,9 @@ def program_bytes(network: Network) -> bytes:
 
 @contextmanager
 def nothing_compiled() -> Iterator[None]:
-    """Give a context in which PyTorch has compiled no class yet, so that no name has a number.
+    """Empty PyTorch's list of compiled classes within this context, so that no name has a number.
 
-    What it compiled before stays as it is, and is found again afterwards. PyTorch has no public way
-    to do this.
+    The list is restored afterwards. PyTorch has no public way to do this.
     """
     unit, types = _state._python_cu, _recursive.concrete_type_store
     _state._python_cu = torch._C.CompilationUnit()
@@ -154,7 +165,7 @@ def nothing_compiled() -> Iterator[None]:
 
 
 def canonical(archive: io.BytesIO) -> bytes:
-    """Return a program's archive in the form that all programs of equal networks have."""
+    """Return a program's archive in a form that is the same for equal networks."""
     content = io.BytesIO()
     with zipfile.ZipFile(archive) as given, zipfile.ZipFile(content, "w") as made:
         for name in given.namelist():
@@ -163,14 +174,14 @@ def canonical(archive: io.BytesIO) -> bytes:
             member = given.read(name)
             if name.endswith(".py"):
                 member = CONSTANTS.sub(sorted_lines, member)
-            info = zipfile.ZipInfo(name)  # of 1980, as PyTorch's are
+            info = zipfile.ZipInfo(name)  # dated 1980, as in PyTorch's archives
             info.create_system = 3  # Unix, wherever it is written
             made.writestr(info, member)
     return content.getvalue()
 
 
 def sorted_lines(found: re.Match[bytes]) -> bytes:
-    """Return the lines that were found, in order."""
+    """Return the matched lines in alphabetical order."""
     return b"".join(sorted(found[0].splitlines(keepends=True)))
 
 
@@ -189,7 +200,7 @@ def load_program(path: Path) -> torch.jit.ScriptModule:
 
 
 class TorchScript(GraphEngine):
-    """PyTorch running the exported program."""
+    """PyTorch, running the exported program."""
 
     name = "TorchScript"
     distribution = "torch"
@@ -199,15 +210,15 @@ class TorchScript(GraphEngine):
         self._program = load_program(folder / PROGRAM_NAME)
 
     @torch.inference_mode()
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the program once."""
-        results = self._program(*(torch.from_numpy(np.ascontiguousarray(array)) for array in given))
+        results = self._program(*map(torch.from_numpy, map(np.ascontiguousarray, feeds.values())))
         return [result.numpy() for result in results]
 
 
 @contextmanager
 def deprecation_accepted() -> Iterator[None]:
-    """Give a context in which TorchScript's deprecation is not news."""
+    """Ignore TorchScript's DeprecationWarning within this context."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

@@ -1,1 +1,1 @@
-"""The proof: what PyTorch says, what each engine says, and whether it is the same."""
+"""The proof: exported files are compared with eager PyTorch on every engine."""

@@ -1,4 +1,4 @@
-"""What is compared: batches of every kind of shape, drawn from a model's alphabet."""
+"""The cases of a comparison: random batches of every kind of shape, from a model's alphabet."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ UNKNOWN_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Case:
-    """A batch to compare on; its padding is characters like any others."""
+    """A batch of rows; the padding behind a row's length is random characters too."""
 
     codepoints: NDArray[np.int32]
     """[batch, time]"""
     lengths: NDArray[np.int32]
     """[batch], each from 1 to time."""
     chunk: int | None = None
-    """Characters in each call of a chain that carries the state; None for a single call."""
+    """Characters per call, if chunks pass the state on to the next; None for a single call."""
 
     @property
     def characters(self) -> int:
-        """How many there are, without padding."""
+        """The number of characters, without padding."""
         return int(self.lengths.sum())
 
     @property
@@ -48,13 +48,12 @@ class Case:
 
 
 def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Iterator[Case]:
-    """Yield the cases: every batch size with every length, ragged batches, chained state.
+    """Yield the cases: every batch size with every length, ragged batches, chunks.
 
     Args:
-        config: of the network that they are for.
-        characters: how many there shall be at least; the grid is gone through again with other
-            text until there are.
-        seed: of the text.
+        config: the network's configuration.
+        characters: the least number; the grid is repeated with new text until it is reached.
+        seed: seed of the text.
     """
     source = RandomText(config, seed)
     chained = not config.bidirectional
@@ -69,12 +68,12 @@ def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Itera
 
 
 def count_characters(config: ModelConfig, characters: int = 0, seed: int = 0) -> int:
-    """Return about how many the cases of `grid_cases` have: a grid, or what is asked for."""
+    """Return about how many characters `grid_cases` yields: one grid, or as many as asked for."""
     return max(characters, sum(case.characters for case in grid_cases(config, 0, seed)))
 
 
 class RandomText:
-    """Draws cases from a model's alphabet, with unknown characters strewn in."""
+    """Draws cases from a model's alphabet, with some unknown characters among them."""
 
     def __init__(self, config: ModelConfig, seed: int) -> None:
         self._random = np.random.default_rng(seed)
@@ -82,7 +81,7 @@ class RandomText:
         self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
 
     def grid(self, *, chained: bool) -> Iterator[Case]:
-        """Yield a case of each kind of shape, with chains of state where a model has one."""
+        """Yield a case of each shape; chunks only if `chained`, for a model that has a state."""
         for batch in BATCHES:
             for length in LENGTHS:
                 yield self.case(batch, length)
@@ -105,15 +104,15 @@ class RandomText:
         """Return a case of this size.
 
         Args:
-            batch: rows.
-            time: characters of a row, padding included.
-            ragged: whether the rows have different lengths, from 1.
-            longest: the length of the longest row of a ragged case; None for all of the time.
-            chunk: characters in each call of a chain; None for a single call.
+            batch: number of rows.
+            time: characters in a row, padding included.
+            ragged: whether the rows have different lengths, the shortest being 1.
+            longest: length of the longest row of a ragged case; None means `time`.
+            chunk: characters per call; None for a single call.
         """
         codepoints = self._random.choice(self._known, (batch, time))
-        strewn = self._random.random((batch, time)) < UNKNOWN_SHARE
-        codepoints[strewn] = self._random.choice(self._unknown, int(strewn.sum()))
+        unknown = self._random.random((batch, time)) < UNKNOWN_SHARE
+        codepoints[unknown] = self._random.choice(self._unknown, int(unknown.sum()))
         lengths = np.full(batch, time, np.int32)
         if ragged:
             lengths = self._random.integers(1, time + 1, batch, np.int32)
@@ -123,7 +122,7 @@ class RandomText:
 
 
 def unknown_codepoints(alphabet: str) -> list[int]:
-    """Return code points that an alphabet lacks: its neighbours, and the ends of Unicode."""
+    """Return code points outside an alphabet: neighbours of its own, and extremes of Unicode."""
     near = {ord(char) + step for char in alphabet for step in (-256, -1, 1, 256)}
     ends = {0, 0x0301, 0x2028, 0xFFFF, 0x1F600, 0x10FFFF}
     surrogates = range(0xD800, 0xE000)

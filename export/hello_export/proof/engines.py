@@ -1,7 +1,7 @@
-"""The engines that open an exported file, and how each runs a case.
+"""The engines that open an exported file, a class for each.
 
-Each is a class, and all of them say in `limit` what they are known not to do. None of them imports
-torch: TorchScript's is in `torchscript`.
+`limit` says which networks an engine cannot run. None of these imports torch: the engine of the
+TorchScript program is in `hello_export.graph.torchscript`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from hello_runtime import Decoder, ModelInfo
+from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
-from hello_runtime.engine.providers import CPU, CUDA, FLOAT32, load_libraries
 from hello_runtime.errors import ProviderError
 from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -27,10 +28,10 @@ from hello_export.proof.cases import Case
 
 Array = NDArray[Any]
 Outputs = dict[str, Array]
-"""Outputs by name, each with the batch at its place in the signature."""
+"""Outputs by name, with the axes of the signature."""
 
 NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
-"""Of onnxruntime's names of types."""
+"""numpy's name of a type, by onnxruntime's name."""
 
 
 class Engine(ABC):
@@ -38,7 +39,7 @@ class Engine(ABC):
 
     name: ClassVar[str]
     distribution: ClassVar[str]
-    """The Python package that brings it."""
+    """The Python distribution that has it."""
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -55,33 +56,40 @@ class Engine(ABC):
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
-        """Return why this engine is known not to run such a network, or None.
+        """Return why this engine cannot run such a network, or None.
 
-        The tests hold each reason against the engine, so that one that is no longer true is found.
+        A test checks that the engine does fail there, so that an outdated reason is found.
         """
         return None
+
+    @classmethod
+    def obstacle(cls, config: ModelConfig) -> str | None:
+        """Return why this engine cannot be compared on such a network here, or None."""
+        if cls.installed_version() is None:
+            return "it is not installed; pip install 'hello-rnn[engines]'"
+        return cls.limit(config)
 
     @abstractmethod
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         """Open the file that this engine reads."""
 
     def check_declaration(self) -> None:  # noqa: B027
-        """Check what the file says of itself, where the engine can tell.
+        """Check what the file declares, as far as the engine shows it.
 
         Raises:
-            ParityError: it is not what the network is.
+            ParityError: it is not what the network needs.
         """
 
     @abstractmethod
     def run(self, case: Case) -> Outputs:
-        """Return the outputs of a case that this engine can show."""
+        """Return the outputs of a case that this engine gives."""
 
     def close(self) -> None:  # noqa: B027
-        """Give back what it holds, even while it is at work."""
+        """Free what it holds, even while it is running."""
 
 
 class GraphEngine(Engine):
-    """An engine that takes and gives the tensors of the signature."""
+    """An engine with the inputs and outputs of the signature."""
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
@@ -89,19 +97,19 @@ class GraphEngine(Engine):
         self._outputs = [tensor.name for tensor in outputs(config)]
 
     @abstractmethod
-    def call(self, *given: Array) -> Sequence[Array]:
-        """Run the graph once, inputs and outputs in the order of the signature."""
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
+        """Run the graph once; both inputs, by name, and outputs are in the signature's order."""
 
     def run(self, case: Case) -> Outputs:
-        """Return all outputs of a case, from a zero state if the model is causal."""
+        """Return all outputs of a case; a causal model starts from a zero state."""
         if self._config.bidirectional:
-            return dict(zip(self._outputs, self.call(case.codepoints, case.lengths), strict=True))
+            return self._run_once(case.codepoints, case.lengths)
         batch, time = case.codepoints.shape
         state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)
         pieces: list[Outputs] = []
         for start in range(0, time, case.chunk or time):
             piece = np.ascontiguousarray(case.codepoints[:, start : start + (case.chunk or time)])
-            pieces.append(dict(zip(self._outputs, self.call(piece, state), strict=True)))
+            pieces.append(self._run_once(piece, state))
             state = pieces[-1]["state_out"]
         joined = {
             name: np.concatenate([piece[name] for piece in pieces], axis=1)
@@ -110,9 +118,13 @@ class GraphEngine(Engine):
         }
         return {**joined, "state_out": state}
 
+    def _run_once(self, *arrays: Array) -> Outputs:
+        results = self.call(dict(zip(self._inputs, arrays, strict=True)))
+        return dict(zip(self._outputs, results, strict=True))
+
 
 class OnnxRuntime(GraphEngine):
-    """onnxruntime on the CPU, by its own session and none of the runtime's code."""
+    """onnxruntime on the CPU, without the code of `hello_runtime`."""
 
     name = "onnxruntime"
     distribution = "onnxruntime"
@@ -121,7 +133,7 @@ class OnnxRuntime(GraphEngine):
 
     @classmethod
     def installed_version(cls) -> str | None:
-        """Return the version, whichever of its packages brought it."""
+        """Return the version, whichever of onnxruntime's distributions is installed."""
         found: str = onnxruntime.__version__
         return found
 
@@ -156,21 +168,19 @@ class OnnxRuntime(GraphEngine):
             if found != expected:
                 raise ParityError(f"{self.name} declares the {kind} {found}, not {expected}")
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        results: Sequence[Array] = self.session.run(
-            self._outputs, dict(zip(self._inputs, given, strict=True))
-        )
+        results: Sequence[Array] = self.session.run(self._outputs, feeds)
         return results
 
 
 class OnnxRuntimeCuda(OnnxRuntime):
-    """onnxruntime on an NVIDIA GPU, told to keep to float32 where it would use TF32."""
+    """onnxruntime on an NVIDIA GPU, in float32; its default is TF32."""
 
     name = "onnxruntime CUDA"
     distribution = "onnxruntime-gpu"
     provider = CUDA
-    options = FLOAT32
+    options = CUDA_OPTIONS
 
     @classmethod
     def runs_here(cls) -> bool:
@@ -182,19 +192,19 @@ class OnnxRuntimeCuda(OnnxRuntime):
         return True
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
-        load_libraries()
+        preload_libraries()
         super().__init__(config, folder)
 
 
 class ReferenceEvaluator(GraphEngine):
-    """The evaluator of the onnx package, the specification in numpy."""
+    """The onnx package's own evaluator, which implements the specification in numpy."""
 
     name = "onnx evaluator"
     distribution = "onnx"
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
-        """Return what it lacks."""
+        """Return what it lacks, or None."""
         return "its RNN has no Relu" if config.nonlinearity == "relu" else None
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
@@ -203,18 +213,16 @@ class ReferenceEvaluator(GraphEngine):
         super().__init__(config, folder)
         self._evaluator = Evaluator(str(folder / MODEL_NAME))
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        results: Sequence[Array] = self._evaluator.run(  # type: ignore[assignment]
-            self._outputs, dict(zip(self._inputs, given, strict=True))
-        )
+        results: Sequence[Array] = self._evaluator.run(self._outputs, feeds)  # type: ignore[assignment]
         return results
 
 
 class OpenVino(GraphEngine):
-    """OpenVINO on the CPU, told to keep to float32 where it would use less.
+    """OpenVINO on the CPU, in float32.
 
-    Left to itself it may compute in bfloat16, and it rounds what it multiplies by int8 weights.
+    By default it may compute in bfloat16, and quantizes what it multiplies by int8 weights.
     """
 
     name = "OpenVINO"
@@ -234,21 +242,21 @@ class OpenVino(GraphEngine):
             },
         )
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        results = self._model(dict(zip(self._inputs, given, strict=True)))
+        results = self._model(feeds)
         return [np.array(results[name]) for name in self._outputs]
 
 
 class Tract(GraphEngine):
-    """tract, an engine in Rust."""
+    """tract, an engine written in Rust."""
 
     name = "tract"
     distribution = "tract"
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
-        """Return what it lacks."""
+        """Return what it lacks, or None."""
         if config.nonlinearity == "relu":
             return "it computes tanh in every RNN, without an error"
         return None
@@ -260,13 +268,13 @@ class Tract(GraphEngine):
         model = tract.onnx().load(str(folder / MODEL_NAME)).into_model()
         self._model = model.into_runnable()
 
-    def call(self, *given: Array) -> Sequence[Array]:
+    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
-        return [result.to_numpy() for result in self._model.run(list(given))]
+        return [result.to_numpy() for result in self._model.run(list(feeds.values()))]
 
 
 class Runtime(Engine):
-    """The project's own runtime, from text to text; it does not show logits."""
+    """The project's own runtime, from text to text; it gives no logits."""
 
     name = "hello-infer"
     distribution = "hello-rnn"
@@ -276,7 +284,7 @@ class Runtime(Engine):
         self._decoder = Decoder.open(folder, unknown="copy", threads=1)
 
     def check_declaration(self) -> None:
-        """Check the metadata.
+        """Check the metadata of the model file.
 
         Raises:
             ParityError: it is not that of the network.
@@ -299,29 +307,24 @@ class Runtime(Engine):
             raise ParityError(f"the metadata of the model says {found}, not {expected}")
 
     def run(self, case: Case) -> Outputs:
-        """Return what was decoded, and where it is in one piece the confidence."""
+        """Return the decoded text and, if the case is a single call, the confidence."""
         texts = ["".join(map(chr, row)) for row in case.rows]
         if case.chunk:
             return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
         annotations = self._decoder.annotate_batch(texts)
         return {
-            "decoded": padded([codepoints(annotation.text) for annotation in annotations], case),
+            "decoded": padded([to_codepoints(annotation.text) for annotation in annotations], case),
             "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
 
     def _stream(self, text: str, chunk: int) -> Array:
         stream = self._decoder.stream()
         pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return codepoints("".join(stream.feed(piece) for piece in pieces))
-
-
-def codepoints(text: str) -> Array:
-    """Return the code points of a text."""
-    return np.array([ord(char) for char in text], np.int32)
+        return to_codepoints("".join(stream.feed(piece) for piece in pieces))
 
 
 def padded(rows: list[Array], case: Case) -> Array:
-    """Return the rows of a case as one array, with zeros behind them."""
+    """Return the rows of a case as one array, padded with zeros at the end."""
     shape = (*case.codepoints.shape, *rows[0].shape[1:])
     batch = np.zeros(shape, rows[0].dtype)
     for target, row in zip(batch, rows, strict=True):

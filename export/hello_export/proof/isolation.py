@@ -1,12 +1,12 @@
-"""An engine in a process of its own: when it crashes, that is an error with a name.
+"""An engine in a process of its own, so that its crash is an error with a name.
 
-Engines are native code. tract aborts its process where a graph surprises it, and onnxruntime on an
-empty batch; without a wall between them and us such an end would be ours.
+Engines are native code: tract aborts its process on graphs that it does not expect, and onnxruntime
+does on an empty batch.
 
 The process is a fresh Python that imports this module and nothing of the program that started it.
-(`multiprocessing` would run that program's script again in each process, unless it is guarded by
-`if __name__ == "__main__"`.) Requests and answers are pickles on its standard input and output; it
-ends with its standard input, and so with whoever started it.
+(`multiprocessing`, and so `ProcessPoolExecutor`, runs that program's script again in each process,
+unless the script has a guard `if __name__ == "__main__"`.) Requests and answers are pickles on
+its standard input and output. It ends when its standard input does, and so with its parent.
 """
 
 from __future__ import annotations
@@ -17,125 +17,116 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import IO, Any
 
 from hello_runtime.errors import first_line
 from hello_train.network.config import ModelConfig
 
-from hello_export.errors import EngineError, ParityError
+from hello_export.errors import EngineFailedError, ParityError
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine, Outputs
 
 PATIENCE = 600
-"""Seconds in which an engine must answer."""
+"""Seconds within which an engine must answer."""
 
 WORKER = (
     "import sys; sys.path[:] = sys.argv[1:]; "
     "from hello_export.proof.isolation import serve; serve()"
 )
-"""What the process runs. The path comes first: with -c Python looks into the current folder."""
+"""The process's program. It sets the path first: with -c Python looks into the current folder."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
-"""The environment in which an engine's libraries start no threads: several engines run at once."""
-
-GONE = object()
-"""In the place of an answer: the process has ended."""
+"""Environment that keeps an engine's libraries to one thread: several engines run at once."""
 
 
 class Isolated:
     """An engine of this class in a process of its own, with the methods of an `Engine`."""
 
     def __init__(self, engine: type[Engine], config: ModelConfig, folder: Path) -> None:
-        """Start the process, and let it open the file meanwhile.
+        """Start the process, which opens the file in the background.
 
         Raises:
-            OSError: there can be no other process.
+            OSError: the system starts no other process.
         """
         self.name = engine.name
         self.version = engine.installed_version() or "-"
-        self._requests: SimpleQueue[bytes | None] = SimpleQueue()
-        self._answers: SimpleQueue[Any] = SimpleQueue()
-        self._requests.put(pickle.dumps((engine, config, folder)))
-        with interrupts_blocked():  # which it inherits: Ctrl-C is this process's to answer
+        with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, *map(str, sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # a crash is reported once, by this process
+                stderr=subprocess.DEVNULL,  # this process reports a crash, and once
                 env={**os.environ, **ONE_THREAD},
             )
-        self._conversation = Thread(target=self._converse, daemon=True)
-        self._conversation.start()
-        self._open = False
+        # A thread, because reading from a pipe has no time limit.
+        self._pipe = ThreadPoolExecutor(1)
+        self._opened = self._pipe.submit(self._exchange, pickle.dumps((engine, config, folder)))
 
     def check_declaration(self) -> None:
-        """Check what the file says of itself, where the engine can tell.
+        """Check what the file declares, once the engine has opened it.
 
         Raises:
-            ParityError: it is not what the network is.
-            EngineError: the engine does not open the file.
+            ParityError: the declaration is not that of the network.
+            EngineFailedError: the engine does not open the file.
         """
-        if not self._open:
-            self._receive("does not open its file")
-            self._open = True
+        self._answer(self._opened, "does not open its file")
 
     def run(self, case: Case) -> Outputs:
-        """Return the outputs of a case that this engine can show.
+        """Return the outputs of a case that this engine gives.
 
         Raises:
-            EngineError: the engine fails, crashes or does not answer.
+            EngineFailedError: the engine fails, crashes or does not answer in time.
         """
-        self.check_declaration()
-        self._requests.put(pickle.dumps(case))
-        outputs: Outputs = self._receive(f"fails on {case}")
+        pending = self._pipe.submit(self._exchange, pickle.dumps(case))
+        outputs: Outputs = self._answer(pending, f"fails on {case}")
         return outputs
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process, even while it is working."""
         self._process.kill()
-        self._requests.put(None)
-        self._conversation.join()
+        self._pipe.shutdown()
+        self._process.communicate()  # closes the pipes and waits
 
-    def _converse(self) -> None:
-        """Pass requests to the process and its answers back, until there is no request or process.
+    def _exchange(self, request: bytes) -> Any:
+        """Send a request and return its answer.
 
-        It is a thread's work, for neither a write nor a read on a pipe has a time limit.
+        Args:
+            request: a pickle, which the process loads where it reports every exception.
+
+        Raises:
+            OSError, EOFError, pickle.UnpicklingError: the process has ended.
         """
-        try:
-            # A broken pipe, an answer that breaks off, or none: the process has ended.
-            with suppress(OSError, EOFError, pickle.UnpicklingError), self._process as process:
-                assert process.stdin
-                assert process.stdout
-                while (request := self._requests.get()) is not None:
-                    pickle.dump(request, process.stdin)
-                    process.stdin.flush()
-                    self._answers.put(pickle.load(process.stdout))
-        finally:
-            self._answers.put(GONE)
+        assert self._process.stdin
+        assert self._process.stdout
+        pickle.dump(request, self._process.stdin)
+        self._process.stdin.flush()
+        return pickle.load(self._process.stdout)
 
-    def _receive(self, failure: str) -> Any:
+    def _answer(self, pending: Future[Any], failure: str) -> Any:
         try:
-            answer = self._answers.get(timeout=PATIENCE)
-        except Empty:
+            answer = pending.result(PATIENCE)
+        except TimeoutError:
             self._process.kill()
-            raise EngineError(f"{self.name} {failure}: no answer in {PATIENCE} seconds") from None
-        if answer is GONE:
-            self._answers.put(GONE)  # for the next one who asks
+            raise EngineFailedError(
+                f"{self.name} {failure}: no answer in {PATIENCE} seconds"
+            ) from None
+        except (OSError, EOFError, pickle.UnpicklingError):
             how = describe_exit(self._process.wait())
-            raise EngineError(f"{self.name} {failure}: it crashed ({how})")
+            raise EngineFailedError(f"{self.name} {failure}: it crashed ({how})") from None
         if isinstance(answer, ParityError):
             raise answer
         if isinstance(answer, Exception):
-            raise EngineError(f"{self.name} {failure}: {first_line(answer)}")
+            raise EngineFailedError(f"{self.name} {failure}: {first_line(answer)}")
         return answer
 
 
 def serve() -> None:
-    """Be an engine's process: open it, check its declaration, and answer each case."""
+    """Run as an engine's process: open the file, check its declaration, then answer each case."""
     requests: SimpleQueue[bytes] = SimpleQueue()
     answers = take_over(1, "wb")
     Thread(target=pass_on, args=(take_over(0, "rb"), requests), daemon=True).start()
@@ -153,22 +144,22 @@ def serve() -> None:
             answer(opened.run(pickle.loads(requests.get())))
     except ParityError as error:
         answer(error)
-    except Exception as error:  # whatever an engine raises: each has classes of its own
-        answer(RuntimeError(first_line(error)))  # theirs may not survive the way
+    except Exception as error:  # each engine raises classes of its own, and not all can be pickled
+        answer(RuntimeError(first_line(error)))
     os._exit(0)  # the other thread still waits for requests
 
 
 def take_over(descriptor: int, mode: str) -> IO[Any]:
-    """Return a standard stream, and leave nothing in its place: what an engine prints is lost."""
+    """Return a standard stream; the null device takes its place, so an engine's prints are lost."""
     stream = os.fdopen(os.dup(descriptor), mode)
     os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
     return stream
 
 
 def pass_on(stream: IO[bytes], requests: SimpleQueue[bytes]) -> None:
-    """Pass requests on while there are any, then end the process, whatever its engine is doing.
+    """Pass requests on until the stream ends, then end the process, even while its engine works.
 
-    The stream ends when the process that asks closes it or ends itself, however it ends.
+    The stream ends when the parent closes it, and when the parent ends in any way.
     """
     with suppress(EOFError, pickle.UnpicklingError):
         while True:
@@ -178,7 +169,7 @@ def pass_on(stream: IO[bytes], requests: SimpleQueue[bytes]) -> None:
 
 @contextmanager
 def interrupts_blocked() -> Iterator[None]:
-    """Give a context in which SIGINT waits, where the system can do that."""
+    """Block SIGINT within this context, where the system has such a mask."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -190,10 +181,10 @@ def interrupts_blocked() -> Iterator[None]:
 
 
 def describe_exit(code: int) -> str:
-    """Return a process's exit code in words: the signal that ended it has a negative one."""
+    """Return a process's exit code in words; a negative one is the signal that ended it."""
     if code >= 0:
         return f"exit code {code}"
     try:
         return signal.Signals(-code).name
-    except ValueError:  # one that Python has no name for
+    except ValueError:  # Python has no name for it
         return f"signal {-code}"

@@ -1,4 +1,4 @@
-"""Opens the files of an artifact with every engine there is, and compares them all."""
+"""Opens the files of an artifact on every engine that is installed, and compares them all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from hello_export.proof.engines import (
     Tract,
 )
 from hello_export.proof.isolation import Isolated
-from hello_export.proof.parity import PYTORCH, Report, Verdict, compare
+from hello_export.proof.parity import PYTORCH, compare
+from hello_export.proof.verdict import Report, Verdict
 
 ENGINES: tuple[type[Engine], ...] = (
     OnnxRuntime,
@@ -32,11 +33,11 @@ ENGINES: tuple[type[Engine], ...] = (
     OpenVino,
     Tract,
 )
-"""Of the graph."""
+"""The engines that run the ONNX graph on the CPU."""
 
 
 def engines() -> tuple[type[Engine], ...]:
-    """Return every engine; that of a GPU only where there is one."""
+    """Return every engine; the GPU's only where there is a GPU."""
     on_gpu = (OnnxRuntimeCuda,) if OnnxRuntimeCuda.runs_here() else ()
     return (TorchScript, *ENGINES, *on_gpu)
 
@@ -50,41 +51,38 @@ def prove(
     characters: int = 0,
     progress: Progress = SILENT,
 ) -> Report:
-    """Hold the files in a folder against a network, on every engine that is installed.
+    """Compare the files in a folder with a network, on every engine that is installed.
 
     Args:
-        network: the truth.
-        folder: with the files of an artifact.
+        network: the reference.
+        folder: holds the files of an artifact.
         cases: the batches.
-        foreign: whether the program was not made here, so that it may do anything, or never end.
+        foreign: whether somebody else may have made the program, so that it may do anything.
         characters: how many the cases have, for the progress.
-        progress: is told how far the comparison is.
+        progress: shows how far the comparison is.
 
     Returns:
-        The report; it is not checked yet.
+        The report, not checked yet.
     """
+    every = engines()
     opened: list[Engine | Isolated] = []
     others: list[Verdict] = []
     with ExitStack() as stack:
-        all_engines = engines()
-        for engine in all_engines:
-            version, limit = engine.installed_version(), engine.limit(network.config)
-            if version is None:
-                missing = "it is not installed; pip install 'hello-rnn[engines]'"
-                others.append(Verdict(engine.name, "-", not_compared=missing))
-            elif limit:
-                others.append(Verdict(engine.name, version, not_compared=limit))
-            else:
+        for engine in every:
+            verdict = Verdict(engine.name, engine.installed_version() or "-")
+            verdict.not_compared = engine.obstacle(network.config)
+            if not verdict.not_compared:
                 try:
                     opened.append(open_engine(engine, network.config, folder, foreign))
-                except Exception as error:  # PyTorch says in many ways that a file is no program
-                    failure = f"{engine.name} does not open its file: {first_line(error)}"
-                    others.append(Verdict(engine.name, version, failure=failure))
-                else:
                     stack.callback(opened[-1].close)
+                    continue
+                except Exception as error:  # PyTorch has many classes for a file that is no program
+                    verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
+            others.append(verdict)
         progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
-        report = compare(network, opened, cases, others, progress)
-    names = [engine.name for engine in all_engines]
+        report = compare(network, opened, cases, progress)
+    names = [engine.name for engine in every]
+    report.verdicts.extend(others)
     report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))
     return report
 
@@ -92,10 +90,10 @@ def prove(
 def open_engine(
     engine: type[Engine], config: ModelConfig, folder: Path, foreign: bool
 ) -> Engine | Isolated:
-    """Open the files in a folder, in a process of its own if the engine or its file may fail.
+    """Open the files in a folder, in a process of its own if the engine or its file may crash.
 
-    PyTorch stays in this process with a program of its own making: it is here already, and would
-    take seconds to start again.
+    PyTorch runs a program that it made itself in this process, where it is loaded already; in
+    another it would take seconds to start.
     """
     if engine is TorchScript and not foreign:
         return TorchScript(config, folder)

@@ -1,13 +1,12 @@
-"""What eager PyTorch says: the side of every comparison that is taken for the truth.
+"""The reference of every comparison: the network in eager PyTorch.
 
 It shares no code with what is exported. The recurrence is PyTorch's own `nn.RNN`, `nn.GRU` or
-`nn.LSTM`, which sees no padding: a row alone, or rows of one length together. Alphabet, guard and
-unknown characters are worked out in plain Python from the configuration.
+`nn.LSTM`. It gets no padding: rows run together only if their lengths are equal. Alphabet, guard
+and unknown characters are handled in plain Python, from the configuration.
 """
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,40 +22,15 @@ Row = dict[str, NDArray[Any]]
 """A row's outputs by name, without the batch axis: `state_out` is [slots, hidden]."""
 
 
-def in_double_precision(network: Network) -> Reference:
-    """Return the same in float64: how far float32 is from it tells what rounding alone does."""
-    return Reference(copy.deepcopy(network).double())
-
-
-SWAY = 2.0**-20
-"""By how much of itself a weight is changed to see what that moves: sixteen of float32's steps."""
-
-
-def swayed(network: Network, seed: int) -> Reference:
-    """Return the same with each weight changed by about `SWAY` of itself, at random.
-
-    What float32 computes is what exact arithmetic would, of weights that are changed a little. So
-    how far this moves a value, divided by `SWAY`, is the value's condition: what rounding is
-    multiplied by on its way there (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
-    1.5 and 1.6).
-    """
-    other = copy.deepcopy(network)
-    random = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for weight in other.parameters():
-            weight.mul_(1 + SWAY * torch.randn(weight.shape, generator=random))
-    return Reference(other)
-
-
 class Reference:
-    """A network that takes and gives code points."""
+    """A network that reads and writes code points."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._config = config = network.config
         self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
         weight = network.embedding.weight.detach()
-        # Where no unknown character was learned it is read as zeros; else it has its own row.
+        # A network that copies unknown characters has learned a vector for them; others read zeros.
         self._vectors = (
             weight if config.unknown == "copy" else nn.functional.pad(weight, (0, 0, 0, 1))
         )
@@ -65,7 +39,7 @@ class Reference:
         self._forbidden = torch.tensor(
             [
                 [label not in outputs for label in config.output_alphabet]
-                for outputs in (*possible, anything)  # the last for unknown characters
+                for outputs in (*possible, anything)  # the last is for unknown characters
             ]
         )
 

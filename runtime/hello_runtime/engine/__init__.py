@@ -1,1 +1,1 @@
-"""The engine: onnxruntime on a device, and how texts reach it, in batches and from threads."""
+"""The engine: onnxruntime on a device, and the batches and threads in which it gets texts."""

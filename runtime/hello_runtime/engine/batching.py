@@ -1,4 +1,4 @@
-"""How texts reach the engine: in batches of like length, long lines in windows, none twice."""
+"""Groups texts into engine calls: similar lengths together, long lines in windows, none twice."""
 
 from __future__ import annotations
 
@@ -10,56 +10,54 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
-from hello_runtime.engine.threads import Workers
+from hello_runtime.engine.workers import Workers
+from hello_runtime.text.codepoints import LONGEST_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BATCH_ROWS = 32
+MAX_ROWS = 32
 """Rows of one engine call, at most."""
-BATCH_CHARACTERS = 3072
-"""Characters of one engine call of more than `ENOUGH_ROWS`, at most, padding included: so few that
-what the engine makes of them stays in a core's cache."""
 ENOUGH_ROWS = 4
-"""With so many rows a batch is fast enough to rather end than be padded by much."""
-LEAST_FILLED = 0.8
-"""How long a row is that may join such a batch, as a part of the longest."""
+"""A batch with this many rows is fast enough that the next two limits count."""
+MAX_CHARACTERS = 3072
+"""Characters in such a batch with its padding, at most: its hidden states then fit into the cache
+of a core."""
+MIN_FILLED = 0.8
+"""Shortest row that may join such a batch, as a fraction of the longest."""
 
-WHOLE = 4096
-"""Characters that are read at once. A longer line is read in chunks of so many by a causal model,
-which carries its state from one to the next, and in windows by a bidirectional one."""
 WINDOW = 1024
-"""Characters in a window."""
+"""Characters in a window of a long line."""
 OVERLAP = 128
 """Characters at each end of a window that are read as context only, except at an end of the line.
 
-What is decoded from a window is not what the whole line would give where something decides that is
-further away than this; the README has the measured difference.
+A character that depends on one further away than this may be decoded otherwise than from the whole
+line; docs/runtime.md has the measured difference.
 """
 
 REMEMBERED = 1 << 22
-"""Characters of the lines of a file that are remembered, in case one of them comes again."""
+"""Characters of the lines whose results are kept, in case a line comes again."""
 
 
 class Annotation(NamedTuple):
-    """A decoded text, and how sure the model is of each character."""
+    """A decoded text, and the model's confidence in each character."""
 
     text: str
     confidence: NDArray[np.float32]
-    """[characters]: the probability of the label chosen; 1 where the character was copied."""
+    """[characters]: the probability of the label chosen; 1 for a copied character."""
 
     def part(self, first: int, last: int) -> Annotation:
-        """Return what became of some of the characters."""
+        """Return the characters `[first:last]`."""
         return Annotation(self.text[first:last], self.confidence[first:last])
 
 
 NO_CONFIDENCE = np.zeros(0, np.float32)
-"""In the place of the confidences that were not asked for."""
+"""Stands for confidences that were not asked for."""
 EMPTY = Annotation("", NO_CONFIDENCE)
 
 
 class Window:
-    """A part of a text, `text[start:stop]`, of which the characters `[first:last]` are wanted."""
+    """The part `text[start:stop]` of a text. Outside of its `[first:last]` it is only context."""
 
     __slots__ = ("first", "last", "start", "stop", "text")
 
@@ -74,29 +72,29 @@ class Window:
         return self.stop - self.start
 
     def read(self) -> str:
-        """Return what the engine reads."""
+        """Return the part, with its context."""
         return self.text[self.start : self.stop]
 
 
 Piece: TypeAlias = "str | Window"
-"""What is a row of an engine call."""
+"""A row of an engine call."""
 
 Run: TypeAlias = Callable[[Sequence[str]], Iterator[list[Annotation]]]
-"""Has the engine run some texts side by side; yields the rows of each part of them."""
+"""Runs texts side by side as one batch; yields, for each chunk of them, the rows."""
 
 
-class Started(NamedTuple):
-    """A batch of texts that is at work."""
+class PendingBatch(NamedTuple):
+    """A batch of texts whose engine calls were started."""
 
     texts: Sequence[str]
     groups: deque[list[Piece]]
-    """What is run, call after call; of one text the windows come in order."""
+    """The rows of each call; the windows of a text are in order."""
     results: deque[Callable[[], list[Annotation]]]
-    """What waits for the rows of each call."""
+    """For each call a function that waits for its results."""
 
 
 def windows(text: str) -> list[Window]:
-    """Return windows whose wanted parts make up a text."""
+    """Return overlapping windows whose used parts, one after the other, are the text."""
     found = []
     for start in range(0, len(text) - 2 * OVERLAP, WINDOW - 2 * OVERLAP):
         stop = min(start + WINDOW, len(text))
@@ -107,14 +105,14 @@ def windows(text: str) -> list[Window]:
 
 
 def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """Yield pieces in groups of like length, so that little of a group is padding."""
+    """Yield pieces in groups of similar length, so that a group has little padding."""
     batch: list[Piece] = []
     longest = 0
     for piece in sorted(pieces, key=len, reverse=True):
         if batch and (
-            len(batch) == BATCH_ROWS
-            or (len(batch) >= ENOUGH_ROWS and longest * (len(batch) + 1) > BATCH_CHARACTERS)
-            or (len(batch) >= ENOUGH_ROWS and len(piece) < LEAST_FILLED * longest)
+            len(batch) == MAX_ROWS
+            or (len(batch) >= ENOUGH_ROWS and longest * (len(batch) + 1) > MAX_CHARACTERS)
+            or (len(batch) >= ENOUGH_ROWS and len(piece) < MIN_FILLED * longest)
         ):
             yield batch
             batch = []
@@ -132,31 +130,31 @@ def run_ahead(
     *,
     windowed: bool,
 ) -> Generator[list[Annotation], None, None]:
-    """Yield the rows of each batch of texts, while those of the next are at work.
+    """Yield the rows of each batch of texts, in order, while the next batch is running.
 
     Args:
-        run: has the engine run some texts side by side; it is called from several threads.
-        batches: texts, each of which is run once, unless its last time is long ago.
+        run: runs texts as one batch; it is called from several threads.
+        batches: the texts. Equal texts are run once, unless `REMEMBERED` characters lie between.
         threads: calls of `run` at the same time.
-        windowed: whether a text longer than `WHOLE` is run in windows.
+        windowed: whether a text longer than `LONGEST_ROW` is run in windows.
     """
     rows: dict[str, Annotation] = {"": EMPTY}
     remembered = 0  # characters of the texts in rows
-    started: deque[Started] = deque()
+    pending: deque[PendingBatch] = deque()
     with Workers(threads) as workers:
         start = partial(start_batch, partial(run_pieces, run, workers), workers, windowed)
         for texts in batches:
             fresh = [text for text in dict.fromkeys(texts) if text not in rows]
-            rows.update(dict.fromkeys(fresh, EMPTY))  # until they are finished
+            rows.update(dict.fromkeys(fresh, EMPTY))  # replaced by `finish`
             remembered += sum(map(len, fresh))
-            started.append(start(texts, fresh))
-            if len(started) > 1:
-                yield finish(started.popleft(), rows)
+            pending.append(start(texts, fresh))
+            if len(pending) > 1:
+                yield finish(pending.popleft(), rows)
             if remembered > REMEMBERED:
                 rows = {"": EMPTY, **{text: rows[text] for text in texts}}
                 remembered = sum(map(len, rows))
-        while started:
-            yield finish(started.popleft(), rows)
+        while pending:
+            yield finish(pending.popleft(), rows)
 
 
 def start_batch(
@@ -165,21 +163,21 @@ def start_batch(
     windowed: bool,
     texts: Sequence[str],
     fresh: Sequence[str],
-) -> Started:
-    """Set to work on those texts of a batch that were not run yet."""
+) -> PendingBatch:
+    """Start the engine calls for the fresh texts of a batch, those that have no result yet."""
     pieces: Iterable[list[Piece]] = (
-        [*windows(text)] if windowed and len(text) > WHOLE else [text] for text in fresh
+        [*windows(text)] if windowed and len(text) > LONGEST_ROW else [text] for text in fresh
     )
     groups = list(batched(chain.from_iterable(pieces)))
-    return Started(texts, deque(groups), deque(workers.start(run, groups)))
+    return PendingBatch(texts, deque(groups), deque(workers.start(run, groups)))
 
 
 def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Annotation]:
-    """Run pieces side by side; return of each what is wanted."""
+    """Run pieces as one batch; return the row of each, without the context of windows."""
     parts = []
     for rows in run([piece if isinstance(piece, str) else piece.read() for piece in pieces]):
         parts.append(rows)
-        workers.check()  # where nobody waits for the rest, which may be long
+        workers.check()  # ends a long text when the pool stops
     if len(parts) > 1:
         rows = [Parts(row).joined() for row in zip(*parts, strict=True)]
     return [
@@ -188,10 +186,10 @@ def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Anno
     ]
 
 
-def finish(batch: Started, rows: dict[str, Annotation]) -> list[Annotation]:
-    """Wait for a batch, add its rows to those that are known, and return them.
+def finish(batch: PendingBatch, rows: dict[str, Annotation]) -> list[Annotation]:
+    """Wait for a batch, add its rows to the known ones, and return them.
 
-    A window is let go of as soon as its text has it, so that a long line is in memory once.
+    Each call's windows are freed as soon as their text has them, so a long line is in memory once.
     """
     long: defaultdict[str, Parts] = defaultdict(Parts)
     while batch.groups:
@@ -205,7 +203,7 @@ def finish(batch: Started, rows: dict[str, Annotation]) -> list[Annotation]:
 
 
 def unshared(rows: Iterable[Annotation]) -> list[Annotation]:
-    """Return rows of which each has its own confidences; those of equal texts are one object."""
+    """Return rows that share no array; without this, equal texts share their confidences."""
     taken: set[int] = set()
     own = []
     for row in rows:
@@ -216,9 +214,9 @@ def unshared(rows: Iterable[Annotation]) -> list[Annotation]:
 
 
 class Parts:
-    """The rows of the parts of a text.
+    """Joins the rows of consecutive parts of a text.
 
-    They are kept in UTF-8: in a `str` one astral character makes four bytes of each.
+    The text is kept in UTF-8: in a `str`, one character beyond U+FFFF makes all take four bytes.
     """
 
     def __init__(self, rows: Iterable[Annotation] = ()) -> None:
@@ -228,11 +226,11 @@ class Parts:
             self.add(row)
 
     def add(self, row: Annotation) -> None:
-        """Take the row of the next part."""
+        """Append the row of the next part."""
         self._text += row.text.encode("utf-8", "surrogatepass")
         self._confidences.append(row.confidence)
 
     def joined(self) -> Annotation:
-        """Return the row of the text."""
+        """Return the row of the whole text."""
         text = self._text.decode("utf-8", "surrogatepass")
         return Annotation(text, np.concatenate(self._confidences))

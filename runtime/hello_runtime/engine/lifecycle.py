@@ -1,8 +1,8 @@
-"""What is in the engine when the process exits or forks, so that it does no harm.
+"""Keeps an exit or a fork of the process from harming the threads that are inside onnxruntime.
 
-At exit Python ends a thread as soon as it comes back from the engine, inside C++ code, which aborts
-the process; and what waits for such a thread waits for ever. A forked child has none of the other
-threads, but the engine's locks are as those threads left them.
+At exit, Python ends a thread as soon as it returns from onnxruntime to Python. That happens inside
+C++ code and aborts the process, and whoever waits for the thread waits for ever. A forked child has
+none of its parent's other threads, but the locks of onnxruntime that they held stay locked.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from typing import TYPE_CHECKING
 from hello_runtime.errors import ForkError
 
 if TYPE_CHECKING:
-    from hello_runtime.engine.threads import Workers
+    from hello_runtime.engine.workers import Workers
 
 ADVICE = "or start processes by multiprocessing's 'spawn' or 'forkserver'"
 
 
 class Lifecycle:
-    """The threads in the engine. Each step is a single one of C, so that none needs a lock."""
+    """The threads inside onnxruntime. No lock: each change of a set is one atomic step in C."""
 
     def __init__(self) -> None:
         self.calling: set[int] = set()
         """Threads that run a model."""
         self.opening: set[int] = set()
-        """Threads that open one."""
+        """Threads that open a model."""
         self.workers: set[Workers] = set()
-        """Those that have threads."""
+        """Pools that have threads."""
         self.exiting: int | None = None
         """The thread that ends the interpreter."""
         self.generation = 0
-        """Changes with a fork that interrupted a call: models opened before must not be run."""
+        """Goes up with each fork that interrupted a call: models opened before it must not run."""
         self.openable = True
-        """Whether no fork interrupted the opening of a model."""
+        """Whether no fork has interrupted the opening of a model."""
 
     def enter(self, generation: int) -> int:
-        """Let the calling thread run a model; return the thread, which `calling` must discard.
+        """Register the calling thread in `calling`, and return it; the caller must discard it.
 
         Args:
-            generation: as it was when the model was opened.
+            generation: the generation in which the model was opened.
 
         Raises:
             ForkError: a fork interrupted a call, so that this one could wait for ever.
@@ -64,7 +64,7 @@ class Lifecycle:
 
     @contextmanager
     def open_model(self) -> Iterator[None]:
-        """Let the calling thread open a model.
+        """Register the calling thread as one that opens a model, for the context.
 
         Raises:
             ForkError: a fork interrupted an opening, so that this one could wait for ever.
@@ -82,11 +82,11 @@ class Lifecycle:
             self.opening.discard(thread)
 
     def others(self) -> set[int]:
-        """Return the other threads that are in the engine."""
+        """Return the other threads inside onnxruntime."""
         return (self.calling | self.opening) - {get_ident()}
 
     def exit(self) -> None:
-        """Stop all workers, and wait until no other thread is in the engine; none enters again."""
+        """Stop all pools, and wait until no other thread is inside; none can enter again."""
         self.exiting = get_ident()
         for workers in tuple(self.workers):
             workers.stop()
@@ -94,7 +94,7 @@ class Lifecycle:
             time.sleep(0.001)
 
     def forked(self) -> None:
-        """Note, in a forked child, what the threads that it lacks may have left locked."""
+        """Record, in a forked child, what its parent's threads may have left locked."""
         self.generation += bool(self.others())
         self.openable = self.openable and self.opening <= {get_ident()}
         self.calling.clear()
@@ -105,5 +105,5 @@ class Lifecycle:
 
 LIFECYCLE = Lifecycle()
 atexit.register(LIFECYCLE.exit)
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=LIFECYCLE.forked)

@@ -1,1 +1,1 @@
-"""A model file: what travels in it, and how it is checked before an engine opens it."""
+"""The model file: its metadata, and the checks before an engine opens it."""

@@ -1,21 +1,20 @@
-"""Checks what a graph would do, before an engine does it.
+"""Checks what a graph would do, before an engine runs it.
 
-A model file may come from a stranger, and an engine computes what the file says: a loop without an
-end, constants that unfold to terabytes while it opens, a division that ends the process. So a graph
-is taken only if it is one that `hello_export.graph.onnx_graph` could have written:
+A model file may come from a stranger, and an engine computes whatever the file says: an endless
+loop, constants that expand to terabytes while it opens, a division that crashes the process. So a
+graph is accepted only if `hello_export.graph.onnx_graph` could have written it:
 
-- Its operators are those of `operators`, in the version and with the attributes that we write.
-  There are no subgraphs and no functions, and nodes stand in the order in which they run.
-- Its inputs and outputs are those of the contract, by name, type and axes.
-- Every shape is worked out beforehand. The only free sizes are `batch` and `time`, and a tensor has
-  each of them at most once. So a call allocates and multiplies at most a number times batch x time,
-  and that number is bounded by what the file holds (`Budget`).
-- What it writes into `decoded` comes from the code points that it reads, and from tables of the
-  labels that its metadata names.
+- Its operators are those in `operators`, with the version and attributes that we write. There are
+  no subgraphs and no functions, and the nodes are in the order in which they run.
+- Its inputs and outputs have the names, types and axes of `docs/engines.md`.
+- Every shape is known beforehand. The only free sizes are `batch` and `time`, each at most once in
+  a tensor. So a call allocates and multiplies at most a constant times batch x time, and the size
+  of the file limits that constant (`Budget`).
+- Each element of `decoded` is a copy of an input code point or of a label in the metadata.
 
-What is not promised: that the text is any good; that a large file takes little memory, for what it
-may take grows with it; and that another provider than onnxruntime's own CPU kernels checks the
-indices of `Gather` and `GatherND`, which are known only when the graph runs.
+Not checked: that the text is any good. Not limited: the memory for a large file, which grows with
+the file. And `Gather` and `GatherND` have indices that are known only when the graph runs;
+onnxruntime's CPU kernels check them, other providers may not.
 """
 
 from __future__ import annotations
@@ -27,22 +26,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from hello_runtime.errors import one_line
+from hello_runtime.errors import first_line
 from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
-from hello_runtime.model.operators import (
-    DTYPES,
-    INT,
-    INTS,
-    MAX_RANK,
-    OPERATORS,
-    STRINGS,
-    TENSOR,
-    Operator,
-    Shape,
-    Size,
-    Value,
-    constant,
-)
+from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
+from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Size, Value, constant
 
 BATCH, TIME = "batch", "time"
 """The free sizes."""
@@ -54,28 +41,28 @@ CODEPOINTS: Declared = ("int32", (BATCH, TIME))
 LENGTHS: Declared = ("int32", (BATCH,))
 
 MAX_NODES = 4096
-"""Two directions of 64 layers of int8 weights have about 1100; an engine's time to open grows with
-the square of their number."""
+"""Two directions of 64 layers with int8 weights have about 1100. The time to open a model grows
+with the square of the number."""
 
 MAX_WIDTH = 1024
 MAX_FIXED = 1 << 16
 MAX_PRODUCTS = 1 << 16
-"""What a file of any size may do; beyond that it is in proportion to the file."""
+"""What even the smallest file may use; `Budget` adds to it in proportion to the file's size."""
 
 
 def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | None:
-    """Check that a graph is of the kind that we write, and bounded by its file.
+    """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Args:
         graph: the graph.
-        labels: the characters that it may write, beside those that it reads.
-        file_size: bytes of the model file.
+        labels: the characters that it may write, besides those that it reads.
+        file_size: the size of the model file in bytes.
 
     Returns:
-        Of a causal model the slots and the hidden size of its state; else None.
+        For a causal model the slots and the hidden size of its state, else None.
 
     Raises:
-        ValueError: it is none; the text says where and why.
+        ValueError: the graph is refused; the message says where and why.
     """
     inputs = declarations(graph.input)
     state = state_of(inputs)
@@ -98,40 +85,41 @@ def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> di
         budget.allocate(shape)
         add(values, name, Value(dtype, shape, sources=frozenset([name])))
     for tensor in graph.initializer:
-        with place("constant", tensor.name):
+        with located("constant", tensor.name):
             add(values, tensor.name, constant(tensor))
     for node in graph.node:
-        with place(node.op_type, node.name):
+        with located(node.op_type, node.name):
             run_node(node, values, budget)
     return values
 
 
 @contextmanager
-def place(kind: str, name: str) -> Iterator[None]:
-    """Give a context whose ValueErrors say where they arose."""
+def located(kind: str, name: str) -> Iterator[None]:
+    """Add the kind and name of a node or constant to the ValueErrors of this context."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{one_line(kind, 40)} {one_line(name, 40)!r}: {error}") from error
+        raise ValueError(f"{first_line(kind, 40)} {first_line(name, 40)!r}: {error}") from error
 
 
 class Budget:
-    """Adds up what a graph allocates and multiplies, and refuses what its file does not explain.
+    """Adds up what a graph allocates and multiplies, and refuses more than its file explains.
 
-    In a graph that we write each weight is expanded at most twice (`Cast`, `Mul`), and multiplied
-    once at each step. All tensors of a step have together fewer elements than the file has bytes /
-    2: what is wide is a hidden state, whose recurrent matrix is its square, or a label's, each of
-    which has a column of weights, a bias, a code point and a character in the metadata.
+    A graph that we write expands each weight at most twice (`Cast`, `Mul`), and multiplies by it
+    once in each step. The tensors of a step together have fewer elements than half the bytes of the
+    file. For the wide tensors are as wide as a hidden state, whose recurrent matrix has the square
+    of that, or as the labels, each of which has a column of weights, a bias, a code point and a
+    character in the metadata.
     """
 
     def __init__(self, file_size: int, weights: int) -> None:
-        """Start with nothing spent; `weights` counts the elements of all constants."""
+        """Set the limits; `weights` is the number of elements of all constants."""
         self._width = MAX_WIDTH + file_size // 2
         self._fixed = MAX_FIXED + 4 * weights
         self._products = MAX_PRODUCTS + 2 * weights
 
     def allocate(self, shape: Shape) -> None:
-        """Count the elements of a tensor: for each step, or in all if it has no free size."""
+        """Count the elements of a tensor: per step, or in all if it has no free size."""
         need(len(shape) <= MAX_RANK, "it makes too many axes")
         count, free = size_of(shape)
         need(len(set(free)) == len(free), "its size grows with the square of what it is given")
@@ -142,7 +130,7 @@ class Budget:
         need(self._width >= 0 and self._fixed >= 0, "it makes more than the file's size explains")
 
     def multiply(self, data: Shape, weights: Sequence[Shape]) -> None:
-        """Count the products of each step with weights, and the room that they take meanwhile."""
+        """Count the products of each step with weights, and the elements of their result."""
         steps, _ = size_of(data[:-1])
         for shape in weights:
             count, free = size_of(shape)
@@ -153,26 +141,26 @@ class Budget:
 
 
 def size_of(shape: Shape) -> tuple[int, list[str]]:
-    """Return the product of the sizes that are numbers, and the names of the others."""
+    """Return the product of the fixed sizes, and the names of the free ones."""
     fixed = prod(size for size in shape if isinstance(size, int))
     return fixed, [size for size in shape if isinstance(size, str)]
 
 
 def add(values: dict[str, Value], name: str, value: Value) -> None:
-    """Add a value to those that are known; each has a name of its own."""
-    need(name and name not in values, f"a second value of the name {one_line(name, 40)!r}")
+    """Add a value to the known ones, under a new name."""
+    need(name and name not in values, f"a second value of the name {first_line(name, 40)!r}")
     values[name] = value
 
 
 def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
-    """Work out what a node makes of the values that are known, and add that to them."""
+    """Add what is known of a node's outputs to the known values."""
     operator = OPERATORS.get(node.op_type)
     if operator is None:
         raise ValueError("hello-export writes no such operator")
     need(node.output, "it makes nothing")
     inputs = known_inputs(node, operator, values)
     arguments = attributes(node, operator)
-    if operator.told_outputs:
+    if operator.counts_outputs:
         arguments["outputs"] = len(node.output)
     made = operator.rule(*inputs, **arguments)
     results = made if isinstance(made, list) else [made]
@@ -182,23 +170,23 @@ def run_node(node: Node, values: dict[str, Value], budget: Budget) -> None:
     for value in results:
         budget.allocate(value.shape)
     for name, value in zip(node.output, results, strict=False):
-        if name:  # else nobody reads it
+        if name:  # an output without a name is not used
             add(values, name, value)
 
 
 def known_inputs(node: Node, operator: Operator, values: Mapping[str, Value]) -> list[Value]:
-    """Return what is known of a node's inputs, without the one that is left out."""
-    names = list(node.input)
-    if operator.left_out is not None and len(names) > operator.left_out:
-        need(names.pop(operator.left_out) == "", f"its input {operator.left_out} is not left out")
+    """Return what is known of a node's inputs, without the empty one."""
+    names, empty = list(node.input), operator.empty_input
+    if empty is not None and len(names) > empty:
+        need(names.pop(empty) == "", f"its input {empty} is not left out")
     need(names and operator.inputs in (len(names), None), "it has another number of inputs")
     for name in names:
-        need(name in values, f"nothing before it makes its input {one_line(name, 40)!r}")
+        need(name in values, f"nothing before it makes its input {first_line(name, 40)!r}")
     return [values[name] for name in names]
 
 
 def attributes(node: Node, operator: Operator) -> dict[str, Any]:
-    """Return a node's attributes by name; they must be those of its operator."""
+    """Return the attributes of a node by name, checked against its operator."""
     kinds = {**operator.attributes, **operator.optional}
     found = {item.name: attribute_value(item, kinds.get(item.name)) for item in node.attribute}
     need(len(found) == len(node.attribute), "it has an attribute twice")
@@ -207,19 +195,19 @@ def attributes(node: Node, operator: Operator) -> dict[str, Any]:
 
 
 def attribute_value(attribute: Attribute, kind: int | None) -> Any:
-    """Return the value of an attribute that must be of some type, and have no value of another."""
+    """Return the value of an attribute, which must have the one type `kind`."""
     values: dict[int, Any] = {INT: attribute.i, TENSOR: attribute.t}
     values |= {INTS: attribute.ints or None, STRINGS: attribute.strings or None}
     given = [number for number, value in values.items() if value is not None]
     need(
         given == [kind] == [attribute.type],
-        f"its attribute {one_line(attribute.name, 40)!r} is none that we write",
+        f"its attribute {first_line(attribute.name, 40)!r} is none that we write",
     )
     return values[attribute.type]
 
 
 def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
-    """Return inputs or outputs, as a graph declares them, by name."""
+    """Return the declared types and shapes of inputs or outputs by name."""
     found = {}
     for info in declared:
         tensor = info.type and info.type.tensor_type
@@ -234,17 +222,17 @@ def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
 
 
 def declared_size(dimension: Dimension) -> Size:
-    """Return the size of an axis: a number, or the name of one that is free."""
+    """Return the size of an axis: a number, or the name of a free size."""
     if dimension.dim_value is not None:
         return dimension.dim_value
     return dimension.dim_param or "unknown"
 
 
 def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
-    """Return the slots and the hidden size of a causal model's state, or None if it is none.
+    """Return the slots and the hidden size of a causal model's state; None for a bidirectional one.
 
     Raises:
-        ValueError: the inputs are those of no model.
+        ValueError: the inputs are those of neither.
     """
     match list(inputs.items()):
         case [("codepoints", codepoints), ("lengths", lengths)]:
@@ -262,10 +250,10 @@ def check_outputs(
     state: tuple[int, int] | None,
     labels: int,
 ) -> None:
-    """Check that the outputs are those of the contract, and are what the graph makes.
+    """Check that the declared outputs are the expected ones, and that the graph computes them so.
 
     Raises:
-        ValueError: they are not.
+        ValueError: they are not, or it does not.
     """
     expected: dict[str, Declared] = {
         "decoded": ("int32", (BATCH, TIME)),
@@ -282,7 +270,7 @@ def check_outputs(
 
 
 def check_labels(decoded: Value, constants: Sequence[Tensor], labels: str) -> None:
-    """Check that a graph writes what it reads and the labels of its metadata, and nothing else.
+    """Check that a graph can write only characters that it reads and labels of its metadata.
 
     Raises:
         ValueError: it may write something else.

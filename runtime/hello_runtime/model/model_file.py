@@ -1,4 +1,4 @@
-"""A model file: where it is, and what its metadata says of it."""
+"""Finds a model file, reads it, checks it, and parses its metadata."""
 
 from __future__ import annotations
 
@@ -20,61 +20,64 @@ from hello_runtime.model.onnx_wire import (
 )
 
 FORMAT_VERSION = 1
-"""The newest format of the graph and its metadata that this runtime reads."""
+"""Newest format of the graph and its metadata that this runtime reads."""
 
 Unknown = Literal["error", "copy"]
-"""What a character outside a model's alphabet gets: an error, or a copy of itself."""
+"""The policy for a character outside a model's alphabet: refuse it, or copy it."""
+UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
-CELLS = ("rnn", "gru", "lstm")
-"""The cells of the models that the package carries."""
+MODELS = Path(__file__).parents[1] / "models"
+"""The folder of the package's models, one for each cell."""
+CELLS = tuple(file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size))
+"""The cells of these models, that of the smallest file first."""
 
 NONLINEARITIES = ("tanh", "relu")
 WEIGHTS = ("float32", "float16", "int8")
 
 MODEL_NAME = "model.onnx"
-"""The model's name in an artifact folder."""
+"""File name of the model in an artifact folder."""
 
 OPSET = 12
 IR_VERSION = 7
-"""The version of the operators, and of the file, that we write."""
+"""Versions of the operators and of the ONNX file format that we write."""
 
 MAX_SIZE = 2**31 - 1
-"""Bytes of a file that protobuf reads."""
+"""Bytes of a file that protobuf reads, at most."""
 ORT_MARK = slice(4, 8)
-"""Where a file says that it is of onnxruntime's own format. onnxruntime believes it, whatever else
-the file may be, and such a file is not what is checked here."""
+"""Bytes that mark onnxruntime's own format. With the mark, onnxruntime reads a file in that format
+and not as the ONNX file that is checked here."""
 
 
 class ModelInfo(NamedTuple):
-    """What a model says of itself in its metadata."""
+    """The metadata of a model."""
 
     cell: str
     causal: bool
-    """Whether it reads from left to right only, and so can stream."""
+    """Whether it reads from left to right only and can stream; else it is bidirectional."""
     layers: int
     hidden_size: int
     input_alphabet: str
     output_alphabet: str
     unknown: Unknown
-    """What a character outside `input_alphabet` gets."""
+    """The policy for a character outside `input_alphabet`."""
     guard: Mapping[str, str] | None
-    """For each input character the outputs that it may become; None where all are possible."""
+    """For each input character its possible outputs; None if all are possible."""
     nonlinearity: str
-    """Of the rnn; `tanh` where a file is older than the choice."""
+    """`tanh` or `relu`, for the cell rnn; files older than this field have `tanh`."""
     weights: str
-    """How the file keeps its weights; `float32` where it is older than the choice."""
+    """The type of the stored weights; files older than this field have `float32`."""
     training: Mapping[str, Any]
-    """What it was trained on and how well it did."""
+    """The training data, and the scores."""
 
 
 def locate(path: str | Path | None, cell: str) -> Path:
-    """Return the model file that is meant by an artifact folder, a file, or a carried cell.
+    """Return the model file of an artifact folder, a path, or a cell of the package.
 
     Raises:
         ModelFileError: there is no such file.
     """
     if path is None:
-        return Path(__file__).parents[1] / "models" / f"{cell}.onnx"
+        return MODELS / f"{cell}.onnx"
     file = Path(path)
     if file.is_dir():
         file = file / MODEL_NAME
@@ -84,25 +87,24 @@ def locate(path: str | Path | None, cell: str) -> Path:
 
 
 class CheckedModel(NamedTuple):
-    """A model that an engine may open, whoever made it."""
+    """A model that is safe to open in an engine."""
 
     content: bytes
     """The bytes of the file."""
     info: ModelInfo
     state: tuple[int, int] | None
-    """Of a causal model: how many slots its state has, and the width of each."""
+    """The slots and the hidden size of a causal model's state; None for a bidirectional model."""
 
 
 def load_model(file: Path) -> CheckedModel:
-    """Read a model file and check all of it, before an engine acts on what it says.
+    """Read a model file, which may come from a stranger, and check all of it.
 
-    A model may come from a stranger. `onnx_wire` says which files are read at all, `graph_check`
-    what a graph may do.
+    `onnx_wire` decides which bytes are read at all, `graph_check` what a graph may do.
 
     Raises:
-        ModelFileError: it is unreadable, none of ours, damaged, or from a newer format version.
+        ModelFileError: it is unreadable, not from hello-export, damaged, or too new.
     """
-    # Imported here, because it imports numpy, which the command's help does not wait for.
+    # Imported here, because it imports numpy, for which the command's help should not wait.
     from hello_runtime.model.graph_check import check_graph
 
     content = read_content(file)
@@ -122,10 +124,10 @@ def load_model(file: Path) -> CheckedModel:
 
 
 def read_model(file: Path) -> bytes:
-    """Return the bytes of a model file that every parser reads alike; its graph may be any.
+    """Return the bytes of a model file that every parser reads alike; the graph is not checked.
 
     Raises:
-        ModelFileError: it is empty or unreadable, or would have an engine read other files.
+        ModelFileError: it is empty, unreadable or ambiguous, or makes an engine read other files.
     """
     content = read_content(file)
     parse(file, Graph, parse(file, Model, content).graph)
@@ -133,10 +135,10 @@ def read_model(file: Path) -> bytes:
 
 
 def read_content(file: Path) -> bytes:
-    """Return the bytes of a file that may be a model.
+    """Return the bytes of a file.
 
     Raises:
-        ModelFileError: it is unreadable, empty, too large, or a model of another kind.
+        ModelFileError: it is unreadable, empty, too large, or in onnxruntime's own format.
     """
     try:
         if file.stat().st_size > MAX_SIZE:
@@ -152,10 +154,10 @@ def read_content(file: Path) -> bytes:
 
 
 def parse(file: Path, kind: type[Message], content: bytes | memoryview) -> Message:
-    """Return a message of a model file.
+    """Return a protobuf message of a model file.
 
     Raises:
-        ModelFileError: it is none, or a tensor in it has its values in another file.
+        ModelFileError: it is not such a message, or a tensor in it has its values in another file.
     """
     try:
         return read_message(kind, content)
@@ -174,7 +176,7 @@ def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:
     """Return the metadata of a model.
 
     Raises:
-        ModelFileError: a key stands in it twice.
+        ModelFileError: it has a key twice.
     """
     metadata = {entry.key: entry.value for entry in entries}
     if len(metadata) < len(entries):
@@ -183,20 +185,20 @@ def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def check_versions(model: Model) -> None:
-    """Check that the operators of a model are those that we mean by their names.
+    """Check the versions of the file format and of the operators.
 
     Raises:
-        ValueError: they may be others.
+        ValueError: they are not ours.
     """
     need(model.ir_version == IR_VERSION, f"its IR version is {model.ir_version}")
     need([*model.opset_import] == [OperatorSet("", OPSET)], "it has other sets of operators")
 
 
 def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
-    """Read what `hello-export` wrote into the metadata of a model.
+    """Parse the metadata that `hello-export` wrote into a model.
 
     Raises:
-        ModelFileError: it is not one of ours, or its format is newer than this runtime.
+        ModelFileError: it is missing or damaged, or its format is newer than this runtime.
     """
     version = metadata.get("format_version", "")
     if not (version.isdecimal() and len(version) < 10):
@@ -233,13 +235,13 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
 
 
 def check_info(info: ModelInfo) -> None:
-    """Check that what a model says of itself has the types and values that it may have.
+    """Check the types and values of a model's metadata.
 
     Raises:
-        ValueError: it has not.
+        ValueError: one of them is not valid.
     """
     need(info.cell.isidentifier(), f"cell is {info.cell!r}")
-    need(info.unknown in get_args(Unknown), f"unknown is {info.unknown!r}")
+    need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
     need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
     need(isinstance(info.causal, bool), "causal is neither true nor false")
@@ -255,7 +257,7 @@ def check_info(info: ModelInfo) -> None:
 
 
 def check_guard(info: ModelInfo) -> None:
-    """Check that the guard of a model gives each character that it reads some that it writes.
+    """Check that a guard maps each character of the input alphabet to outputs of the model.
 
     Raises:
         ValueError: it does not.

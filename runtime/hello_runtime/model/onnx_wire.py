@@ -1,25 +1,24 @@
-"""Reads an ONNX file strictly, before an engine does: only bytes that have a single reading.
+"""Reads an ONNX file strictly, before an engine does: only bytes that every parser reads alike.
 
 A model file may come from a stranger, and an engine acts on what it reads: a tensor may name
-another file that holds its values, and whoever opens the model then reads that file into it. So a
-model is checked first. But the parsers of protobuf are lenient, each in its own way: they cut keys
-and numbers down to 32 bits, join a message that stands twice, take the last of two values, skip
-fields that they do not know. A check that reads a file in one way does not protect an engine that
-reads it in another.
+another file that holds its values, and an engine would read that file into the model. So a model is
+checked first. But protobuf's parsers are lenient, each in its own way: they cut keys and numbers to
+32 bits, merge a message that occurs twice, take the last of two values, skip unknown fields. A
+check that reads a file in one way does not protect an engine that reads it in another.
 
-So this reader refuses whatever could be read in two ways. Of a file that it takes this holds:
+So this reader refuses whatever could be read in two ways. In a file that it accepts
 
-- Each field is one of `FIELDS`, with the wire type that it has there. There are no groups, no
-  packed numbers, no unknown fields.
-- Each integer, keys and lengths included, is written in as few bytes as it needs, and is within
-  the range of its type.
-- A field that is not a list stands at most once, and of two that exclude each other there is one.
-- Text is UTF-8.
-- No tensor has its values outside the file.
+- each field is one of `FIELDS` and has the wire type given there; there are no groups, no packed
+  numbers, no unknown fields;
+- each integer, keys and lengths included, is written in as few bytes as it needs, and is within
+  the range of its type;
+- a field that is not a list occurs at most once, and of two exclusive fields only one occurs;
+- text is UTF-8;
+- no tensor has its values outside the file.
 
-The encoding: https://protobuf.dev/programming-guides/encoding. Messages and field numbers are those
-of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), as far as `hello-export`
-writes them. What the graph does is another matter, and that of `graph_check`.
+Sources: https://protobuf.dev/programming-guides/encoding for the encoding, and
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto for messages and field numbers, as far as
+`hello-export` writes them. What the graph does is checked by `graph_check`.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 VARINT, LENGTH_DELIMITED = 0, 2
-"""The wire types of integers, and of everything else that a model file has."""
+"""The wire types of integers, and of everything else in a model file."""
 
 MAX_FIELDS = 100_000
-"""More than any network has that `hello-train` makes, so that reading a file ends soon."""
+"""Fields of a file, at most, so that reading it ends soon; more than any network of ours has."""
 
 NEVER = "which hello-export never writes"
 
@@ -71,7 +70,7 @@ class Node(NamedTuple):
 
 
 class Dimension(NamedTuple):
-    """The size of an axis: a number, or the name of one that is free."""
+    """The size of an axis: a number, or the name of a free size."""
 
     dim_value: int | None = None
     dim_param: str | None = None
@@ -91,13 +90,13 @@ class TensorType(NamedTuple):
 
 
 class Type(NamedTuple):
-    """A type; all of ours are tensors."""
+    """A type; we write tensor types only."""
 
     tensor_type: TensorType | None = None
 
 
 class ValueInfo(NamedTuple):
-    """An input or output as it is declared."""
+    """A declared input or output."""
 
     name: str = ""
     type: Type | None = None
@@ -114,21 +113,21 @@ class Graph(NamedTuple):
 
 
 class OperatorSet(NamedTuple):
-    """Which version of the operators the nodes mean."""
+    """The version of the operators of a domain."""
 
     domain: str = ""
     version: int = 0
 
 
 class Entry(NamedTuple):
-    """A piece of metadata."""
+    """A metadata entry."""
 
     key: str = ""
     value: str = ""
 
 
 class Model(NamedTuple):
-    """A model file; its graph is read later, when the metadata says that it is of our format."""
+    """A model file. Its graph is parsed later, after the metadata has shown our format."""
 
     ir_version: int = 0
     producer_name: str = ""
@@ -146,19 +145,19 @@ class Field(NamedTuple):
 
     name: str
     kind: type
-    """`int`, `str`, `bytes`, or the message that it holds."""
+    """`int`, `str`, `bytes`, or the class of a message."""
     repeated: bool = False
     below: int | None = None
-    """What an integer is less than, and not negative, where it has not all of 64 bits."""
+    """Exclusive limit of a non-negative integer; None for any integer of 64 bits."""
 
 
 def one(name: str, kind: type, below: int | None = None) -> Field:
-    """Return a field that stands at most once."""
+    """Return a field that occurs at most once."""
     return Field(name, kind, below=below)
 
 
 def many(name: str, kind: type) -> Field:
-    """Return a field that may stand several times: the items of a list."""
+    """Return a field that may occur several times: a list."""
     return Field(name, kind, repeated=True)
 
 
@@ -212,7 +211,7 @@ FIELDS: Mapping[type, Mapping[int, Field]] = {
     TensorShape: {1: many("dim", Dimension)},
     Dimension: {1: one("dim_value", int), 2: one("dim_param", str)},
 }
-"""For each message the fields that it may have, by number."""
+"""The fields that each message may have, by number."""
 
 
 class OutsideDataError(ValueError):
@@ -220,27 +219,27 @@ class OutsideDataError(ValueError):
 
 
 def need(condition: object, reason: str) -> None:
-    """Refuse a file unless a condition holds.
+    """Raise an error unless a condition holds.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it does not hold.
     """
     if not condition:
         raise ValueError(reason)
 
 
 def read_message(kind: type[Message], content: bytes | memoryview) -> Message:
-    """Return a message; its long values are views of the content, and not copied.
+    """Return a message; its long values are views of the content, not copies.
 
     Raises:
-        ValueError: it is no such message, or one that could be read in two ways.
+        ValueError: it is no such message, or could be read in two ways.
         OutsideDataError: a tensor in it has its values in another file.
     """
     return Reader().read(kind, memoryview(content))
 
 
 class Reader:
-    """Reads a message and those within it, up to a number of fields."""
+    """Reads a message and the messages in it, up to `MAX_FIELDS` fields in all."""
 
     def __init__(self) -> None:
         self._left = MAX_FIELDS
@@ -269,7 +268,7 @@ class Reader:
         if isinstance(message, Tensor) and (message.external_data or message.data_location):
             raise OutsideDataError(f"the tensor {message.name!r} has its values in another file")
         if isinstance(message, Dimension) and None not in message:
-            raise ValueError("an axis has two sizes")  # of which the last would count
+            raise ValueError("an axis has two sizes")  # parsers take the last
         return message
 
     def _value(self, field: Field, raw: Any) -> Any:
@@ -285,7 +284,7 @@ class Reader:
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Yield number, wire type and value of each field: an integer, or the bytes of a delimited one.
+    """Yield the number, wire type and value of each field: an integer, or a view of bytes.
 
     Raises:
         ValueError: it is cut off, or has a field of another kind.
@@ -307,10 +306,10 @@ def fields(message: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
 
 
 def varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return the integer of at most 64 bits that starts at a position, and the position behind it.
+    """Return the integer of at most 64 bits at a position, and the position after it.
 
     Raises:
-        ValueError: it does not end, or is written in more bytes than it needs.
+        ValueError: it does not end, or has more bytes than it needs.
     """
     value = shift = 0
     for byte in message[position : position + 10]:

@@ -1,13 +1,11 @@
-"""The operators that a model may have, and what each makes of the shapes that it is given.
+"""The operators that a model may have, each with a rule for its output types and shapes.
 
-Each rule takes what is known of an operator's inputs, refuses what the operator cannot take, and
-returns what is known of its outputs: their type and shape, worked out without running anything. In
-a shape each axis is a number or the name of one that is free, `batch` or `time`. A number comes
-from a shape that is written in the file, so a tensor can be as large as one likes only where the
-file says so, and `graph_check` adds that up.
+A rule takes what is known of the inputs (`tensors.Value`), refuses inputs that the operator cannot
+take, and returns what is known of the outputs, without running anything. Every size that is a
+number comes from a shape in the file; `graph_check` adds the sizes up and limits them.
 
-A new operator is a rule of a few lines here and an entry in `OPERATORS`. What the operators compute
-stands at https://onnx.ai/onnx/operators, in the versions of opset 12.
+A new operator is a rule of a few lines here and an entry in `OPERATORS`. Source: opset 12 at
+https://onnx.ai/onnx/operators.
 """
 
 from __future__ import annotations
@@ -17,98 +15,28 @@ from functools import partial
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
 from hello_runtime.model.onnx_wire import Tensor, need
-
-Size: TypeAlias = "int | str"
-Shape: TypeAlias = "tuple[Size, ...]"
-
-DTYPES = {1: "float32", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
-"""The types of elements, by ONNX's numbers."""
+from hello_runtime.model.tensors import (
+    DTYPES,
+    MAX_KNOWN,
+    Shape,
+    Value,
+    broadcast,
+    check_axis,
+    constant,
+    joined_sources,
+    same_type,
+    scalar,
+)
 
 CASTS = {("int32", "int64"), ("float16", "float32"), ("int8", "float32")}
+"""The types that `Cast` may change, and to which."""
 
-MAX_RANK = 6
-"""More axes than any of our tensors has."""
-FEW = 8
-"""The elements that are remembered of a tensor, at most, for they may be sizes; and the sources."""
-
-
-class Value(NamedTuple):
-    """What is known of a tensor before anything runs."""
-
-    dtype: str
-    shape: Shape
-    elements: Shape | None = None
-    """The elements, where they are integers, few, and known: numbers, and names of free axes."""
-    sources: frozenset[str] | None = None
-    """The constants and inputs whose elements these are, unchanged, in any order and number; None
-    where they are computed."""
-
-
-def constant(tensor: Tensor) -> Value:
-    """Return what is known of a constant; its values must be all there."""
-    dtype = DTYPES.get(tensor.data_type)
-    if dtype is None:
-        raise ValueError(f"has elements of type {tensor.data_type}")
-    shape = tuple(tensor.dims)
-    need(len(shape) <= MAX_RANK and all(size > 0 for size in shape), "has no possible shape")
-    count = prod(shape)
-    need(len(tensor.raw_data) == count * np.dtype(dtype).itemsize, "is not as long as its shape")
-    elements = None
-    if dtype in ("int32", "int64") and count <= FEW and len(shape) < 2:
-        elements = tuple(np.frombuffer(tensor.raw_data, dtype).tolist())
-    return Value(dtype, shape, elements, frozenset([tensor.name]))
-
-
-# Helpers of the rules.
-
-
-def same_type(*values: Value) -> str:
-    """Return the type that values share."""
-    need(len({value.dtype for value in values}) == 1, "its inputs differ in type")
-    return values[0].dtype
-
-
-def broadcast(*shapes: Shape) -> Shape:
-    """Return the shape of tensors that are stretched to fit each other along axes of size 1."""
-    rank = max(map(len, shapes))
-    axes = zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)
-    return tuple(stretched(sizes) for sizes in axes)
-
-
-def stretched(sizes: Sequence[Size]) -> Size:
-    """Return the size of an axis on which tensors of these sizes meet."""
-    wide = set(sizes) - {1}
-    need(len(wide) <= 1, f"its inputs differ in size: {' and '.join(map(str, wide))}")
-    return wide.pop() if wide else 1
-
-
-def joined_sources(*values: Value) -> frozenset[str] | None:
-    """Return the sources of values that are put together, if they are few."""
-    sources = [value.sources for value in values if value.sources is not None]
-    if len(sources) < len(values):
-        return None
-    joined: frozenset[str] = frozenset().union(*sources)
-    return joined if len(joined) <= FEW else None
-
-
-def scalar(value: Value) -> Size | None:
-    """Return the one element of a value without axes, if it is known."""
-    return value.elements[0] if value.elements and value.shape == () else None
-
-
-def check_axis(value: Value, axis: int, behind: int = 0) -> None:
-    """Refuse an axis that a value has not; `behind` allows for axes that are added."""
-    need(0 <= axis < len(value.shape) + behind, f"there is no axis {axis}")
-
-
-# The rules: operators that move elements.
+# Operators that move elements.
 
 
 def transpose(data: Value, *, perm: Sequence[int]) -> Value:
-    """Put the axes into another order."""
+    """Reorder the axes."""
     need(sorted(perm) == list(range(len(data.shape))), "perm is no order of the axes")
     return Value(data.dtype, tuple(data.shape[axis] for axis in perm), None, data.sources)
 
@@ -125,7 +53,7 @@ def squeeze(data: Value, *, axes: Sequence[int]) -> Value:
 def unsqueeze(data: Value, *, axes: Sequence[int]) -> Value:
     """Add an axis of size 1."""
     need(len(axes) == 1, "it adds more than one axis")
-    check_axis(data, axes[0], behind=1)
+    check_axis(data, axes[0], added=1)
     shape = (*data.shape[: axes[0]], 1, *data.shape[axes[0] :])
     return Value(data.dtype, shape, None, data.sources)
 
@@ -141,7 +69,7 @@ def split(data: Value, *, axis: int, outputs: int) -> list[Value]:
 
 
 def concat(*values: Value, axis: int) -> Value:
-    """Put values behind each other along an axis of known size."""
+    """Join values along an axis of known size."""
     check_axis(values[0], axis)
     need(len({len(value.shape) for value in values}) == 1, "its inputs differ in their axes")
     around = {(*value.shape[:axis], *value.shape[axis + 1 :]) for value in values}
@@ -151,13 +79,13 @@ def concat(*values: Value, axis: int) -> Value:
     need(all(isinstance(size, int) for size in sizes), "it is of no known size")
     shape = (*values[0].shape[:axis], total, *values[0].shape[axis + 1 :])
     parts = [value.elements for value in values if value.elements is not None]
-    known = len(parts) == len(values) and total <= FEW
+    known = len(parts) == len(values) and total <= MAX_KNOWN
     elements = tuple(size for part in parts for size in part) if known else None
     return Value(same_type(*values), shape, elements, joined_sources(*values))
 
 
 def gather(data: Value, index: Value, *, axis: int) -> Value:
-    """Take entries of the first axis; the engine refuses an index that there is not."""
+    """Take entries of the first axis; the engine checks the indices when it runs."""
     need(axis == 0 and data.shape, "it takes entries of another axis than the first")
     need(index.dtype in ("int32", "int64"), "its index is no integer")
     elements = None
@@ -170,7 +98,7 @@ def gather(data: Value, index: Value, *, axis: int) -> Value:
 
 
 def gather_nd(data: Value, index: Value) -> Value:
-    """Take the entries whose places, on the first axes, stand along the index's last axis."""
+    """Take entries; the last axis of the index holds their positions on the first axes."""
     need(index.dtype == "int64" and index.shape, "its index is no list of places")
     axes = index.shape[-1]
     if not isinstance(axes, int) or axes > len(data.shape):
@@ -185,16 +113,16 @@ def where(condition: Value, yes: Value, no: Value) -> Value:
     return Value(same_type(yes, no), shape, None, joined_sources(yes, no))
 
 
-# Operators that make sizes, and tensors of them.
+# Operators on sizes.
 
 
 def shape_of(data: Value) -> Value:
-    """Tell the sizes of the axes."""
+    """Return the sizes of the axes."""
     return Value("int64", (len(data.shape),), data.shape)
 
 
 def expand(data: Value, shape: Value) -> Value:
-    """Stretch to a shape."""
+    """Broadcast to a shape."""
     return Value(data.dtype, broadcast(data.shape, sizes(shape)), None, data.sources)
 
 
@@ -206,7 +134,7 @@ def constant_of_shape(shape: Value, *, value: Tensor) -> Value:
 
 
 def sizes(shape: Value) -> Shape:
-    """Return the shape that a value asks for."""
+    """Return the shape that a value holds."""
     if shape.dtype != "int64" or shape.elements is None or len(shape.shape) != 1:
         raise ValueError("the shape that it makes is not known")
     need(all(isinstance(size, str) or size > 0 for size in shape.elements), "it makes a size of 0")
@@ -227,50 +155,50 @@ def count_up(start: Value, limit: Value, delta: Value) -> Value:
 
 
 def elementwise(*values: Value) -> Value:
-    """Compute a number of numbers that stand at the same place."""
+    """Compute each element from the elements at its position."""
     return Value(same_type(*values), broadcast(*(value.shape for value in values)))
 
 
-def compare(left: Value, right: Value) -> Value:
-    """Compare numbers that stand at the same place."""
+def less(left: Value, right: Value) -> Value:
+    """Compare elements at the same position."""
     return elementwise(left, right)._replace(dtype="bool")
 
 
 def divide(data: Value, divisor: Value) -> Value:
-    """Divide integers; by 0, or the least integer by -1, would end the process."""
+    """Divide integers; by 0, or the least integer by -1, the process would crash."""
     by = scalar(divisor)
     need(isinstance(by, int) and by > 0, "it divides by what is not a positive constant")
     return elementwise(data, divisor)
 
 
 def clip(data: Value, low: Value, high: Value) -> Value:
-    """Bound numbers from below and above."""
+    """Limit numbers to a range."""
     need(low.shape == high.shape == (), "its bounds are not two numbers")
     return elementwise(data, low, high)
 
 
 def cast(data: Value, *, to: int) -> Value:
-    """Change the type to a wider one."""
+    """Convert to a wider type."""
     dtype = DTYPES.get(to, "")
     need((data.dtype, dtype) in CASTS, f"it makes type {to} of {data.dtype}")
     return Value(dtype, data.shape)
 
 
 def matmul(data: Value, matrix: Value) -> Value:
-    """Multiply the last axis by a matrix."""
+    """Multiply by a matrix along the last axis."""
     need(len(matrix.shape) == 2 and len(data.shape) > 1, "it multiplies by what is no matrix")
     need(data.shape[-1] == matrix.shape[0], "its inputs differ in size")
     return Value(same_type(data, matrix), (*data.shape[:-1], matrix.shape[1]))
 
 
 def softmax(data: Value, *, axis: int) -> Value:
-    """Make probabilities along the last axis."""
+    """Compute probabilities along the last axis."""
     need(axis == len(data.shape) - 1, "it is not along the last axis")
     return Value(data.dtype, data.shape)
 
 
 def reduce(data: Value, *, axes: Sequence[int], keepdims: int) -> Value:
-    """Take one number of each line along some axes."""
+    """Reduce some axes to one element."""
     for axis in axes:
         check_axis(data, axis)
     shape = [1 if axis in axes else size for axis, size in enumerate(data.shape)]
@@ -279,7 +207,7 @@ def reduce(data: Value, *, axes: Sequence[int], keepdims: int) -> Value:
 
 
 def argmax(data: Value, *, axis: int, keepdims: int) -> Value:
-    """Tell where the largest number of each line along an axis stands."""
+    """Return the index of the largest element along an axis."""
     return reduce(data, axes=[axis], keepdims=keepdims)._replace(dtype="int64")
 
 
@@ -294,7 +222,7 @@ def recurrence(
     activations: Sequence[str] = ("Tanh",),
     linear_before_reset: int = 1,
 ) -> list[Value]:
-    """Run a recurrent layer of `gates` gates over the first axis, from its initial states."""
+    """Run a recurrent layer with `gates` gates over the first axis, from initial states."""
     need(len(x.shape) == 3, "its input has not the axes time, batch and width")
     time, batch, width = x.shape
     need(isinstance(width, int) and hidden_size > 0, "it has no width")
@@ -311,33 +239,33 @@ def recurrence(
 Rule: TypeAlias = "Callable[..., Value | list[Value]]"
 
 INT, TENSOR, INTS, STRINGS = 2, 4, 7, 8
-"""The types of attributes, by ONNX's numbers."""
+"""Attribute types by ONNX's numbers."""
 
 
 class Operator(NamedTuple):
-    """What a node of this operator looks like."""
+    """What a node of an operator must look like."""
 
     rule: Rule
     inputs: int | None
-    """How many, without the one that is left out; None for one or more."""
+    """Number of inputs without the empty one; None for one or more."""
     attributes: Mapping[str, int] = {}
-    """Those that it has, and of which type."""
+    """Required attributes and their types."""
     optional: Mapping[str, int] = {}
-    """Those that it may have."""
+    """Optional attributes and their types."""
     weights: Sequence[int] = ()
-    """The inputs by which every step of the first one is multiplied."""
-    left_out: int | None = None
-    """The input that stays empty."""
-    told_outputs: bool = False
-    """Whether the rule is told how many outputs the node has."""
+    """Inputs by which every step of the first input is multiplied."""
+    empty_input: int | None = None
+    """The input that must be left empty, if given."""
+    counts_outputs: bool = False
+    """Whether the rule takes the number of outputs as the argument `outputs`."""
 
 
 def recurrent(gates: int, states: int, **attributes: int) -> Operator:
-    """Return a recurrent operator; it has no `sequence_lens`."""
+    """Return a recurrent operator, whose input `sequence_lens` must be empty."""
     rule = partial(recurrence, gates=gates)
     optional = {"activations": STRINGS} if gates == 1 else {}
     attributes["hidden_size"] = INT
-    return Operator(rule, 4 + states, attributes, optional, weights=(1, 2), left_out=4)
+    return Operator(rule, 4 + states, attributes, optional, weights=(1, 2), empty_input=4)
 
 
 OPERATORS: Mapping[str, Operator] = {
@@ -353,7 +281,7 @@ OPERATORS: Mapping[str, Operator] = {
     "Gather": Operator(gather, 2, {"axis": INT}),
     "GatherND": Operator(gather_nd, 2),
     "LSTM": recurrent(4, 2),
-    "Less": Operator(compare, 2),
+    "Less": Operator(less, 2),
     "MatMul": Operator(matmul, 2, weights=(1,)),
     "Max": Operator(elementwise, 2),
     "Mod": Operator(divide, 2),
@@ -363,7 +291,7 @@ OPERATORS: Mapping[str, Operator] = {
     "ReduceMax": Operator(reduce, 1, {"axes": INTS, "keepdims": INT}),
     "Shape": Operator(shape_of, 1),
     "Softmax": Operator(softmax, 1, {"axis": INT}),
-    "Split": Operator(split, 1, {"axis": INT}, told_outputs=True),
+    "Split": Operator(split, 1, {"axis": INT}, counts_outputs=True),
     "Squeeze": Operator(squeeze, 1, {"axes": INTS}),
     "Sub": Operator(elementwise, 2),
     "Transpose": Operator(transpose, 1, {"perm": INTS}),

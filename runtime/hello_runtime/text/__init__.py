@@ -1,1 +1,1 @@
-"""Text in and out: code points, lines of files, pairs, and how well a rewriting does on them."""
+"""Text: code points, files and their lines, pairs, the baseline and scores."""

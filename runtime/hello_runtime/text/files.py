@@ -1,9 +1,8 @@
-"""Files that are read whether they are gzip or not, and written whole or not at all.
+"""Files: gzip is unpacked when they are read, and they are written whole or not at all.
 
-What is written is a hidden file or folder beside its place until it is finished, named
-`.NAME.RANDOM.hello-rnn`. Its writer holds a lock on it (flock(2)), which the system drops when the
-process ends, however it does. So what has the name and no lock was left by a process that was
-killed, and whoever writes in the same folder next removes it.
+A file or folder is written under the hidden name `.NAME.RANDOM.hello-rnn` and then renamed. Its
+writer locks it (flock(2)), and the system unlocks it when the process ends in any way. A file with
+such a name and no lock was left by a killed process; the next writer in the folder removes it.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import io
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -20,33 +20,33 @@ from typing import Any, BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is locked there, and nothing removed
+except ImportError:  # Windows: no file is locked, and none removed
     fcntl = None  # type: ignore[assignment]
 
 READ_SIZE = 1 << 20
-"""Bytes that are read at a time, at most; of a pipe, what has arrived."""
+"""Bytes of one read, at most. A pipe gives the bytes that have arrived."""
 GZIP = b"\x1f\x8b"
-"""What a file that is compressed with gzip starts with."""
+"""The first bytes of a gzip file."""
 UNFINISHED = re.compile(r"\..*\.[0-9a-f]{16}\.hello-rnn", re.DOTALL)
-"""The names of what is not finished."""
+"""The name of an unfinished file or folder."""
 NAME_BYTES = 200
-"""Of the name of what is written, in the name of the unfinished; a name has 255 at most."""
+"""Bytes of NAME in the name of an unfinished file, at most; file systems allow 255 in all."""
 PERMISSIONS = 0o777
 
 
 class PutBack(io.RawIOBase):
-    """A stream, with bytes that were read from it put back in front."""
+    """A stream, after bytes that were already read from it."""
 
     def __init__(self, start: bytes, stream: io.RawIOBase) -> None:
         self._start = start
         self._stream = stream
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Read what there is into a buffer; return how many bytes it is."""
+        """Read into a buffer; return the number of bytes."""
         if not self._start:
             return self._stream.readinto(buffer)
         view = memoryview(buffer)
@@ -58,19 +58,19 @@ class PutBack(io.RawIOBase):
 
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
-    """Open a file, or a pipe, to read its bytes, unpacked where it is gzip.
+    """Open a file or pipe to read its bytes; gzip is unpacked.
 
     Raises:
-        OSError: it cannot be read, or is damaged; what is read raises it too.
+        OSError: it cannot be read or is damaged; reading raises it too.
     """
-    # Imported here, because a command that only decodes needs none of it.
+    # Imported here: `hello-infer --input` does not need them.
     import zlib
     from gzip import BadGzipFile, GzipFile
 
     stream: io.BufferedReader[Any]
     with path.open("rb", buffering=0) as file:
         start = b""
-        # A pipe gives what has arrived, which may be a single byte.
+        # A pipe may give a single byte.
         while len(start) < len(GZIP) and (more := file.read(len(GZIP) - len(start))):
             start += more
         stream = io.BufferedReader(PutBack(start, file), READ_SIZE)
@@ -84,12 +84,12 @@ def open_unpacked(path: Path) -> Iterator[io.BufferedReader]:
 
 @contextmanager
 def open_whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write that takes its place only when all of it is written, and on the disk.
+    """Open a file for writing; it appears under its name once it is complete and on the disk.
 
     It keeps the permissions of the file that it replaces. A link is followed.
 
     Raises:
-        OSError: it cannot be written; what was there before is there still.
+        OSError: the file cannot be written; an older one is unchanged.
     """
     target = Path(os.path.realpath(path))
     with beside(target, partial(Path.touch, exist_ok=False)) as unfinished:
@@ -124,7 +124,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
-    """Make a hidden folder beside a place; at the end it is removed, with all that is in it.
+    """Make a hidden folder beside a path; it is removed at the end, with its content.
 
     Raises:
         OSError: it cannot be made.
@@ -135,7 +135,7 @@ def folder_beside(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def beside(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """Make a hidden file or folder beside a place; at the end it is removed, if it is still there.
+    """Make a hidden file or folder beside a path; it is removed at the end if it still exists.
 
     Raises:
         OSError: it cannot be made.
@@ -147,7 +147,7 @@ def beside(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
         try:
             make(unfinished)
             with locked(unfinished, wait=True):
-                if unfinished.exists():  # else another process took it for left, before the lock
+                if unfinished.exists():  # otherwise another process removed it before it was locked
                     yield unfinished
                     return
         finally:
@@ -156,7 +156,7 @@ def beside(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
 
 
 def clear(folder: Path) -> None:
-    """Remove what processes that were killed left unfinished in a folder, as far as it can be."""
+    """Remove unfinished files of killed processes from a folder; errors are ignored."""
     with suppress(OSError):
         for path in folder.iterdir():
             if UNFINISHED.fullmatch(path.name):
@@ -167,7 +167,7 @@ def clear(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock of a file or folder; tell whether it is held, for not every disk has locks."""
+    """Lock a file or folder; yield whether that worked, because some file systems have no locks."""
     with ExitStack() as stack:
         held = False
         if fcntl:
@@ -179,8 +179,28 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         yield held
 
 
+def read_regular(file: Path, most: int) -> bytes:
+    """Return the content of a file that may be a stranger's: a pipe or a device may have no end.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or has more than `most` bytes.
+    """
+    with open(file, "rb", opener=open_at_once) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file; write it again")
+        if status.st_size > most:
+            raise OSError(f"it is larger than {most} bytes; write it again")
+        return stream.read(most)
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting; opening a pipe would wait for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def is_utf8(path: Path) -> bool:
-    """Tell whether a path is UTF-8, without which few libraries that are not Python's open it."""
+    """Tell whether a path is UTF-8; most libraries that are not written in Python open no other."""
     try:
         str(path).encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""Lines of UTF-8 in and out: read in blocks as they arrive, written whole or not at all.
+"""Lines of UTF-8: read in blocks as they arrive or one by one, and written whole or not at all.
 
-A line ends at LF and nowhere else; a CR before it belongs to the line's end, not to its text.
+A line ends at LF and nowhere else. A CR before the LF belongs to the line's end, not to its text.
 """
 
 from __future__ import annotations
@@ -14,18 +14,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from hello_runtime.errors import HelloRuntimeError, reason
-from hello_runtime.text.files import READ_SIZE, open_whole
+from hello_runtime.errors import InputError, OutputError, reason
+from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
-
-
-class InputError(HelloRuntimeError):
-    """What is to be decoded cannot be read."""
-
-
-class OutputError(HelloRuntimeError):
-    """What was decoded cannot be written."""
+BYTE_ORDER_MARK = "\ufeff"
+UTF8_BYTES = 4
+"""Bytes of a character in UTF-8, at most."""
 
 
 class Block(NamedTuple):
@@ -33,22 +28,22 @@ class Block(NamedTuple):
 
     texts: list[str]
     ends: list[str]
-    """How each line ends: LF, CR LF, or nothing at the end of a file."""
+    """The end of each line: LF, CR LF, or nothing at the end of a file."""
     source: str
     first: int
     """The number of the first line, counted from 1."""
     size: int
-    """Bytes, with the ends."""
+    """Bytes of the lines and their ends."""
 
     def place(self, index: int) -> str:
-        """Return where a line of the block stands."""
+        """Return the source and the number of a line, for an error."""
         return f"{self.source} {self.first + index}"
 
 
 def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
-    """Return raw lines, without the LF that ends them, as text.
+    """Return the block of some lines, given in bytes without their LF.
 
-    A CR before the LF belongs to the end. A last line of a file that has no LF keeps its CR.
+    A CR before the LF belongs to the end. A last line without LF keeps its CR.
 
     Raises:
         InputError: a line is not UTF-8.
@@ -60,22 +55,33 @@ def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = 
         try:
             texts.append(text.decode())
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{source} {number}: byte {error.start + 1} (0x{line[error.start]:02x}) is not "
-                f"UTF-8; {CONVERT}"
-            ) from error
+            raise not_utf8(f"{source} {number}", error.start, line[error.start]) from error
     return Block(texts, ends, source, first, sum(map(len, lines)) + len(lines) * len(end))
 
 
+def not_utf8(place: str, start: int, byte: int) -> InputError:
+    """Return the error for a byte; `start` is its index in its line."""
+    return InputError(f"{place}: byte {start + 1} (0x{byte:02x}) is not UTF-8; {CONVERT}")
+
+
+@contextmanager
+def reading(source: object) -> Iterator[None]:
+    """Raise an error of the system as an `InputError` that names the source."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {reason(error)}") from error
+
+
 def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
-    """Yield the command line's texts as one block."""
+    """Yield the texts of the command line as one block."""
     yield block_of([os.fsencode(argument) for argument in arguments], "argument")
 
 
 def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
-    """Yield the lines of a stream, as soon as they are there."""
+    """Yield the lines of a stream as soon as they arrive."""
     first = 1
-    unfinished: list[bytes] = []  # pieces of a line whose end has not come yet
+    unfinished: list[bytes] = []  # pieces of a line whose end has not arrived
     while content := read_some(stream, source):
         head, *tail = content.split(b"\n")
         unfinished.append(head)
@@ -91,7 +97,7 @@ def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
 
 
 def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
-    """Yield the text of a stream, as soon as its characters are there.
+    """Yield the text of a stream as soon as its characters arrive.
 
     Raises:
         InputError: it is not UTF-8.
@@ -115,15 +121,13 @@ def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
 
 
 def read_some(stream: BufferedReader, source: str) -> bytes:
-    """Return what has arrived, nothing only at the end.
+    """Return the bytes that have arrived; none at the end of the stream only.
 
     Raises:
         InputError: it cannot be read.
     """
-    try:
+    with reading(source.removesuffix(", line")):
         return stream.read1(READ_SIZE)
-    except OSError as error:
-        raise InputError(f"cannot read {source.removesuffix(', line')}: {reason(error)}") from error
 
 
 def read_file(path: Path) -> Iterator[Block]:
@@ -132,18 +136,59 @@ def read_file(path: Path) -> Iterator[Block]:
     Raises:
         InputError: it is missing, empty or unreadable, or a line is not UTF-8.
     """
-    try:
-        with path.open("rb") as stream:
-            if not stream.peek(1):
-                raise InputError(f"{path}: the file is empty; there is nothing to decode")
-            yield from read_stream(stream, f"{path}, line")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from error
+    with reading(path), path.open("rb") as stream:
+        if not stream.peek(1):
+            raise InputError(f"{path}: the file is empty; there is nothing to decode")
+        yield from read_stream(stream, f"{path}, line")
+
+
+def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, str]]:
+    """Yield each line of a file that is not empty, with its number, counted from 1.
+
+    A byte order mark at the start of the file is not text, nor is a CR at its end.
+
+    Args:
+        path: a file or a pipe, plain or compressed with gzip.
+        longest: characters of a line that are kept in memory; a longer line is yielded in parts of
+            this length, under one number. None for whole lines.
+
+    Raises:
+        InputError: the file is missing, unreadable or damaged, or a line is not UTF-8.
+    """
+    size = UTF8_BYTES * longest if longest else -1
+    number, rest = 1, ""  # the text of the line that was read and not yielded yet
+    before, pending = 0, b""  # bytes of the line that were decoded, and the start of a character
+    mark = BYTE_ORDER_MARK
+    with reading(path), open_unpacked(path) as stream:
+        while True:
+            read = stream.readline(size)
+            ended = not read or read.endswith(b"\n")
+            raw = pending + read
+            try:
+                text, decoded = codecs.utf_8_decode(raw, "strict", ended)
+            except UnicodeDecodeError as error:
+                place = f"{path}, line {number}"
+                raise not_utf8(place, before + error.start, raw[error.start]) from error
+            text = rest + text.removeprefix(mark)
+            mark = ""
+            if ended:
+                text = text.removesuffix("\n").removesuffix("\r")
+            while longest and len(text) > longest:
+                yield number, text[:longest]
+                text = text[longest:]
+            if not ended:
+                rest, before, pending = text, before + decoded, raw[decoded:]
+                continue
+            if text:
+                yield number, text
+            if not read:
+                return
+            number, rest, before, pending = number + 1, "", 0, b""
 
 
 @contextmanager
 def open_output(path: Path | None) -> Iterator[BinaryIO]:
-    """Open standard output, or a file that takes its place only when all of it is written.
+    """Open standard output, or a file, which appears under its name once it is complete.
 
     Raises:
         OutputError: it cannot be written.
@@ -153,7 +198,7 @@ def open_output(path: Path | None) -> Iterator[BinaryIO]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         elif is_open_already(path) or (path.exists() and not path.is_file()):
-            # A stream, a pipe or a device: there is nothing to replace.
+            # A stream, pipe or device cannot be replaced by a file.
             with path.open("ab") as stream:
                 yield stream
         else:

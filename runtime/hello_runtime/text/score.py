@@ -1,75 +1,47 @@
-"""How well a model does on lines of input, TAB, target, beside the two simplest things to try.
+"""Scores of a model on pairs, beside those of the baseline and of no change.
 
-The rows are those that a training ends with, counted here block after block, so that the lines may
-be more than fit into memory. `Baseline` is what the training lines say without a network;
-hello-export carries it beside the model.
+hello-train prints them at the end of a training, and `hello-infer --score` for a file of pairs,
+which may be larger than the memory.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import stat
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.decoder import Decoder, to_codepoints
-from hello_runtime.errors import BaselineError, UnknownCharacterError, first_line, reason
-from hello_runtime.model.model_file import ModelInfo
-from hello_runtime.text.files import open_unpacked
-from hello_runtime.text.lines import Block, InputError, read_stream
+from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.text.baseline import WORD, Baseline
+from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.pairs import Pair, in_blocks, read_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hello_runtime.decoder import Decoder
+    from hello_runtime.model.model_file import ModelInfo
+
     Counts = NDArray[np.int64]
-    """[3]: of characters, of words that count, of lines."""
-    Spans = Sequence[tuple[int, int]]
-    """Where parts of a text start and end."""
+    """[3]: characters, words that count, lines."""
+    Spans = NDArray[np.intp]
+    """[parts, 2]: where each part of a text starts and ends."""
 
-BASELINE_NAME = "baseline.json"
-"""The baseline's name, beside the model."""
-BASELINE_VERSION = 1
-"""The newest format of it that this runtime reads."""
-BASELINE_BYTES = 1 << 28
-"""More than any has: words of 20 million characters and as many of their targets."""
-
-DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading JSON of another shape than expected may raise."""
-
-TAB = "\t"
-WORD = re.compile(r"\w+")
-LINE = re.compile(r"[^\n]+")
-GUESS = "most frequent target"
-ROWS = ("no change", GUESS, "model")
+BLOCK = 1 << 18
+"""Characters that are decoded and counted at a time, at least."""
+NO_CHANGE, GUESS, MODEL = ROWS = ("no change", "most frequent target", "model")
 """What is compared."""
 
 
-class Baseline(NamedTuple):
-    """What the training lines say without a network."""
-
-    words: Mapping[str, str]
-    """The most frequent target of each word, of those words that mostly change."""
-    changeable: frozenset[str]
-    """The characters that are not always written as they are read: a word with one counts."""
-
-    def rewrite(self, text: str) -> str:
-        """Give every word its most frequent target, and leave the rest as it is."""
-        words = self.words
-        return WORD.sub(lambda word: words.get(word.group(), word.group()), text)
-
-
 class Score(NamedTuple):
-    """Shares of what came out right, each from 0 to 1, and the counts that they are shares of."""
+    """Shares of what is right, each from 0 to 1, and the counts that they are shares of."""
 
     characters: float
     words: float | None
-    """Of the words that count; None where there is none."""
+    """Of the words that count, those with a changeable character; None if there are none."""
     lines: float
     """Of the lines that are right from end to end."""
     character_count: int
@@ -77,199 +49,124 @@ class Score(NamedTuple):
     line_count: int
 
 
-class Pairs(NamedTuple):
-    """Some lines of a file, the empty ones left out."""
-
-    inputs: list[str]
-    targets: list[str]
-    numbers: list[int]
-    """Of each line in its file, counted from 1."""
-
-
-def read_baseline(file: Path) -> Baseline:
-    """Return the baseline that a file holds.
-
-    Raises:
-        BaselineError: it cannot be read, is damaged, or of a newer format.
-    """
-    try:
-        content = json.loads(read_regular(file))
-        version = int(content["format_version"])
-        if version > BASELINE_VERSION:
-            raise BaselineError(
-                f"{file}: written in format {version}, and this hello-rnn reads up to format "
-                f"{BASELINE_VERSION}; run: pip install --upgrade hello-rnn"
-            )
-        words, changeable = content["words"], content["changeable"]
-        if not isinstance(changeable, str):
-            raise ValueError("changeable is not a text")
-        for word, target in words.items():
-            if not isinstance(target, str) or len(word) != len(target):
-                raise ValueError(f"{target!r} is no target for {word!r}")
-    except OSError as error:
-        raise BaselineError(f"cannot read {file}: {reason(error)}") from error
-    except DAMAGE as error:
-        raise BaselineError(
-            f"{file}: damaged baseline ({first_line(error)}); export the run again"
-        ) from error
-    return Baseline(words, frozenset(changeable))
-
-
-def read_regular(file: Path) -> str:
-    """Return the text of a file that is no pipe or device, which may have no end.
-
-    Raises:
-        BaselineError: it is one, or too large.
-        OSError: it cannot be read.
-        UnicodeDecodeError: it is not UTF-8.
-    """
-    status = file.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise BaselineError(f"{file}: not a regular file; export the run again")
-    if status.st_size > BASELINE_BYTES:
-        raise BaselineError(f"{file}: larger than hello-train writes it; export the run again")
-    with file.open("rb") as stream:
-        return stream.read(status.st_size).decode()
-
-
-def read_pairs(path: Path) -> Iterator[Pairs]:
-    """Yield the lines of a file, plain or compressed with gzip, in blocks of a megabyte or so.
-
-    Raises:
-        InputError: the file is missing, unreadable or damaged, or a line is not UTF-8, has no tab
-            or more than one, or two sides that differ in length.
-    """
-    try:
-        with open_unpacked(path) as stream:
-            yield from map(pairs_of, read_stream(stream, f"{path}, line"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from error
-
-
-def pairs_of(block: Block) -> Pairs:
-    """Return the two sides of lines.
-
-    A byte order mark at the start of a file is no text, nor is a CR at its end, where no LF is.
-
-    Raises:
-        InputError: a line has no tab or more than one, or two sides that differ in length.
-    """
-    pairs = Pairs([], [], [])
-    for index, (text, end) in enumerate(zip(block.texts, block.ends, strict=True)):
-        number = block.first + index
-        line = text.removeprefix("\ufeff") if number == 1 else text
-        line = line if end else line.removesuffix("\r")
-        if not line:
-            continue
-        if line.count(TAB) != 1:
-            raise InputError(
-                f"{block.place(index)}: {line.count(TAB)} tabs; write input, one tab, target"
-            )
-        read, _, target = line.partition(TAB)
-        if len(read) != len(target):
-            raise InputError(
-                f"{block.place(index)}: the input has {len(read)} characters and the target "
-                f"{len(target)}; they must be aligned one for one"
-            )
-        if read:
-            pairs.inputs.append(read)
-            pairs.targets.append(target)
-            pairs.numbers.append(number)
-    return pairs
-
-
-def guarded(info: ModelInfo) -> frozenset[str] | None:
-    """Return the characters that a model's guard lets change; None where it has no guard.
-
-    They are the baseline's changeable ones, for a guard is made of the same training lines.
-    """
-    if info.guard is None:
-        return None
-    return frozenset(char for char, outputs in info.guard.items() if outputs != char)
-
-
 class Tally:
-    """Counts what came out right of the lines that it is given, and keeps none of them."""
+    """Counts what is right in the lines that are added, and keeps none of them."""
 
     def __init__(self, baseline: Baseline | None, changeable: frozenset[str] | None) -> None:
-        """Start from nothing; without changeable characters every word counts."""
+        """Start from nothing.
+
+        Args:
+            baseline: its rewriting is scored too.
+            changeable: the characters that make a word count; None if every word counts.
+        """
         self._baseline = baseline
         self._changeable = changeable
         self._wrong = {name: np.zeros(3, np.int64) for name in ROWS}
         self.total: Counts = np.zeros(3, np.int64)
 
-    def add(self, pairs: Pairs, outputs: Sequence[str]) -> None:
-        """Count lines, and what a model made of their inputs."""
-        read, target, output = map("\n".join, (pairs.inputs, pairs.targets, outputs))
-        words = [word.span() for word in WORD.finditer(read) if self._counts(word.group())]
-        lines = [line.span() for line in LINE.finditer(read)]
-        self.total += sum(map(len, pairs.inputs)), len(words), len(lines)
+    def add(self, pairs: Sequence[Pair], outputs: Iterable[str]) -> None:
+        """Count some lines, and a model's outputs for them."""
+        read = "\n".join(pair.input for pair in pairs)
+        target = "\n".join(pair.target for pair in pairs)
+        words = self._changeable_words(read)
+        lines = line_spans(pairs)
+        self.total += sum(len(pair.input) for pair in pairs), len(words), len(lines)
         guess = self._baseline.rewrite(read) if self._baseline else read
-        for name, text in zip(ROWS, (read, guess, output), strict=True):
+        for name, text in zip(ROWS, (read, guess, "\n".join(outputs)), strict=True):
             self._wrong[name] += count_wrong(text, target, words, lines)
 
-    def _counts(self, word: str) -> bool:
-        return self._changeable is None or not self._changeable.isdisjoint(word)
+    def _changeable_words(self, text: str) -> Spans:
+        chars = self._changeable
+        words = WORD.finditer(text)
+        spans = [w.span() for w in words if chars is None or not chars.isdisjoint(w.group())]
+        return np.array(spans, np.intp).reshape(-1, 2)
 
-    def scores(self) -> dict[str, Score | None]:
-        """Return the rows; without a baseline there are no most frequent targets."""
-        rows: dict[str, Score | None] = {}
+    def scores(self) -> dict[str, Score]:
+        """Return the scores by name; those of the baseline only if there is one."""
+        scores = {}
+        counts = self.total.tolist()
         for name, wrong in self._wrong.items():
             characters, words, lines = (self.total - wrong).tolist()
-            counts = self.total.tolist()
             share = words / counts[1] if counts[1] else None
-            rows[name] = Score(characters / counts[0], share, lines / counts[2], *counts)
-        return rows if self._baseline else {**rows, GUESS: None}
+            scores[name] = Score(characters / counts[0], share, lines / counts[2], *counts)
+        if not self._baseline:
+            del scores[GUESS]
+        return scores
+
+
+def line_spans(pairs: Sequence[Pair]) -> Spans:
+    """Return where lines start and end in the text in which a LF separates them."""
+    ends = np.cumsum([len(pair.input) + 1 for pair in pairs], dtype=np.intp) - 1
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return np.stack([starts, ends], axis=1)
 
 
 def count_wrong(text: str, target: str, words: Spans, lines: Spans) -> Counts:
     """Count the characters that differ from the target's, and the words and lines with such."""
     differs = to_codepoints(text) != to_codepoints(target)
     before = np.concatenate([[0], np.cumsum(differs, dtype=np.int32)])  # how many, [characters + 1]
-    in_words, in_lines = (
-        np.count_nonzero(np.diff(before[np.array(spans, np.intp).reshape(-1, 2)]))
-        for spans in (words, lines)
-    )
+    in_words, in_lines = (np.count_nonzero(np.diff(before[spans])) for spans in (words, lines))
     return np.array([before[-1], in_words, in_lines])
 
 
-def compare(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str, Score | None]:
-    """Score, on the lines of a file: no change, the most frequent targets, and the model.
+def score_outputs(
+    pairs: Iterable[Pair], outputs: Iterable[str], baseline: Baseline
+) -> dict[str, Score]:
+    """Return the scores of a model's outputs for pairs, of which there is at least one."""
+    tally = Tally(baseline, baseline.changeable)
+    for block in in_blocks(zip(pairs, outputs, strict=True), lambda row: len(row[1]), BLOCK):
+        tally.add([pair for pair, _ in block], [output for _, output in block])
+    return tally.scores()
 
-    Without a baseline the second row is None, and the words that count are those that the model's
-    guard lets change, or all.
+
+def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str, Score | None]:
+    """Return the scores of a model on a file of pairs.
+
+    Without a baseline its row is None, and the words that count are those with a character that
+    the model's guard lets change. Without a guard every word counts.
 
     Raises:
-        InputError: the file holds no line or cannot be read, or a line is no pair, or has a
+        InputError: the file holds no pair or cannot be read, or a line is no pair, or has a
             character that is unknown to a model that copies none.
         EngineError: onnxruntime failed.
     """
-    tally = Tally(baseline, baseline.changeable if baseline else guarded(decoder.info))
-    reading: deque[Pairs] = deque()
+    tally = Tally(baseline, baseline.changeable if baseline else changed_by_guard(decoder.info))
+    waiting: deque[list[tuple[int, Pair]]] = deque()
 
     def inputs() -> Iterator[list[str]]:
-        for pairs in read_pairs(path):
-            reading.append(pairs)
-            yield pairs.inputs
+        for block in in_blocks(read_pairs(path), lambda row: len(row[1].input), BLOCK):
+            waiting.append(block)
+            yield [pair.input for _, pair in block]
 
     try:
         with closing(decoder.decode_batches(inputs())) as batches:
             for outputs in batches:
-                tally.add(reading.popleft(), outputs)
+                tally.add([pair for _, pair in waiting.popleft()], outputs)
     except UnknownCharacterError as error:
-        number = reading[-1].numbers[error.index]
+        number, _ = waiting[-1][error.index]
         raise InputError(f"{path}, line {number}: {error}") from error
     if not tally.total[0]:
         raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
-    return tally.scores()
+    scores = tally.scores()
+    return {name: scores.get(name) for name in ROWS}
 
 
-def table(rows: Mapping[str, Score | None]) -> str:
-    """Return the scores as a table for people, percentages with two decimals."""
+def changed_by_guard(info: ModelInfo) -> frozenset[str] | None:
+    """Return the characters that a model's guard lets change; None without a guard.
+
+    They are the baseline's changeable ones, for both come from the same training lines.
+    """
+    if info.guard is None:
+        return None
+    return frozenset(char for char, outputs in info.guard.items() if outputs != char)
+
+
+def score_table(scores: Mapping[str, Score | None], title: str) -> str:
+    """Return scores as a table for people, in percent with two decimals."""
     line = "{:<20}  {:>10}  {:>10}  {:>11}".format
-    lines = [line("scored lines", "characters", "words", "exact lines")]
-    for name, row in rows.items():
-        shares = row[:3] if row else [None] * 3
+    lines = [line(title, "characters", "words", "exact lines")]
+    for name, score in scores.items():
+        shares = score[:3] if score else [None] * 3
         lines.append(line(name, *("-" if share is None else f"{share:.2%}" for share in shares)))
-    counts = next(row[3:] for row in rows.values() if row)
+    counts = next(score[3:] for score in scores.values() if score)
     return "\n".join([*lines, line("of", *counts)])

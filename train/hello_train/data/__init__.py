@@ -1,1 +1,1 @@
-"""From files of lines to batches of tensors."""
+"""Data: from files of lines to batches of tensors."""

@@ -1,18 +1,17 @@
-"""Which characters a network knows: counted in the lines that it learns, the rare ones left out."""
+"""The alphabets of a network: the characters of its training lines, without rare ones."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.pairs import Pair, in_blocks
 
-from hello_train.data.codepoints import codepoints
-from hello_train.data.lines import Pair
 from hello_train.errors import DataError
 
 UNICODE = 0x110000
@@ -20,23 +19,25 @@ BLOCK = 1 << 20
 """Characters that are counted at a time, at least."""
 
 Substitutions = Mapping[tuple[str, str], int]
-"""How often each input character, first, stands for each target character."""
+"""How often each pair of an input character and its target character occurs."""
 
 
 class Alphabets(NamedTuple):
-    """The characters that a network reads and writes, in the order of their code points."""
+    """The input and output characters of a network, in the order of their code points."""
 
     inputs: str
     outputs: str
     guard: dict[str, str]
-    """For each input character the outputs that were seen in its place."""
+    """The targets of each input character that occur in the training lines."""
 
 
 def count_substitutions(pairs: Iterable[Pair]) -> Counter[tuple[str, str]]:
-    """Count which characters stand for which in these lines."""
+    """Count the pairs of characters in these lines."""
     same = np.zeros(UNICODE, np.int64)
     changed: Counter[int] = Counter()
-    for given, target in joined(pairs):
+    for block in in_blocks(pairs, lambda pair: len(pair.input), BLOCK):
+        given = to_codepoints("".join(pair.input for pair in block))
+        target = to_codepoints("".join(pair.target for pair in block))
         equal = given == target
         same += np.bincount(given[equal], minlength=UNICODE)
         keys = given[~equal].astype(np.int64) * UNICODE + target[~equal]
@@ -49,30 +50,16 @@ def count_substitutions(pairs: Iterable[Pair]) -> Counter[tuple[str, str]]:
     return found
 
 
-def joined(pairs: Iterable[Pair]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Yield the code points of inputs and targets, one line behind the other, in blocks."""
-    block: list[Pair] = []
-    size = 0
-    for pair in pairs:
-        block.append(pair)
-        size += len(pair.input)
-        if size >= BLOCK:
-            yield codepoints(pair.input for pair in block), codepoints(p.target for p in block)
-            block, size = [], 0
-    if block:
-        yield codepoints(pair.input for pair in block), codepoints(p.target for p in block)
-
-
 def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:
     """Return the alphabets of a network that learns these substitutions.
 
     Args:
-        substitutions: what was counted.
-        floor: the share of all characters that a character must have, as an input or as a target,
-            not to be rare; 0 for all of them.
+        substitutions: those of the training lines.
+        floor: the share of all characters below which a character is rare, as an input or as a
+            target; 0 to leave none out.
 
     Raises:
-        DataError: no more than one character is left.
+        DataError: fewer than two characters are left.
     """
     inputs: Counter[str] = Counter()
     targets: Counter[str] = Counter()
@@ -94,10 +81,10 @@ def choose_alphabets(substitutions: Substitutions, floor: float) -> Alphabets:
 
 
 def check_changes(substitutions: Substitutions) -> None:
-    """Check that there is something to learn.
+    """Check that some characters change.
 
     Raises:
-        DataError: every character is written as it is read.
+        DataError: every target is its input.
     """
     if not changeable(substitutions):
         raise DataError(
@@ -107,12 +94,12 @@ def check_changes(substitutions: Substitutions) -> None:
 
 
 def changeable(substitutions: Substitutions) -> frozenset[str]:
-    """Return the input characters that are not always written as they are read."""
+    """Return the input characters with a target other than themselves."""
     return frozenset(given for given, target in substitutions if given != target)
 
 
 def keeps_case(guard: Mapping[str, str]) -> bool:
-    """Tell whether every character is written in the case in which it is read."""
+    """Tell whether every target has the case of its input."""
     return all(
         (given.isupper(), given.islower()) == (target.isupper(), target.islower())
         for given, targets in guard.items()
@@ -121,6 +108,6 @@ def keeps_case(guard: Mapping[str, str]) -> bool:
 
 
 def fingerprint(substitutions: Substitutions) -> str:
-    """Return a digest of what was counted; in hexadecimal."""
+    """Return a digest of substitutions; in hexadecimal."""
     counted = sorted((*pair, count) for pair, count in substitutions.items())
     return blake2b(json.dumps(counted).encode(), digest_size=8).hexdigest()

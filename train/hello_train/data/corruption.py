@@ -1,11 +1,12 @@
 """Corruptions: functions from a line of text to the input from which a network restores it.
 
-An input has as many characters as its line, for the network writes one for each that it reads. A
-corruption that cannot leave the line itself as the target returns both, input and target.
-`--corrupt module:function` names one of your own. Its module is looked for in the current folder
-first, which is a place of modules only while it is imported. The function is called whenever a line
-is used, from two threads, now one and now the other, so it must return the same for a line each
-time; what is random in it comes from a generator of the line's own:
+The input has as many characters as the line. A corruption whose target is not the line itself
+returns both, input and target.
+
+`--corrupt module:function` names a corruption of your own. The module is imported from the current
+folder, or else from the installed ones. The function is called each time that a line is used, in
+either of two threads. It must return the same each time, so random numbers need a generator that
+the line seeds:
 
     def misspell(line: str) -> str:
         source = random.Random(line)
@@ -27,11 +28,11 @@ from typing import TypeAlias
 from hello_train.errors import ConfigError, DataError
 
 Corruption: TypeAlias = "Callable[[str], str | tuple[str, str]]"
-"""From a line of text to its input, or to its input and its target."""
+"""Returns the input of a line, or its input and its target."""
 
 
 class Characters(dict[int, str]):
-    """A table for `str.translate` that asks a function once for each character that it meets."""
+    """A table for `str.translate`, filled by calling a function once for each character."""
 
     def __init__(self, change: Callable[[str], str]) -> None:
         super().__init__()
@@ -43,7 +44,7 @@ class Characters(dict[int, str]):
 
 
 def each(change: Callable[[str], str]) -> Callable[[str], str]:
-    """Return the corruption that changes each character by itself."""
+    """Return the corruption that applies a function to each character."""
     table = Characters(change)
     return lambda line: line.translate(table)
 
@@ -51,10 +52,10 @@ def each(change: Callable[[str], str]) -> Callable[[str], str]:
 def strip_diacritics(char: str) -> str:
     """Return a letter without its marks: `ż` is `z`, `Ł` is `L`, `ø` is `o`.
 
-    Marks that Unicode takes apart are removed by canonical decomposition (Unicode Standard Annex
-    15); a stroke, hook or bar is part of the letter there, so those letters are found by their
-    names ("LATIN SMALL LETTER L WITH STROKE"). What does not strip to one character stays as it
-    is, and so does everything that is not a letter.
+    Combining marks are removed by canonical decomposition (Unicode Standard Annex 15). Letters with
+    a stroke, hook or bar have no decomposition; their plain letter is found by name ("LATIN SMALL
+    LETTER L WITH STROKE"). A letter that would become several characters stays as it is, and so
+    does every character that is not a letter.
     """
     if char in DOTLESS:
         return DOTLESS[char]
@@ -73,7 +74,7 @@ def strip_diacritics(char: str) -> str:
 
 
 DOTLESS = {"ı": "i", "ȷ": "j"}
-"""Letters that lack a dot, which neither decomposition nor name relates to i and j."""
+"""Letters without a dot, which neither decomposition nor name relates to i and j."""
 
 
 def is_mark(char: str) -> bool:
@@ -82,17 +83,17 @@ def is_mark(char: str) -> bool:
 
 
 def lowercase(char: str) -> str:
-    """Return a character in lower case; one whose lower case is longer (`İ`) stays as it is."""
+    """Return a character in lower case, or itself if its lower case is longer (`İ`)."""
     lowered = char.lower()
     return lowered if len(lowered) == 1 else char
 
 
 def drop_punctuation(line: str) -> tuple[str, str]:
-    """Drop the punctuation behind words, and write it as the label of the character before it.
+    """Drop the punctuation after words; its mark becomes the target of the character before it.
 
-    `Yes, she said.` has the input `Yes she said` and the target `Ye, she sai.`: a character that
-    is written as it was read has nothing behind it, and any other is the mark that stood there. Of
-    several marks in a row the first one counts. Marks inside a word, as in `3.14`, stay.
+    `Yes, she said.` has the input `Yes she said` and the target `Ye, she sai.`: a target that
+    differs from its input is the mark that followed. Of several marks in a row the first one is
+    kept. Marks inside a word, as in `3.14`, stay in the input.
     """
     return MARKS.sub(r"\1", line), MARKS.sub(r"\2", line)
 
@@ -109,10 +110,10 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def check_corruption(name: str) -> None:
-    """Check that there is such a corruption, as far as that shows without running any of it.
+    """Check that a corruption exists, without importing its module.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: its name has another form, or its package does not exist.
     """
     if name in CORRUPTIONS:
         return
@@ -136,10 +137,10 @@ def check_corruption(name: str) -> None:
 
 
 def find_corruption(name: str) -> Corruption:
-    """Return one of `CORRUPTIONS`, or the function `module:function`, from here or installed.
+    """Return one of `CORRUPTIONS`, or the function `module:function`.
 
-    Whatever else will be imported should be so before: what lies in the current folder under the
-    name of an installed package runs in its place.
+    Import all other modules before: a file in the current folder hides an installed package of the
+    same name.
 
     Raises:
         ConfigError: there is no such function.
@@ -151,7 +152,7 @@ def find_corruption(name: str) -> Corruption:
     try:
         with current_folder_first():
             found = getattr(importlib.import_module(module), function)
-    except Exception as error:  # the module is not ours
+    except Exception as error:  # the module may raise anything
         raise ConfigError(f"the corruption {name!r} cannot be imported: {error}") from error
     if not callable(found):
         raise ConfigError(f"the corruption {name!r} is {found!r}, not a function")
@@ -161,7 +162,7 @@ def find_corruption(name: str) -> Corruption:
 
 @contextmanager
 def current_folder_first() -> Iterator[None]:
-    """Give a context in which modules are looked for in the current folder first."""
+    """Look for modules in the current folder first, inside this context."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
@@ -174,11 +175,11 @@ def corrupt(line: str, corruption: Corruption) -> tuple[str, str]:
     """Return the input and the target of a line, of the same length.
 
     Raises:
-        DataError: the corruption fails, or gives something else.
+        DataError: the corruption raises an error, or returns something else.
     """
     try:
         made = corruption(line)
-    except Exception as error:  # it may be the user's own
+    except Exception as error:  # it may be of the user
         raise DataError(f"the corruption failed with {error!r}") from error
     given, target = made if isinstance(made, tuple) and len(made) == 2 else (made, line)
     if not (isinstance(given, str) and isinstance(target, str)):

@@ -1,4 +1,8 @@
-"""Aligned lines: read from files, each once, and split into those to learn and those held out."""
+"""The lines of a training: read from files, each once, and split into training and held-out lines.
+
+All lines are in one buffer of UTF-8, and become pairs only when they are asked for. So a gigabyte
+of text takes about a gigabyte of memory, whatever the alphabet.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,20 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
-from hello_runtime.errors import reason
-from hello_runtime.text.files import write_whole
+from hello_runtime.errors import InputError
+from hello_runtime.text.codepoints import LONGEST_ROW
+from hello_runtime.text.lines import read_lines
+from hello_runtime.text.pairs import TAB, Pair, parse_pair
 from numpy.typing import NDArray
 
 from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
-from hello_train.data.text_files import find_files, read_lines
 from hello_train.errors import DataError
 
-WHOLE = 4096
-"""Characters of a line, at most; the parts of a longer one are lines of their own."""
 MOST_HELD_OUT = 20_000
-"""Lines that are held out, at most: to judge by more only takes longer."""
+"""Lines that are held out, at most: more of them take longer and tell no more."""
 DIGEST_BYTES = 8
-"""By which equal lines are known: among 10 million lines two different ones would be taken for
-equal once in four hundred thousand times."""
+"""Of the digest by which equal lines are found. Two different ones of 10 million lines have the
+same digest once in four hundred thousand trainings."""
 SHOWN = 40
 """Characters that an error shows around a difference."""
 SEED_IT = (
@@ -32,76 +35,48 @@ SEED_IT = (
 )
 
 
-class Pair(NamedTuple):
-    """One line: what the network reads and what it shall write, of equal length in characters."""
-
-    input: str
-    target: str
-
-
 class Source(NamedTuple):
-    """How the lines of files are understood."""
+    """How the lines of files become pairs."""
 
     pair: Callable[[str], Pair]
-    """Makes a pair of a line; raises DataError where it cannot."""
+    """Returns the pair of a line; raises DataError or InputError if there is none."""
     parts: Callable[[str], Iterable[str]]
-    """Makes lines of at most `WHOLE` characters of one."""
-    most: int
-    """Characters that are read of a line at once; -1 for the whole line."""
+    """Cuts a line into lines of at most `LONGEST_ROW` characters."""
+    longest: int | None
+    """Characters of a line that are read at once; None for the whole line."""
     is_checked: bool = False
-    """Whether `pair` may make something else of a line another time, so that it is watched."""
+    """Whether each call of `pair` is compared with the first one for the same line."""
 
 
 def text_source(corruption: Corruption) -> Source:
-    """Return how lines of text are understood: as targets, whose inputs a corruption makes.
+    """Return the source for lines of text: they are targets, and a corruption makes their inputs.
 
-    Inputs are not kept but made again whenever a line is asked for. Of a corruption that is not
-    ours nobody knows that it makes the same ones, so each is compared.
+    The corruption is called whenever a line is used. A user's own may give another input than
+    before, so its pairs are compared.
     """
     is_ours = any(corruption is known for known in CORRUPTIONS.values())
     return Source(
         lambda line: Pair(*corrupt(line, corruption)),
         lambda line: (line,),
-        WHOLE,
+        LONGEST_ROW,
         is_checked=not is_ours,
     )
-
-
-def parse_pair(line: str) -> Pair:
-    """Return the pair of a line `input TAB target`.
-
-    Raises:
-        DataError: it has no tab or more than one, or its two sides differ in length.
-    """
-    sides = line.split("\t")
-    if len(sides) != 2:
-        raise DataError(f"{len(sides) - 1} tabs; write input, one tab, target")
-    pair = Pair(*sides)
-    if len(pair.input) != len(pair.target):
-        raise DataError(
-            f"the input has {len(pair.input)} characters and the target {len(pair.target)}; they "
-            f"must be aligned one for one"
-        )
-    return pair
 
 
 def pair_parts(line: str) -> Iterator[str]:
     """Yield the parts of a line `input TAB target`."""
     pair = parse_pair(line)
-    for start in range(0, len(pair.input), WHOLE):
-        part = slice(start, start + WHOLE)
-        yield f"{pair.input[part]}\t{pair.target[part]}"
+    for start in range(0, len(pair.input), LONGEST_ROW):
+        part = slice(start, start + LONGEST_ROW)
+        yield f"{pair.input[part]}{TAB}{pair.target[part]}"
 
 
-PAIRS = Source(parse_pair, pair_parts, -1)
-"""Lines `input TAB target`."""
+PAIRS = Source(parse_pair, pair_parts, None)
+"""The source for lines `input TAB target`."""
 
 
 class Lines(Sequence[Pair]):
-    """Lines in one buffer of UTF-8, each made a pair when it is asked for.
-
-    So a gigabyte of text takes about a gigabyte, whatever the alphabet.
-    """
+    """Some of the lines of a buffer; each becomes a pair when it is asked for."""
 
     def __init__(
         self,
@@ -112,15 +87,16 @@ class Lines(Sequence[Pair]):
         rows: NDArray[np.uint32],
         checksums: NDArray[np.uint32] | None = None,
     ) -> None:
-        """Look at some of the lines of a buffer.
+        """Keep references to a buffer, and copy nothing.
 
         Args:
-            text: lines, one behind the other.
-            ends: where each ends, [lines].
-            lengths: their characters, [lines].
-            pair: makes a pair of a line.
-            rows: which of them these are, [rows].
-            checksums: of the pair that each made when it was read, [lines]; None not to compare.
+            text: the lines in UTF-8, without separators.
+            ends: where each line ends in `text`, [lines].
+            lengths: characters of each line, [lines].
+            pair: returns the pair of a line.
+            rows: the numbers of the lines that this object has, [rows].
+            checksums: of the pair that each line made when it was read, [lines]; None if pairs are
+                not compared.
         """
         self._text = text
         self._ends = ends
@@ -131,7 +107,7 @@ class Lines(Sequence[Pair]):
 
     @property
     def lengths(self) -> NDArray[np.uint16]:
-        """The characters of each line, [rows]."""
+        """Characters of each line, [rows]."""
         return self._lengths[self._rows]
 
     def __len__(self) -> int:
@@ -157,16 +133,16 @@ class Lines(Sequence[Pair]):
 
 
 class Split(NamedTuple):
-    """Lines to learn from and lines held out to judge by; no line is in both."""
+    """Training lines and held-out lines; no line is in both."""
 
     train: Sequence[Pair]
     holdout: Sequence[Pair]
     fingerprint: str = ""
-    """Of all the lines, in order, and of which are held out; in hexadecimal."""
+    """A digest of all lines in order, and of which are held out; in hexadecimal."""
 
 
 class Reader:
-    """Collects the lines of files."""
+    """Collects the lines of files in a buffer."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -180,17 +156,21 @@ class Reader:
         return len(self._ends)
 
     def read(self, path: Path) -> None:
-        """Read the lines of a file; each must make a pair.
+        """Read the lines of a file.
 
         Raises:
-            DataError: one does not, or the file cannot be read.
+            DataError: the file is empty, or a line makes no pair.
+            InputError: the file cannot be read.
         """
-        for number, line in read_lines(path, self._source.most):
+        number = 0
+        for number, line in read_lines(path, self._source.longest):
             try:
                 for part in self._source.parts(line):
                     self._add(part, self._pair(part))
-            except DataError as error:
+            except (DataError, InputError) as error:
                 raise DataError(f"{path}, line {number}: {error}") from error
+        if not number:
+            raise DataError(f"{path}: the file is empty; it must hold at least one line of text")
 
     def _pair(self, line: str) -> Pair:
         pair = self._source.pair(line)
@@ -210,19 +190,19 @@ class Reader:
         self._digests += blake2b(encoded, digest_size=DIGEST_BYTES).digest()
 
     def different(self) -> NDArray[np.uint32]:
-        """Return the numbers of the lines, in order, without those that came before."""
+        """Return the numbers of the lines in order, of equal lines only the first."""
         _, first = np.unique(np.frombuffer(self._digests, np.uint64), return_index=True)
         return np.sort(first.astype(np.uint32))
 
     def lines(self, rows: NDArray[np.uint32]) -> Lines:
-        """Return some of the lines."""
+        """Return the lines with these numbers."""
         ends = np.frombuffer(self._ends, np.uint64)
         lengths = np.frombuffer(self._lengths, np.uint16)
         checksums = np.frombuffer(self._checksums, np.uint32) if self._checksums else None
         return Lines(self._text, ends, lengths, self._source.pair, rows, checksums)
 
     def fingerprint(self, rows: NDArray[np.uint32]) -> str:
-        """Return a digest of all the lines, and of some that are set apart."""
+        """Return a digest of all lines, and of the numbers of some; in hexadecimal."""
         digest = blake2b(self._digests, digest_size=DIGEST_BYTES)
         digest.update(rows.tobytes())
         return digest.hexdigest()
@@ -239,26 +219,27 @@ def difference(one: Pair, other: Pair) -> str:
         (one.input, other.input) if one.input != other.input else (one.target, other.target)
     )
     pairs = enumerate(zip(first, second, strict=False))
-    place = next((place for place, (a, b) in pairs if a != b), len(first))
-    part = slice(max(0, place - SHOWN // 2), place + SHOWN // 2)
+    position = next((position for position, (a, b) in pairs if a != b), len(first))
+    part = slice(max(0, position - SHOWN // 2), position + SHOWN // 2)
     return f"{first[part]!r} and then {second[part]!r} of one line"
 
 
 def read(
     source: Source, paths: Sequence[Path], extra: Sequence[Path], holdout: float, seed: int
 ) -> Split:
-    """Read the lines of files, each once, and keep a share of them aside.
+    """Read the lines of files, each once, and hold out a share of them.
 
     Args:
-        source: how they are understood.
+        source: how lines become pairs.
         paths: files and folders.
         extra: more of them, of which nothing is held out; a line that is in `paths` too is not
             taken from here.
-        holdout: the share to keep aside, 0 to less than 1; `MOST_HELD_OUT` lines at the most.
+        holdout: the share to hold out, 0 to less than 1; `MOST_HELD_OUT` lines at most.
         seed: of the choice.
 
     Raises:
-        DataError: a file cannot be used, or the split leaves nothing to learn or to judge by.
+        DataError: a file has no lines of this kind, or the split leaves one side empty.
+        InputError: a file cannot be read.
     """
     reader = Reader(source)
     for path in find_files(paths):
@@ -277,6 +258,30 @@ def read(
     return Split(reader.lines(train), reader.lines(held_out), reader.fingerprint(held_out))
 
 
+def find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the named files, and those below the named folders in order of names.
+
+    Of a folder, hidden files and folders and empty files are left out.
+
+    Raises:
+        DataError: a folder has no other files.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+            and file.stat().st_size
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        ]
+        if not found:
+            raise DataError(f"{path}: there are no files with text in this folder; name another")
+        yield from found
+
+
 def check_holdout(holdout: float, kept: int, lines: int) -> None:
     """Check that a split leaves lines on both sides.
 
@@ -290,40 +295,6 @@ def check_holdout(holdout: float, kept: int, lines: int) -> None:
         )
     if holdout and not kept:
         raise DataError(
-            f"holding out {holdout:g} of {lines} different lines leaves none to judge by; give "
+            f"holding out {holdout:g} of {lines} different lines leaves none to evaluate on; give "
             f"more lines, a larger --holdout, or --holdout 0"
         )
-
-
-def read_pairs(path: Path) -> list[Pair]:
-    """Read a file of lines `input TAB target`, each pair once.
-
-    Raises:
-        DataError: a line is not such a pair, or the file cannot be read.
-    """
-    reader = Reader(PAIRS)
-    reader.read(path)
-    return list(reader.lines(reader.different()))
-
-
-def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
-    """Write lines as `read_pairs` reads them; the few that it could not read back are left out.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    lines = [f"{pair.input}\t{pair.target}\n" for pair in pairs if is_writable(pair)]
-    try:
-        write_whole(path, "".join(lines).encode())
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {reason(error)}") from error
-
-
-def is_writable(pair: Pair) -> bool:
-    """Tell whether a line comes back from a file of pairs as it was."""
-    return (
-        "\t" not in pair.input + pair.target
-        and "\n" not in pair.input + pair.target
-        and not pair.input.startswith("\ufeff")
-        and not pair.target.endswith("\r")
-    )

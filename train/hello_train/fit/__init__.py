@@ -1,1 +1,1 @@
-"""The training: what can be asked for, the loop, and all that a run leaves."""
+"""The training: options, loop, evaluation, and the files of a run."""

@@ -1,21 +1,20 @@
-"""Settings of PyTorch's libraries, which read the environment once, when they are loaded."""
+"""Environment variables that PyTorch's libraries read once, when they are loaded."""
 
 from __future__ import annotations
 
 import os
 
 DEFAULTS = {
-    # Threads of OpenMP that wait for each other spin. Beside other work they then wait for threads
-    # that do not run, and take the processor from them: one evaluation took 13 to 21 seconds in
-    # place of one.
+    # Waiting OpenMP threads spin by default, and on a busy machine they take the processor from
+    # those they wait for: one evaluation took 13 to 21 seconds instead of one.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # oneDNN keeps what it prepares for each shape of a batch: 2 GB of it with its own capacity of
-    # 1024, 0.2 GB with this one, and no slower.
+    # oneDNN caches a primitive for each batch shape: 2 GB with its default capacity of 1024,
+    # 0.2 GB with this one, at the same speed.
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16",
 }
 
 
 def set_defaults() -> None:
-    """Set what the user has not set; to be called before torch is imported."""
+    """Set the variables that the user has not set; call it before torch is imported."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)

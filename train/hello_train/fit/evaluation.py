@@ -1,30 +1,40 @@
-"""Evaluates a network on held-out lines while it learns."""
+"""Evaluation on held-out lines during a training, and the choice of the best weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
 
-from hello_train.data.lines import Pair
+from hello_runtime.text.pairs import Pair
+
+from hello_train.fit.history import Evaluation
+from hello_train.fit.options import EVALUATIONS, TrainOptions
+from hello_train.fit.parallel import Team
 from hello_train.fit.score import right_by_character
+from hello_train.fit.state import TrainingState
 from hello_train.network.model import Network
 
 MOST_CHARACTERS = 100_000
-"""Held-out characters of an evaluation, at most; the score at the end has all of them."""
+"""Largest number of held-out characters in an evaluation; the final score uses all of them."""
+TIME_SHARE = 0.2
+"""Largest share of the time that evaluations take, in a training by the clock."""
+PATIENT_EPOCHS = 2
+"""In these first epochs an evaluation without a gain does not count against the patience, unless
+the network is already better than no change."""
 
 Counts = dict[str, tuple[int, int]]
-"""For each character of the targets how many came out right, and of how many."""
+"""For each character of the targets: how many were right, and how many there were."""
 
 
 class Evaluator:
-    """Has networks rewrite a sample of the held-out lines: the first ones, always the same."""
+    """Evaluates networks on a sample of the held-out lines: the first ones, always the same."""
 
     def __init__(self, holdout: Sequence[Pair]) -> None:
         self._holdout = holdout
         self.choose_sample(MOST_CHARACTERS)
 
     def choose_sample(self, characters: int) -> None:
-        """Keep to so many characters, but to one line at least."""
+        """Limit the sample to so many characters, but to no less than one line."""
         sizes = accumulate(len(pair.input) for pair in self._holdout)
         bound = min(characters, MOST_CHARACTERS)
         fitting = sum(1 for size in sizes if size <= bound)
@@ -33,15 +43,54 @@ class Evaluator:
 
     @property
     def unchanged(self) -> float:
-        """Share of the sample's characters that are written as they are read, 0 to 1."""
+        """The accuracy of no change: the share of characters that equal their target, 0 to 1."""
         return accuracy(right_by_character(self._inputs, self._sample))
 
     def evaluate(self, network: Network) -> Counts:
-        """Return how many characters a network gets right; nothing where no line is held out."""
+        """Return how many characters a network gets right; empty without held-out lines."""
         return right_by_character(network.rewrite_lines(self._inputs), self._sample)
 
 
 def accuracy(counts: Counts) -> float:
-    """Return the share of the characters that are right, 0 to 1; 0 of none."""
+    """Return the share of the characters that are right, 0 to 1; 0 if there are none."""
     right, count = map(sum, zip(*counts.values(), strict=True)) if counts else (0, 0)
     return right / count if count else 0.0
+
+
+def is_due(state: TrainingState, options: TrainOptions, team: Team, done: float) -> bool:
+    """Return whether to evaluate now.
+
+    A training by epochs makes every evaluation, so that the clock cannot decide which weights are
+    kept. A training by the clock skips one if it and the last one would take more than
+    `TIME_SHARE` of the time.
+    """
+    position = state.position
+    if done * EVALUATIONS < position.evaluations + 1:
+        return False
+    if options.epochs is not None:
+        return True
+    further = 1 if done == 1.0 else 2
+    needed = position.evaluating + further * position.last_evaluating
+    return bool(team.agree(needed <= TIME_SHARE * position.seconds))
+
+
+def record(state: TrainingState, counts: Counts, unchanged: float) -> None:
+    """Add an evaluation to the history, and keep the weights if they are the best so far.
+
+    Args:
+        state: the training state; its weights are those that were evaluated.
+        counts: what `Evaluator.evaluate` returned; nothing is recorded if it is empty.
+        unchanged: `Evaluator.unchanged`
+    """
+    if not counts:
+        return
+    position, rows = state.position, state.history.evaluations
+    found = accuracy(counts)
+    best = max((row.accuracy for row in rows), default=-1.0)
+    loss = position.losses / (position.step - position.evaluated_step)
+    rows.append(Evaluation(position.step, position.epoch, position.seconds, loss, found, counts))
+    if found > best:
+        state.best = {name: t.clone() for name, t in state.network.state_dict().items()}
+        position.without_gain = 0
+    elif best > unchanged or position.epoch > PATIENT_EPOCHS:
+        position.without_gain += 1

@@ -1,50 +1,55 @@
-"""The post's example, `hello` -> `ohlol`: one run of it, or one with each cell, side by side."""
+"""The example `hello` -> `ohlol`: one run of it, or one with each cell."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hello_runtime.text.baseline import BASELINE_NAME
+from hello_runtime.text.pairs import Pair
+
 from hello_train.data.alphabets import choose_alphabets, count_substitutions
-from hello_train.data.lines import Pair
 from hello_train.errors import FitError
-from hello_train.fit.history import History, Saying
-from hello_train.fit.loop import Progress, Watcher, fit_exactly
+from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
+from hello_train.fit.callbacks import Callback, Progress
+from hello_train.fit.history import History, OutputSpan
+from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
-from hello_train.fit.run import BASELINE_NAME, REPORT_NAME, RUN_NAMES, Run, save_holdout
+from hello_train.fit.run import Run, save_holdout
+from hello_train.fit.state import new_state
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
+from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
 HELLO_ALPHABETS = choose_alphabets(count_substitutions([HELLO]), 0)._replace(outputs="ehlo")
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
-LOST_NAME = "lost"
-"""The folder, in that of a run, of the last start where none learned."""
+STARTS = 20
+"""Largest number of seeds that a run tries."""
 
 
-def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
-    """Train `hello` -> `ohlol` until it is right, and save checkpoint and report in the folder.
+def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback] = ()) -> Run:
+    """Train `hello` -> `ohlol` until the network says it; save checkpoint and report.
 
-    Where no start learned it, those of the last one are saved in a folder of their own, and what
-    an earlier run left stays.
+    If no start learns it, the files of the last start go to the folder `LOST_NAME` inside, and an
+    earlier run in the folder stays as it is.
 
     Raises:
-        TrainError: the options make no network, no start learned it, or it cannot be saved.
+        TrainError: the options make no network, no start learned it, or a file cannot be written.
     """
     config = configure(options, HELLO_ALPHABETS)
     check_writable(folder, RUN_NAMES)
-    recorder = Recorder(HELLO.input, watcher)
-    recorder.begin(f"{options.cell}: {HELLO_DATA}")
+    recorder = HistoryRecorder(HELLO.input)
+    for callback in callbacks:
+        callback.on_begin(f"{options.cell}: {HELLO_DATA}")
     with one_thread():
-        network, seed = fit_exactly(config, HELLO, options, recorder)
+        network, seed = fit_exactly(config, HELLO, options, [recorder, *callbacks])
     training = Training(
-        data=HELLO_DATA,
-        example=HELLO.input,
-        seed=seed,
-        characters=len(HELLO.input),
+        data=HELLO_DATA, example=HELLO.input, seed=seed, characters=len(HELLO.input)
     )
     is_lost = network.rewrite(HELLO.input) != HELLO.target
     home = folder / LOST_NAME if is_lost else folder
@@ -53,61 +58,81 @@ def run_hello(options: TrainOptions, folder: Path, watcher: Watcher) -> Run:
     (home / BASELINE_NAME).unlink(missing_ok=True)
     from hello_train.report.pages import HelloRun, hello_page, write_report
 
-    told = HelloRun(network, training, recorder.history, HELLO, recorder.starts)
-    write_report(home / REPORT_NAME, hello_page(told))
+    run = HelloRun(network, training, recorder.history, HELLO, recorder.starts)
+    write_report(home / REPORT_NAME, hello_page(run))
     if is_lost:
         raise FitError(
             f"none of {recorder.starts} starts learned {HELLO_DATA}; use more --epochs or "
-            f"--minutes, or another --learning-rate; what became of the last one is in "
-            f"{home / REPORT_NAME}, its checkpoint beside it"
+            f"--minutes, or another --learning-rate; the last one is in {home}, and "
+            f"{home / REPORT_NAME} shows it"
         )
     return Run(network, training, checkpoint, recorder.history, {})
 
 
-def compare_cells(options: TrainOptions, folder: Path, watcher: Watcher) -> list[Run]:
-    """Train `hello` -> `ohlol` with each cell, in a folder each, and show them side by side.
+def compare_cells(
+    options: TrainOptions, folder: Path, callbacks: Sequence[Callback] = ()
+) -> list[Run]:
+    """Train `hello` -> `ohlol` with each cell, each in its own folder, and write a common report.
 
     Raises:
         TrainError: as `run_hello`.
     """
     check_writable(folder, (REPORT_NAME,))
-    runs = [run_hello(replace(options, cell=cell), folder / cell, watcher) for cell in CELLS]
+    runs = []
+    for cell in CELLS:
+        runs.append(run_hello(replace(options, cell=cell), folder / cell, callbacks))
     from hello_train.report.pages import HelloRun, compare_page, write_report
 
-    told = [HelloRun(run.network, run.training, run.history, HELLO) for run in runs]
-    write_report(folder / REPORT_NAME, compare_page(told))
+    shown = [HelloRun(run.network, run.training, run.history, HELLO) for run in runs]
+    write_report(folder / REPORT_NAME, compare_page(shown))
     return runs
 
 
-class Recorder(Watcher):
-    """Writes down what a start of the post's network does in each epoch, and tells it on."""
+def fit_exactly(
+    config: ModelConfig, pair: Pair, options: TrainOptions, callbacks: Sequence[Callback] = ()
+) -> tuple[Network, int]:
+    """Train until the network rewrites `pair.input` to `pair.target`, trying seed after seed.
 
-    def __init__(self, example: str, watcher: Watcher) -> None:
+    The example's network can converge to a wrong output and stay there. Whether it does depends on
+    the seed alone.
+
+    Returns:
+        The network and its seed; those of the last start if none of `STARTS` learned the pair.
+
+    Raises:
+        FitError: the loss is not finite.
+    """
+    for seed in range(options.seed, options.seed + STARTS):
+        if seed > options.seed:
+            for callback in callbacks:
+                callback.on_restart(lost_seed=seed - 1, next_seed=seed)
+        start = replace(options, seed=seed)
+        state = new_state(config, start)
+        Trainer(state, [pair], start, callbacks).run()
+        network = state.network.eval()
+        if network.rewrite(pair.input) == pair.target:
+            break
+    return network, seed
+
+
+class HistoryRecorder(Callback):
+    """Records the loss of each epoch and the output for an example."""
+
+    def __init__(self, example: str) -> None:
         self.history = History()
         self.starts = 1
         self._example = example
-        self._watcher = watcher
 
-    def begin(self, description: str) -> None:
-        """Tell it on."""
-        self._watcher.begin(description)
-
-    def end(self) -> None:
-        """Tell it on."""
-        self._watcher.end()
-
-    def step(self, progress: Progress, network: Network) -> None:
-        """Take note of the loss, and of what is said."""
+    def on_step(self, progress: Progress, network: Network) -> None:
+        """Record an epoch; hello is one batch, so each step is one."""
         self.history.losses.append(progress.loss)
-        said, sayings = network.rewrite(self._example), self.history.sayings
-        if sayings and sayings[-1].text == said:
-            sayings[-1] = replace(sayings[-1], last=progress.epoch)
+        output, outputs = network.rewrite(self._example), self.history.outputs
+        if outputs and outputs[-1].text == output:
+            outputs[-1] = replace(outputs[-1], last=progress.epoch)
         else:
-            sayings.append(Saying(progress.epoch, progress.epoch, said))
-        self._watcher.step(progress, network)
+            outputs.append(OutputSpan(progress.epoch, progress.epoch, output))
 
-    def restart(self, lost_seed: int, next_seed: int) -> None:
-        """Forget the start that was lost, but for its number."""
+    def on_restart(self, lost_seed: int, next_seed: int) -> None:
+        """Discard the history of the lost start."""
         self.history = History()
         self.starts += 1
-        self._watcher.restart(lost_seed, next_seed)

@@ -1,4 +1,4 @@
-"""What happened while a network learned: numbers to save with a run and to draw in its report."""
+"""The history of a training: losses, evaluations and outputs, for the report."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network did on the held-out lines at one moment of its training."""
+    """One evaluation of the network on the held-out lines."""
 
     step: int
-    """Batches learned until then."""
+    """Steps made so far."""
     epoch: int
     """Counted from 1."""
     seconds: float
-    """Of training until then."""
+    """Seconds trained so far."""
     loss: float
-    """Mean cross-entropy of a character learned since the evaluation before, in nats."""
+    """Mean cross-entropy per character since the last evaluation, in nats."""
     accuracy: float
     """Share of the held-out characters that were right, 0 to 1."""
     by_character: dict[str, tuple[int, int]]
@@ -24,22 +24,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Saying:
-    """What the network said to the example from one epoch to another; for the post's network."""
+class OutputSpan:
+    """An output for the example that did not change over some epochs."""
 
     first: int
-    """The first epoch of it, counted from 1."""
+    """The first epoch with it, counted from 1."""
     last: int
+    """The last one."""
     text: str
 
 
 @dataclass
 class History:
-    """A training, from its first step on."""
+    """What was recorded since the first step; hello has losses and outputs, text evaluations."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
-    """In order; none where nothing was held out."""
+    """In order; empty if nothing was held out."""
     losses: list[float] = field(default_factory=list)
-    """Of each epoch its mean cross-entropy of a character, in nats; for the post's network."""
-    sayings: list[Saying] = field(default_factory=list)
-    """In order of the epochs, without gaps; for the post's network."""
+    """Mean cross-entropy per character of each epoch, in nats."""
+    outputs: list[OutputSpan] = field(default_factory=list)
+    """In order of the epochs, without gaps."""

@@ -1,38 +1,40 @@
-"""What a training run can be asked for, and what it does when it is not asked."""
+"""The options of a training run, and their defaults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from hello_runtime.model.model_file import Unknown
+
 from hello_train.data.alphabets import Alphabets
 from hello_train.errors import ConfigError
-from hello_train.network.config import ModelConfig, Unknown
+from hello_train.network.config import ModelConfig
 
 EVALUATIONS = 20
-"""How often a network is evaluated on held-out lines while it learns, at most."""
+"""Largest number of evaluations in a training."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The network and the training of one run; exactly one of `epochs` and `minutes` ends it.
+    """The options of one run; exactly one of `epochs` and `minutes` is set.
 
     Raises:
-        ConfigError: both of them are given, or neither.
+        ConfigError: both are set, or neither.
     """
 
     cell: str = "gru"
     nonlinearity: str = "tanh"
-    """Of the rnn."""
+    """For the rnn."""
     embedding_dim: int = 10
     hidden_size: int = 4
     layers: int = 1
     bidirectional: bool = False
     projection: bool | None = None
-    """A Linear layer before the labels; it is there in any case where the sizes need it."""
+    """Whether a Linear layer follows the recurrence; there always is one where the sizes differ."""
     unknown: Unknown = "error"
     guarded: bool = False
-    """Whether only substitutions seen in training are possible."""
+    """Whether only substitutions of the training lines are possible."""
     epochs: int | None = None
     minutes: float | None = None
     learning_rate: float = 1e-3
@@ -40,20 +42,20 @@ class TrainOptions:
     """Whether the learning rate falls to zero along a cosine (Loshchilov and Hutter 2017,
     arXiv:1608.03983)."""
     max_gradient_norm: float | None = None
-    """Longer gradients are cut to this norm (Pascanu et al. 2013, arXiv:1211.5063)."""
+    """Gradients are clipped to this norm (Pascanu et al. 2013, arXiv:1211.5063)."""
     batch_characters: int = 256
-    """Characters in a batch of a process, at most, but for a window that is longer by itself."""
+    """Largest number of characters in a batch of one process; a batch has at least one segment."""
     case_rate: float = 0.0
-    """Share of the lines that are learned in upper case, and of those in lower case, where every
-    character is written in the case in which it is read."""
+    """Augmentation: share of the lines that are learned in upper case, and as many in lower case.
+    It needs targets that keep the case of their input."""
     rare: float = 0.0
-    """A character with a smaller share of the text is unknown; 0 where unknown ones are refused."""
+    """Characters with a smaller share of the text are unknown; 0 if `unknown` is "error"."""
     patience: int | None = None
-    """A training ends early after so many evaluations without a gain."""
+    """The training ends early after so many evaluations without a gain."""
     seed: int = 0
-    """Of the split, the weights and the order of the batches."""
+    """For the split, the initial weights and the order of the batches."""
     holdout: float = 0.0
-    """Share of the lines that is held out for evaluation."""
+    """Share of the lines that are held out for evaluation."""
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.minutes is None):
@@ -61,7 +63,7 @@ class TrainOptions:
 
 
 HELLO_OPTIONS = TrainOptions(epochs=1000)
-"""The post's network and training."""
+"""The defaults for hello."""
 
 TEXT_OPTIONS = TrainOptions(
     embedding_dim=48,
@@ -79,11 +81,11 @@ TEXT_OPTIONS = TrainOptions(
     patience=10,
     holdout=0.1,
 )
-"""What does well on lines of real text, in minutes on two cores."""
+"""The defaults for text: good results within minutes on two cores."""
 
 
 def run_folder(name: str, cell: str) -> Path:
-    """Return the folder of a run that is not told where to go."""
+    """Return the default folder of a run."""
     return Path("runs") / f"{name}-{cell}"
 
 

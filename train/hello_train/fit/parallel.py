@@ -1,7 +1,7 @@
-"""Where a training runs: on which device, alone or as one of the processes that torchrun starts.
+"""The device of a training, and the processes that torchrun starts for it.
 
-Data-parallel training is PyTorch's own: each process learns other batches, and
-`DistributedDataParallel` makes the gradients of all their mean
+Several processes train data-parallel: each learns other batches, and `DistributedDataParallel`
+averages their gradients
 (https://docs.pytorch.org/docs/stable/notes/ddp.html).
 """
 
@@ -22,26 +22,30 @@ from hello_train.network.model import Network
 
 @dataclass(frozen=True)
 class Team:
-    """The processes of one training, as one of them sees it."""
+    """The processes of one training, seen from one of them.
+
+    Rank and size are those of PyTorch's process group.
+    """
 
     device: torch.device
     rank: int = 0
-    """Which of them this is, counted from 0."""
+    """The number of this process, counted from 0."""
     size: int = 1
+    """The number of processes."""
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that judges, saves and speaks."""
+        """Whether this process evaluates, saves and prints."""
         return self.rank == 0
 
     def join(self, network: Network) -> Callable[[Tensor], Tensor]:
-        """Return the network such that its gradients are the mean of all processes'."""
+        """Return the network's forward pass with gradients averaged over all processes."""
         return network if self.size == 1 else DistributedDataParallel(network)
 
     def agree(self, value: float) -> float:
-        """Return the value that the leading process has.
+        """Return the value of the leading process.
 
-        The processes wait here for each other, so all must come here equally often.
+        This synchronizes the processes, so all must call it equally often.
         """
         if self.size == 1:
             return value
@@ -50,7 +54,7 @@ class Team:
         return float(shared.item())
 
     def all_have(self, value: object) -> bool:
-        """Tell whether every process has this value; they wait here for each other."""
+        """Return whether all processes have this value; this synchronizes them."""
         if self.size == 1:
             return True
         values: list[object] = [None] * self.size
@@ -59,15 +63,15 @@ class Team:
 
 
 ALONE = Team(torch.device("cpu"))
-"""A training in a single process, on the CPU."""
+"""A single process on the CPU."""
 
 
 @contextmanager
 def team() -> Iterator[Team]:
-    """Join the other processes of torchrun, if there are any; use a GPU where there is one.
+    """Join the processes of torchrun, if there are any; use a GPU if there is one.
 
     Raises:
-        TeamError: they were not started by torchrun, or are more than there are GPUs.
+        TeamError: torchrun did not start them, or there are fewer GPUs than processes.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -89,7 +93,7 @@ def team() -> Iterator[Team]:
 def best_device(local_rank: int) -> torch.device:
     """Return the GPU of this process, CUDA's or Apple's, or the CPU where there is none.
 
-    CUDA is kept to float32 where it would use TF32, so that what is scored is what will be decoded.
+    TF32 is turned off on CUDA, so that the scored outputs equal the decoded ones.
 
     Raises:
         TeamError: there are GPUs, but none for this process.

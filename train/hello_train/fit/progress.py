@@ -1,4 +1,4 @@
-"""Shows a training while it runs, on stderr: a bar on a terminal, a few lines in a log."""
+"""The progress of a training on stderr: a bar on a terminal, a few lines in a log."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 import click
 
-from hello_train.fit.loop import Progress, Watcher
+from hello_train.fit.callbacks import Callback, Progress
 from hello_train.network.model import Network
 
 STEPS = 1000
-"""Parts that the bar counts."""
+"""Units of the bar."""
 BAR_WIDTH = 16
 OTHER_WIDTH = BAR_WIDTH + 24
-"""Columns of a terminal that the bar, the percentage and the time left take."""
+"""Columns that the bar, the percentage and the time left need."""
 REFRESH_SECONDS = 0.1
 LOG_LINES = 10
-"""Lines that a whole training writes to a log, beside one for its first step."""
+"""Lines that a training writes to a log, after one for its first step."""
 
 
-class ProgressDisplay(Watcher):
-    """Prints epoch, loss, and what the network says now to the example, or how well it does."""
+class ProgressDisplay(Callback):
+    """Prints epoch and loss, with the output for an example or the accuracy and speed."""
 
     def __init__(self, example: str | None = None, every: int | None = None) -> None:
         """Prepare the display.
 
         Args:
-            example: an input of which each line shows what the network makes; None for none.
-            every: epochs from one line to the next, in place of a bar or a log; None for those.
+            example: an input whose output each line shows; None to show accuracy and speed.
+            every: print a line every so many epochs; None for a bar or a log.
         """
         self._example = example
         self._every = every
@@ -42,19 +42,19 @@ class ProgressDisplay(Watcher):
         self._shown_at = 0.0
         self._shown_part = -1
 
-    def begin(self, description: str) -> None:
-        """Say what is learned."""
+    def on_begin(self, description: str) -> None:
+        """Print the description."""
         click.echo(description, err=True)
 
-    def end(self) -> None:
-        """Leave the terminal as it was: the bar in a line of its own, and the cursor visible."""
+    def on_end(self) -> None:
+        """End the line of the bar, and show the cursor again."""
         if self._bar is not None:
             self._bar.render_finish()
             self._bar = None
         self._forget()
 
-    def step(self, progress: Progress, network: Network) -> None:
-        """Show the progress, if it is time to."""
+    def on_step(self, progress: Progress, network: Network) -> None:
+        """Print the progress if it is time to."""
         if not self._is_due(progress):
             return
         parts = [f"epoch {progress.epoch}", f"loss {progress.loss:.4g}"]
@@ -74,8 +74,8 @@ class ProgressDisplay(Watcher):
         self._shown_at = time.monotonic()
         self._shown_part = int(progress.done * LOG_LINES)
 
-    def restart(self, lost_seed: int, next_seed: int) -> None:
-        """Say that a start was lost."""
+    def on_restart(self, lost_seed: int, next_seed: int) -> None:
+        """Print that a start was lost."""
         click.echo(
             f"seed {lost_seed} did not learn; starting again from seed {next_seed}", err=True
         )
@@ -110,7 +110,7 @@ def clock(seconds: float) -> str:
 
 
 def rate(characters: int, seconds: float) -> str:
-    """Return how many characters a second were learned; a coarse clock may not have moved yet.
+    """Return the characters learned per second; a dash while a coarse clock shows 0 seconds.
 
     >>> rate(31_234, 1), rate(900, 2), rate(900, 0)
     ('31.2k characters/s', '450 characters/s', '- characters/s')

@@ -1,21 +1,22 @@
-"""What a person should know of a training that did not go as it could have."""
+"""Remarks: sentences on what went wrong in a training, and what to change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hello_runtime.text.score import Score
+
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import TrainOptions
-from hello_train.fit.score import Score
 
 
 def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) -> list[str]:
-    """Return a sentence for each thing that went wrong, with what to change; none if all is well.
+    """Return a sentence for each thing that went wrong; none if all is well.
 
     Args:
         ending: how far the training came.
-        options: what it was asked for.
-        scores: the rows of `score.compare`; empty where no line was held out.
+        options: its options.
+        scores: the scores by name; empty without held-out lines.
     """
     found = []
     if ending.done < 1:

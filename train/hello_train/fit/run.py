@@ -1,14 +1,14 @@
-"""One training run on lines of text, from its data to all that it leaves in its folder."""
+"""A training run on lines of text, from its data to the files in its folder."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from hello_runtime.errors import reason
-from hello_runtime.text.files import write_whole
+from hello_runtime.text.baseline import BASELINE_NAME, write_baseline
+from hello_runtime.text.pairs import Pair, is_writable, read_pairs, write_pairs
+from hello_runtime.text.score import Score, score_outputs
 
 from hello_train.data.alphabets import (
     changeable,
@@ -19,46 +19,39 @@ from hello_train.data.alphabets import (
     keeps_case,
 )
 from hello_train.data.batches import lengths
-from hello_train.data.lines import Pair, Split, is_writable, read_pairs, write_pairs
-from hello_train.errors import DataError, TeamError
+from hello_train.data.lines import Split
+from hello_train.errors import TeamError
+from hello_train.files import HOLDOUT_NAME, REPORT_NAME, RESUME_NAME, RUN_NAMES
+from hello_train.fit.callbacks import Callback
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.history import History
-from hello_train.fit.loop import Ending, Fitting, State, Watcher, new_state
+from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.remarks import remarks
-from hello_train.fit.score import Baseline, Score, compare, count_baseline, mistakes
-from hello_train.fit.unfinished import FILE_NAME as UNFINISHED_NAME
-from hello_train.fit.unfinished import Unfinished
-from hello_train.network.checkpoint import FILE_NAME, Training, check_writable, save_checkpoint
+from hello_train.fit.resume import Identity, ResumeFile
+from hello_train.fit.score import count_baseline, mistakes
+from hello_train.fit.state import TrainingState, new_state
+from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 EXAMPLE_LENGTHS = range(20, 61)
-"""Characters in a line that makes a good example."""
-HOLDOUT_NAME = "holdout.tsv"
-"""The held-out lines of a run, beside its checkpoint; `data.read_pairs` reads them."""
-BASELINE_NAME = "baseline.json"
-"""What the training lines say without a network, beside its checkpoint."""
-BASELINE_VERSION = 1
-REPORT_NAME = "report.html"
-"""What happened in a run, as a page for people."""
-RUN_NAMES = (FILE_NAME, HOLDOUT_NAME, BASELINE_NAME, REPORT_NAME)
-"""All that a run leaves."""
+"""Characters of a line that makes a good example."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left behind."""
+    """The result of a run."""
 
     network: Network
     training: Training
     checkpoint: Path
     history: History
     scores: dict[str, Score]
-    """Rows of `score.compare` by name; empty where no line was held out."""
+    """By name, as `score_outputs` gives them; empty without held-out lines."""
     remarks: list[str] = field(default_factory=list)
-    """What should be changed, in sentences."""
+    """Sentences on what went wrong, and what to change."""
 
     @property
     def config(self) -> ModelConfig:
@@ -71,66 +64,78 @@ def run_lines(
     data: str,
     options: TrainOptions,
     folder: Path,
-    watcher: Watcher,
+    callbacks: Sequence[Callback] = (),
     *,
     resume: bool = False,
     team: Team = ALONE,
 ) -> Run | None:
-    """Train on aligned lines, judge by the held-out ones, and save the checkpoint in the folder.
+    """Train on lines, evaluate on the held-out ones, and save the run in the folder.
 
     Args:
-        lines: those to learn, and those to judge by.
-        data: where they came from, in words.
-        options: the network and the training.
-        folder: the folder of the run.
-        watcher: is told of the progress.
-        resume: whether to go on with a training that was not finished.
+        lines: those to train on, and those held out.
+        data: the names of their files and of the corruption.
+        options: those of the network and the training.
+        folder: where the run is saved, and its resume file.
+        callbacks: called during the training.
+        resume: whether to continue from the resume file.
         team: the processes that train together.
 
     Returns:
         The run; None in a process that does not lead.
 
     Raises:
-        TrainError: the lines or options make no training, it failed, or it cannot be saved.
+        TrainError: the lines or options make no training, it failed, or a file cannot be written.
     """
     substitutions = count_substitutions(lines.train)
     check_changes(substitutions)
+    identity = check_equal(lines, fingerprint(substitutions), options, team)
+    check_writable(folder, (*RUN_NAMES, RESUME_NAME))
     alphabets = choose_alphabets(substitutions, options.rare if options.unknown == "copy" else 0)
+    if not keeps_case(alphabets.guard):
+        options = replace(options, case_rate=0.0)
+    state = new_state(configure(options, alphabets), options, team)
+    resume_file = ResumeFile(folder, identity)
+    if resume:
+        resume_file.restore(state, team)
+    for callback in callbacks:
+        callback.on_begin(describe(lines, options, team))
+    evaluator = Evaluator(lines.holdout)
+    ending = Trainer(state, lines.train, options, callbacks, evaluator, resume_file, team).run()
+    if not team.leads:
+        return None
+    run = finish_run(state, ending, lines, data, options, folder, changeable(substitutions))
+    resume_file.remove()
+    return run
+
+
+def check_equal(lines: Split, substitutions: str, options: TrainOptions, team: Team) -> Identity:
+    """Return what identifies a training, after a check that it is equal in all processes.
+
+    Args:
+        lines: those to train on, and those held out.
+        substitutions: a digest of what the corruption changes.
+        options: those of the network and the training.
+        team: the processes that train together.
+
+    Raises:
+        TeamError: a process has other lines or options.
+    """
     identity = {
         **asdict(options),
         "lines": lines.fingerprint,
-        "substitutions": fingerprint(substitutions),
+        "substitutions": substitutions,
         "processes": team.size,
     }
     if not team.all_have(identity):
         raise TeamError(
-            "the processes do not learn the same lines in the same way; give all hosts the same "
-            "files and options"
+            "the processes have different lines or options; give all hosts the same files and "
+            "options"
         )
-    if not keeps_case(alphabets.guard):
-        options = replace(options, case_rate=0.0)
-    check_writable(folder, (*RUN_NAMES, UNFINISHED_NAME))
-    state = new_state(configure(options, alphabets), options, team)
-    unfinished = Unfinished(folder, identity)
-    if resume:
-        if not team.all_have(unfinished.digest()):
-            raise TeamError(
-                f"{folder}: not every process sees the same unfinished training there; put "
-                f"--output on a disk that all hosts share"
-            )
-        unfinished.restore(state)
-    watcher.begin(describe(lines, options, team))
-    evaluator = Evaluator(lines.holdout)
-    ending = Fitting(state, lines.train, options, watcher, evaluator, unfinished, team).run()
-    if not team.leads:
-        return None
-    run = finish_run(state, ending, lines, data, options, folder, changeable(substitutions))
-    unfinished.remove()
-    return run
+    return identity
 
 
 def describe(lines: Split, options: TrainOptions, team: Team) -> str:
-    """Return in words what a training learns, with what and for how long."""
+    """Return one line on the training: its lines, device, network and length."""
     if options.epochs is None:
         length = f"{options.minutes:g} minutes"
     else:
@@ -142,12 +147,16 @@ def describe(lines: Split, options: TrainOptions, team: Team) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number of things in words: `1 line`, `2 lines`."""
+    """Return a number with its noun.
+
+    >>> count(1, "line"), count(2, "line")
+    ('1 line', '2 lines')
+    """
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def finish_run(
-    state: State,
+    state: TrainingState,
     ending: Ending,
     lines: Split,
     data: str,
@@ -155,27 +164,28 @@ def finish_run(
     folder: Path,
     changeable: frozenset[str],
 ) -> Run:
-    """Score a trained network, and save all that its run leaves."""
+    """Score the trained network, and save all files of the run."""
     from hello_train.report.pages import TextRun, text_page, write_report
 
     outputs = state.network.eval().rewrite_lines([pair.input for pair in lines.holdout])
     network = state.network.cpu()
     baseline = count_baseline(lines.train, changeable)
-    scores = compare(outputs, lines.holdout, baseline) if lines.holdout else {}
+    scores = score_outputs(lines.holdout, outputs, baseline) if lines.holdout else {}
+    notes = remarks(ending, options, scores)
     training = Training(
         data=data,
         example=choose_example(lines, network.config.input_alphabet),
         seed=options.seed,
         characters=int(lengths(lines.train).sum()),
-        scores={name: asdict(row) for name, row in scores.items()},
+        scores={name: score._asdict() for name, score in scores.items()},
     )
     save_holdout(folder, lines.holdout)
-    save_baseline(folder, baseline)
-    checkpoint = save_checkpoint(folder, network, training)  # last: it says that all is there
-    told = TextRun(network, training, state.history, scores, mistakes(outputs, lines.holdout))
-    write_report(folder / REPORT_NAME, text_page(told))
-    found = remarks(ending, options, scores)
-    return Run(network, training, checkpoint, state.history, scores, found)
+    write_baseline(folder / BASELINE_NAME, baseline)
+    checkpoint = save_checkpoint(folder, network, training)  # after what belongs to it
+    wrong = mistakes(outputs, lines.holdout)
+    page = text_page(TextRun(network, training, state.history, scores, wrong, notes))
+    write_report(folder / REPORT_NAME, page)
+    return Run(network, training, checkpoint, state.history, scores, notes)
 
 
 def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
@@ -186,38 +196,20 @@ def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
         (folder / HOLDOUT_NAME).unlink(missing_ok=True)
 
 
-def save_baseline(folder: Path, baseline: Baseline) -> None:
-    """Write what the training lines say without a network.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
-    content = {
-        "format_version": BASELINE_VERSION,
-        "changeable": "".join(sorted(baseline.changeable)),
-        "words": dict(sorted(baseline.words.items())),
-    }
-    path = folder / BASELINE_NAME
-    try:
-        write_whole(path, json.dumps(content, ensure_ascii=False, indent=0).encode())
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {reason(error)}") from error
-
-
 def read_holdout(folder: Path) -> list[Pair]:
-    """Return the held-out lines of a run; none where it kept none.
+    """Return the held-out lines of a run; empty if it has none.
 
     Raises:
-        DataError: the file is damaged.
+        InputError: the file is damaged.
     """
     file = folder / HOLDOUT_NAME
-    return read_pairs(file) if file.is_file() else []
+    return [pair for _, pair in read_pairs(file)] if file.is_file() else []
 
 
 def choose_example(lines: Split, alphabet: str) -> str:
-    """Return the input of a line of handy length that has something to rewrite.
+    """Return the input of a line of handy length that changes.
 
-    One whose characters are all in the alphabet, so that every model can be asked for it.
+    Its characters are all in the alphabet, so that every engine can decode it.
     """
     known = set(alphabet)
     pairs = [pair for pair in lines.holdout if known.issuperset(pair.input)] or lines.train

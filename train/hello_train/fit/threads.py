@@ -1,4 +1,4 @@
-"""How many threads PyTorch uses."""
+"""The number of PyTorch's threads."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from hello_runtime.engine.threads import available_cpus
+from hello_runtime.engine.cpus import available_cpus
 
 ROUNDS = 3
-"""Steps that a trial makes with each number of threads."""
+"""Steps of a trial with each number of threads."""
 STEP_OVERHEAD = 32
-"""What one time step costs whatever the rows of its batch, in rows."""
+"""Fixed cost of a time step, in rows of a batch."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 40.0
-"""Seconds between two trials; a trial that changes nothing doubles them."""
+"""Seconds between two trials; they double after a trial that changes nothing."""
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep PyTorch to one thread, for work on small tensors.
+    """Limit PyTorch to one thread, for small tensors.
 
-    Several threads have nothing to share there; they wait for each other, and on a busy machine
-    that takes many times as long as the work.
+    More threads only wait for each other there, on a busy machine many times as long as they work.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -35,31 +34,30 @@ def one_thread() -> Iterator[None]:
 
 
 class Steps(NamedTuple):
-    """Some optimizer steps: what they had to do, and how long they took."""
+    """The work and the time of some optimizer steps."""
 
     work: float = 0.0
     seconds: float = 0.0
 
     @property
     def rate(self) -> float:
-        """Work in a second."""
+        """Work per second."""
         return self.work / max(self.seconds, 1e-9)
 
     def and_then(self, other: Steps) -> Steps:
-        """Return these steps and others together."""
+        """Return the sum of these steps and others."""
         return Steps(self.work + other.work, self.seconds + other.seconds)
 
 
 def fastest_threads(most: int) -> Generator[int, Steps, None]:
-    """Yield the number of threads for each step; it is sent how fast that step was.
+    """Yield the number of threads for each step; the caller sends work and time of that step.
 
-    Threads of one step wait for each other. Alone on a machine two are twice as fast as one; beside
-    other work they may be a third as fast, since one of them is always kept waiting. So half and
-    twice the present number are tried now and then, on steps that are learned all the same, and the
-    fastest is kept until the next trial.
+    Two threads are twice as fast as one on an idle machine, and may be a third as fast on a busy
+    one, where one of them always waits. So a trial measures half and twice the present number from
+    time to time, on ordinary steps, and the fastest is used until the next trial.
 
     Args:
-        most: the largest number.
+        most: the largest number of threads.
     """
     threads, pause = most, SHORTEST_PAUSE
     while True:
@@ -68,7 +66,7 @@ def fastest_threads(most: int) -> Generator[int, Steps, None]:
         for _ in range(ROUNDS):
             for count in trial:
                 trial[count] = trial[count].and_then((yield count))
-            # One that is far behind is not tried further.
+            # Drop what is less than half as fast as the best.
             best = max(trial, key=lambda count: trial[count].rate)
             trial = {count: s for count, s in trial.items() if s.rate > trial[best].rate / 2}
         pause = min(2 * pause, LONGEST_PAUSE) if best == threads else SHORTEST_PAUSE
@@ -79,7 +77,7 @@ def fastest_threads(most: int) -> Generator[int, Steps, None]:
 
 
 class ThreadTuner:
-    """Gives PyTorch the number of threads that learns fastest at the moment."""
+    """Sets the number of PyTorch's threads that is fastest at the moment."""
 
     def __init__(self) -> None:
         self._counts = fastest_threads(available_cpus())
@@ -87,7 +85,7 @@ class ThreadTuner:
 
     @contextmanager
     def step(self, rows: int, time_steps: int) -> Iterator[None]:
-        """Time the optimizer step that is made in this context, of a batch [rows, time steps]."""
+        """Measure the optimizer step in this context, on a batch [rows, time steps]."""
         start = time.monotonic()
         yield
         work = time_steps * (rows + STEP_OVERHEAD)
@@ -95,7 +93,7 @@ class ThreadTuner:
 
 
 def is_tunable(device: torch.device) -> bool:
-    """Tell whether the number of threads matters, and the user has not set it."""
+    """Return whether the number of threads matters and the user has not set it."""
     return (
         device.type == "cpu"
         and available_cpus() > 1

@@ -1,1 +1,1 @@
-"""The network: what is known of each cell, a configuration, the module, and its checkpoint."""
+"""The network: its cells, configuration, character ids, module and checkpoint."""

@@ -1,9 +1,8 @@
-"""The cells: all that is known of each, in one place.
+"""The cells: PyTorch's class, gates, equations, and texts for the report.
 
-In the equations `W` is the input's weights, `R` the hidden state's, `b` and `c` their biases; they
-are those in the documentation of `torch.nn.RNN`, `torch.nn.GRU` and `torch.nn.LSTM`. Another cell
-is an entry of `CELLS`, and what its ONNX node is told in `ATTRIBUTES` of
-`hello_export.graph.onnx_graph`.
+In the equations `W` are the weights of the input and `R` those of the hidden state, `b` and `c`
+their biases, as in the documentation of `torch.nn.RNN`, `torch.nn.GRU` and `torch.nn.LSTM`. A new
+cell needs an entry in `CELLS`, and one in `ATTRIBUTES` of `hello_export.graph.onnx_graph`.
 
 Importing this module does not import torch.
 """
@@ -36,7 +35,7 @@ def relu(x: Values) -> Values:
 
 
 NONLINEARITIES: Mapping[str, Activation] = {"tanh": np.tanh, "relu": relu}
-"""What a cell may put its sum through, by PyTorch's names."""
+"""The nonlinearities of a cell, by PyTorch's names."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,25 @@ class Cell:
     """A recurrent cell."""
 
     title: str
-    """Its name for people, and of PyTorch's class in `torch.nn` and of ONNX's operator."""
+    """Its name for people, of its class in `torch.nn`, and of its ONNX operator."""
     pytorch_gates: str
-    """How PyTorch stacks the gates in its weights, by ONNX's letters."""
+    """The order of the gates in PyTorch's weights, by ONNX's letters."""
     onnx_gates: str
-    """How ONNX stacks them."""
+    """Their order in ONNX."""
     step: Callable[[Values, Values, Step, Activation], Step]
     """The equations of one time step, from W x + b and R h + c, [gates * hidden] each, the step
     before, and the nonlinearity."""
     meanings: Mapping[str, str]
-    """What each gate and state does, for the report, in the order in which it shows them; h\u2032
-    and c\u2032 are those of the step before."""
+    """What each gate and state does, for the report and in its order; h\u2032 and c\u2032 are the
+    states of the step before."""
     colour: str
-    """Of its curves, from the palette of Okabe and Ito 2008."""
+    """The colour of its curves, from the palette of Okabe and Ito 2008."""
     states: tuple[str, ...] = ("hidden",)
-    """What it carries from step to step; the hidden state is first."""
+    """Its states, the hidden state first."""
     nonlinearities: tuple[str, ...] = ("tanh",)
-    """Those that it has a choice of."""
+    """Those to choose from, the default first."""
     between_zero_and_one: frozenset[str] = field(default=frozenset())
-    """Its gates proper; everything else has a sign."""
+    """The gates that are sigmoids; all other values may be negative."""
 
 
 def rnn_step(read: Values, recalled: Values, _: Step, activation: Activation) -> Step:
@@ -73,7 +72,7 @@ def rnn_step(read: Values, recalled: Values, _: Step, activation: Activation) ->
 def gru_step(read: Values, recalled: Values, before: Step, activation: Activation) -> Step:
     """Return the next step of a GRU (Cho et al. 2014, arXiv:1406.1078).
 
-    The reset gate multiplies what comes out of the recurrent matrix, its bias included.
+    The reset gate multiplies the recurrent product after its bias is added, as in PyTorch.
     """
     (read_r, read_z, read_n), (r, z, n) = np.split(read, 3), np.split(recalled, 3)
     reset = sigmoid(read_r + r)
@@ -140,9 +139,9 @@ CELLS: dict[str, Cell] = {
         between_zero_and_one=frozenset({"input", "forget", "output"}),
     ),
 }
-"""By the name that options and files have for it."""
+"""By the name in options and files."""
 
 RECURRENCES = [
     (name, nonlinearity) for name, cell in CELLS.items() for nonlinearity in cell.nonlinearities
 ]
-"""Every cell with every nonlinearity that it has a choice of."""
+"""Every cell with each of its nonlinearities."""

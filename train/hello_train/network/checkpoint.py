@@ -23,32 +23,32 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hello_train.errors import CheckpointError, ConfigError, shortened
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.network.config import ModelConfig, check_types
 from hello_train.network.model import Network
 
-FILE_NAME = "checkpoint.safetensors"
 FORMAT_VERSION = 1
 METADATA_KEY = "hello-rnn"
-"""A single key, for safetensors writes several in any order and equal runs shall be equal files."""
+"""One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
 LARGEST = 2**63
-"""Numbers in a header are smaller."""
+"""Scores in a header are smaller."""
 SHOWN_FAULTS = 4
 """Tensors that an error names, at most."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a network was trained on and how well it did; for people, carried along in the files."""
+    """What a network was trained on, and its scores; for people, in every file of the network."""
 
     data: str
-    """What it learned from, in words."""
+    """The training data, in words."""
     example: str
-    """An input that shows what it does."""
+    """An input for a demonstration."""
     seed: int
     characters: int
     """Characters in the training lines."""
     scores: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
-    """The rows of `score.compare` on the held-out lines; empty where none were kept aside."""
+    """The scores on the held-out lines by name; empty without such lines."""
 
     def __post_init__(self) -> None:
         check_types(
@@ -60,7 +60,7 @@ class Training:
 
 
 def is_score(value: object) -> bool:
-    """Tell whether this is a share or a count, or None in the place of a share of nothing."""
+    """Tell whether a value is a share, a count, or None."""
     return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
 
 
@@ -75,7 +75,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
         "config": asdict(network.config),
         "training": asdict(training),
     }
-    path = folder / FILE_NAME
+    path = folder / CHECKPOINT_NAME
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     try:
         write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
@@ -85,27 +85,28 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
 
 
 def check_writable(folder: Path, names: Sequence[str]) -> None:
-    """Find out whether a run can be saved there, before the time is spent to train it.
+    """Check before a training that its run can be saved.
 
     Args:
-        folder: of the run.
-        names: of the files in it.
+        folder: the folder of the run.
+        names: the names of its files.
 
     Raises:
-        CheckpointError: it cannot.
+        CheckpointError: it cannot be saved.
     """
     if not is_utf8(folder):
         raise CheckpointError(
             f"cannot write {folder}: safetensors opens no name that is not UTF-8; name another "
             f"folder with --output"
         )
+    file = folder / CHECKPOINT_NAME
     existing = next(
         parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
     )
     if not existing.is_dir():
-        raise CheckpointError(f"cannot write {folder / FILE_NAME}: {existing} is not a folder")
+        raise CheckpointError(f"cannot write {file}: {existing} is not a folder")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise CheckpointError(f"cannot write {folder / FILE_NAME}: no permission in {existing}")
+        raise CheckpointError(f"cannot write {file}: no permission in {existing}")
     for name in names:
         if (folder / name).is_dir():
             raise CheckpointError(f"cannot write {folder / name}: it is a folder; move it away")
@@ -115,9 +116,9 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
     """Read a checkpoint from the folder of a run, or from the file itself.
 
     Raises:
-        CheckpointError: it is missing, damaged, not one of ours, or from a newer version.
+        CheckpointError: it is missing, damaged, not from hello-train, or from a newer version.
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / CHECKPOINT_NAME if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"{file}: no checkpoint there; hello-train writes one")
     try:
@@ -132,13 +133,13 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
     if config.layers > len(tensors):
         raise CheckpointError(f"{file}: its configuration has more layers than it has tensors")
     try:
-        with torch.device("meta"):  # sizes are compared before anything of their size is made
+        with torch.device("meta"):  # no memory is allocated before the sizes are compared
             network = Network(config)
     except (OverflowError, RuntimeError, TypeError) as error:
         raise CheckpointError(f"{file}: damaged header (sizes beyond all bounds)") from error
     if faults := tensor_faults(network.state_dict(), tensors):
         raise CheckpointError(f"{file}: {faults}")
-    # What was read are views of the file; it may be written over, so the network gets its own.
+    # The tensors are views of the file, which may be overwritten later.
     network.load_state_dict({name: tensors[name].clone() for name in tensors}, assign=True)
     return network.eval(), training
 
@@ -172,20 +173,20 @@ def entry(content: Any, name: str) -> Any:
     """Return an entry of a JSON object.
 
     Raises:
-        ValueError: it is no object, or has no such entry.
+        ValueError: the content is no object, or has no such entry.
     """
     if not isinstance(content, dict):
-        raise ValueError(f"{shortened(content)} stands in the place of an object")
+        raise ValueError(f"{shortened(content)} is not an object")
     if name not in content:
         raise ValueError(f"it has no {name}")
     return content[name]
 
 
 def tensor_faults(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Return which tensors have another shape or type, or are not finite; nothing if none.
+    """Return the faults of tensors, in words: missing, unknown, or of another shape, type or range.
 
     Args:
-        expected: tensors of the right shapes, whatever else they are.
+        expected: tensors of the right names and shapes.
         found: tensors that were read.
     """
     faults = [f"tensor {name} is missing" for name in sorted(expected.keys() - found.keys())]

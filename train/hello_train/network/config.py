@@ -1,31 +1,27 @@
-"""What a network is: its cell, sizes, alphabets and policies, without its weights."""
+"""The configuration of a network: cell, sizes, alphabets and policies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 
 from hello_train.errors import ConfigError, shortened
 from hello_train.network.cells import CELLS
 
-Unknown = Literal["error", "copy"]
-
-UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
-
 FORBIDDEN_LOGIT = -(2.0**100)
-"""The logit of a label that the guard forbids: finite, so that logits can be compared exactly, a
-power of two, so that float32, float64 and bfloat16 have the same, and far below the logits of any
-network that has not diverged."""
+"""The logit of a label that the guard forbids. It is finite, so that logits can be compared, far
+below other logits, and a power of two, which float32, float64 and bfloat16 represent exactly."""
 LARGEST_TABLE = 2**30
-"""Entries of the table of what each input character may become, at most; a byte each."""
+"""Entries of the guard's table, [input characters, labels], at most; a byte each."""
 
 FIELD_TYPES: dict[type, tuple[str, ...]] = {
     str: ("cell", "input_alphabet", "output_alphabet", "unknown", "nonlinearity"),
     int: ("embedding_dim", "hidden_size", "layers"),
     bool: ("bidirectional", "projection"),
 }
-"""What the fields of a configuration hold, by type; it may come from a file."""
+"""The fields of a configuration by type. They are checked, because a file may hold others."""
 
 
 def check_types(record: object, types: dict[type, tuple[str, ...]]) -> None:
@@ -61,24 +57,23 @@ class ModelConfig:
     input_alphabet: str
     """The characters that the network reads; the position of a character is its id."""
     output_alphabet: str
-    """The characters that it writes; the position of a character is its label."""
+    """The characters that the network writes; the position of a character is its label."""
     embedding_dim: int
-    """Width of a character's embedding."""
+    """Width of the embedding."""
     hidden_size: int
     """Width of the hidden state, in each direction."""
     layers: int
-    """Recurrent layers, one upon the other."""
+    """Number of stacked recurrent layers."""
     bidirectional: bool
-    """Whether every layer also reads the line backwards; if not, the model is causal."""
+    """Whether each layer also reads the line backwards; otherwise the model is causal."""
     projection: bool
-    """Whether a Linear layer stands between the hidden states and the labels."""
+    """Whether a Linear layer makes logits of the hidden states; otherwise they are the logits."""
     unknown: Unknown
     """What a character outside `input_alphabet` gets: an error, or a copy of itself."""
     guard: Mapping[str, str] | None
-    """For each input character the output characters that it may become; None allows them all."""
+    """The possible output characters of each input character; None if all are possible."""
     nonlinearity: str = "tanh"
-    """What Elman's recurrence puts its sum through; the gates of the others have their own. Absent
-    in files that are older than the choice."""
+    """Of the rnn cell: tanh or relu. Older files lack it."""
 
     def __post_init__(self) -> None:
         check_types(self, FIELD_TYPES)
@@ -126,7 +121,7 @@ class ModelConfig:
 
     @property
     def labels(self) -> int:
-        """How many output characters there are."""
+        """Number of output characters."""
         return len(self.output_alphabet)
 
     @property
@@ -136,15 +131,15 @@ class ModelConfig:
 
     @property
     def features(self) -> int:
-        """Hidden values of a step, all directions together."""
+        """Hidden values of a step, in all directions together."""
         return self.directions * self.hidden_size
 
     @property
     def slots(self) -> int:
-        """Rows of a causal network's state: its layers, and twice that for an LSTM."""
+        """Rows of a causal network's state: one for each state of each layer."""
         return self.layers * len(CELLS[self.cell].states)
 
     @property
     def unknown_id(self) -> int:
-        """The id of a character outside the input alphabet, under either policy."""
+        """The id of a character outside the input alphabet."""
         return len(self.input_alphabet)

@@ -6,37 +6,38 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from hello_runtime.text.codepoints import to_codepoints, to_text
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
-from hello_train.data.codepoints import codepoints, encode, text_of
 from hello_train.network.cells import CELLS
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
+from hello_train.network.encoding import encode
 
 REWRITTEN = 8192
-"""Characters that are rewritten together, at most, but for a line that is longer by itself."""
+"""Characters of a batch in `rewrite_lines`, at most, unless a single line is longer."""
 
 
 class Embedding(nn.Embedding):
-    """PyTorch's, but that nothing is drawn on the device `meta`, where tensors have no content.
+    """PyTorch's embedding, without initial values on the device `meta`.
 
-    PyTorch would import its compiler to do so, for seconds.
+    There PyTorch would import its compiler, which takes seconds.
     """
 
     def reset_parameters(self) -> None:
-        """Draw the vectors."""
+        """Initialize the vectors."""
         if not self.weight.is_meta:
             super().reset_parameters()
 
 
 class Network(nn.Module):
-    """The post's network, and everything wider that has its shape.
+    """An embedding, a recurrence and an optional projection, as in the post.
 
-    An embedding, a recurrence by PyTorch's own `nn.RNN`, `nn.GRU` or `nn.LSTM` (Elman 1990; Cho et
-    al. 2014, arXiv:1406.1078; Hochreiter and Schmidhuber 1997), and hidden states that are the
-    logits themselves or are projected onto them. Every line starts from a zero state.
+    The recurrence is PyTorch's `nn.RNN`, `nn.GRU` or `nn.LSTM` (Elman 1990; Cho et al. 2014,
+    arXiv:1406.1078; Hochreiter and Schmidhuber 1997). Without a projection the hidden states are
+    the logits. Each line starts from a zero state.
 
-    Under `unknown="copy"` the embedding has one more row, the reserved id of unknown characters.
+    With `unknown="copy"` the embedding has one more row, for the id of unknown characters.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -65,33 +66,33 @@ class Network(nn.Module):
         return self.logits(hidden, ids)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Return the vectors of ids: float32 [..., embedding], of int64 [...]."""
+        """Return the embeddings, float32 [..., embedding], of ids, int64 [...]."""
         return nn.functional.embedding(ids, self.vectors())
 
     def logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
-        """Return float32 [..., labels], of hidden states [..., features] and ids [...]."""
+        """Return logits, float32 [..., labels], of hidden states [..., features] and ids [...]."""
         logits: Tensor = self.projection(hidden)
         if self.config.guard is not None:
             logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
         return logits
 
     def vectors(self) -> Tensor:
-        """Return a vector for every id, [alphabet + 1, embedding].
+        """Return the embedding of each id, [alphabet + 1, embedding].
 
-        Where unknown characters are refused nothing was learned for them. Runtimes do not let them
-        through; should one arrive all the same, the network sees zeros.
+        With `unknown="error"` that of unknown characters is zeros. It was not learned, and runtimes
+        refuse such characters.
         """
         if self.config.unknown == "copy":
             return self.embedding.weight
         return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
 
     def rewrite(self, text: str) -> str:
-        """Return what the network makes of one line; characters that it does not know stay."""
+        """Return the output for a line; unknown characters are copied."""
         return self.rewrite_lines([text])[0]
 
     @torch.inference_mode()
     def rewrite_lines(self, texts: Sequence[str]) -> list[str]:
-        """Return what the network makes of each line; lines of like length share a batch."""
+        """Return the output for each line; lines of similar length share a batch."""
         longest_first = sorted(dict.fromkeys(filter(None, texts)), key=len, reverse=True)
         written = {"": ""}
         while longest_first:
@@ -101,16 +102,16 @@ class Network(nn.Module):
         return [written[text] for text in texts]
 
     def _rewrite_batch(self, texts: list[str]) -> Iterator[str]:
-        """Yield what the network makes of each line, the longest first, none of them empty."""
+        """Yield the output for each line; the longest line comes first, and none is empty."""
         config = self.config
-        alphabet = codepoints([config.output_alphabet])
+        alphabet = to_codepoints(config.output_alphabet)
         rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
         for text, ids, labels in zip(texts, rows, self._choose(rows), strict=True):
             unknown = ids.numpy() == config.unknown_id
-            yield text_of(np.where(unknown, codepoints([text]), alphabet[labels.numpy()]))
+            yield to_text(np.where(unknown, to_codepoints(text), alphabet[labels.numpy()]))
 
     def _choose(self, rows: list[Tensor]) -> list[Tensor]:
-        """Return the labels of each row of ids, int64 [time], the longest row first."""
+        """Return the labels of each row of ids, int64 [time]; the longest row comes first."""
         device = self.embedding.weight.device
         if len(rows[0]) == len(rows[-1]):
             return list(self(torch.stack(rows).to(device)).argmax(-1).cpu())
@@ -122,7 +123,7 @@ class Network(nn.Module):
 
 
 def recurrence(config: ModelConfig) -> nn.RNNBase:
-    """Return PyTorch's own recurrence, with weights as PyTorch draws them."""
+    """Return PyTorch's recurrence, with its initial weights."""
     cell = CELLS[config.cell]
     kind: Callable[..., nn.RNNBase] = getattr(nn, cell.title)
     choice = {"nonlinearity": config.nonlinearity} if len(cell.nonlinearities) > 1 else {}
@@ -137,7 +138,7 @@ def recurrence(config: ModelConfig) -> nn.RNNBase:
 
 
 def allowed_labels(config: ModelConfig) -> Tensor:
-    """Return what the guard allows, bool [alphabet + 1, labels]; an unknown character is free."""
+    """Return the labels that each id may get, bool [alphabet + 1, labels]; an unknown id all."""
     mask = np.zeros((config.unknown_id + 1, config.labels), np.bool_)
     mask[config.unknown_id] = True
     if config.guard is None:

@@ -1,1 +1,1 @@
-"""The page that a run leaves: what happened while the network learned."""
+"""The report of a run: an HTML page on the training and its result."""

@@ -1,17 +1,16 @@
-"""What a network computes while it reads a text: its gates, and how sure it is of its answer.
+"""The gates of a network while it reads a text, and the probabilities of its outputs.
 
-PyTorch's recurrences return their hidden states and keep the gates to themselves, so the gates are
-computed here once more, by the equations of `cells`.
+PyTorch's recurrences return no gates, so they are computed here by the equations of `cells`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from hello_runtime.text.pairs import Pair
 
-from hello_train.data.codepoints import encode
-from hello_train.data.lines import Pair
 from hello_train.network.cells import CELLS, NONLINEARITIES, Step
+from hello_train.network.encoding import encode
 from hello_train.network.model import Network
 
 Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -20,14 +19,14 @@ Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 @torch.inference_mode()
 def gates(network: Network, text: str) -> dict[str, Values]:
-    """Return what the first layer's forward direction computes over a text, from a zero state.
+    """Return the gates and states of the first layer's forward direction, from a zero state.
 
     Args:
-        network: any network; only this part of its recurrence is looked at.
+        network: any network, on the CPU.
         text: at least one character.
 
     Returns:
-        By name, in the order of the equations and the hidden states last: float32 [time, hidden].
+        float32 [time, hidden] by name, in the order of the equations, the hidden states last.
     """
     config = network.config
     cell, activation = CELLS[config.cell], NONLINEARITIES[config.nonlinearity]
@@ -47,11 +46,11 @@ def gates(network: Network, text: str) -> dict[str, Values]:
 
 @torch.inference_mode()
 def certainty(network: Network, pair: Pair) -> list[float]:
-    """Return the probability that a network gives to each character of a target, 0 to 1.
+    """Return the probability of each character of a target, 0 to 1.
 
     Args:
         network: any network, on the CPU.
-        pair: a line whose target has no character that is not a label.
+        pair: a line; all characters of its target are labels.
     """
     ids, labels = (
         torch.from_numpy(encode([text], alphabet))

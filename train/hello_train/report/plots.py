@@ -1,7 +1,7 @@
-"""The pictures of a report, drawn by matplotlib as SVG that stands in a page of HTML.
+"""The pictures of a report: SVG by matplotlib, to be put into a page of HTML.
 
-Equal numbers make equal pictures: they have no date, and the names inside them come from what they
-show. Nothing here changes matplotlib's settings for anyone else.
+Equal numbers give equal pictures: they have no date, and the ids inside them come from their label.
+matplotlib's global settings do not change.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from io import StringIO
 from typing import Any
 
 import numpy as np
+from hello_runtime.text.score import Score
+from markupsafe import Markup, escape
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,15 +22,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from hello_train.fit.history import Evaluation
-from hello_train.fit.score import Score
 from hello_train.report.gates import Values
-from hello_train.report.html import Html, visible
 from hello_train.report.slowest import LEARNED
+from hello_train.report.visible import plain
 
 INK = "#010203"
-"""Stands for the page's colour of text, which matplotlib has no name for; nothing else is of it."""
-BLUE, GREEN, VERMILION = "#0072b2", "#009e73", "#d55e00"
-"""Told apart by people of any colour vision (Okabe and Ito 2008, "Color Universal Design")."""
+"""Replaced by `currentColor`, the colour of the page's text; nothing else has this colour."""
+BLUE = "#0072b2"
+"""From the palette of Okabe and Ito 2008, "Color Universal Design"."""
 STYLE = {
     "svg.fonttype": "none",  # text stays text, in the page's font
     "font.size": 9,
@@ -46,16 +46,17 @@ STYLE = {
 }
 NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 FRAME: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 2.5}
-"""Around the unit that speaks; inside its cell, whose colour is the same on a dark page."""
+"""The frame of the largest logit, inside its cell, which has the same colour on a dark page."""
 INSET = (0.05, 0.11)
-"""How far inside, as shares of a cell's width and height."""
+"""Distance of the frame from the cell's edge, as shares of its width and height."""
 PALER = 1.6
-"""How far the colours of a heat map go beyond its values, so that black can be read on all."""
+"""The colour scale of a heat map reaches so many times its largest value, so that black text can
+be read everywhere."""
 SMALLEST_LOSS = 1e-8
-"""Nats that a logarithmic axis goes down to; float32 rounds what is below to zero."""
+"""The lower end of a logarithmic axis, in nats; float32 rounds smaller losses to zero."""
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 SHOWN_UNITS = 16
-"""Rows of a heat map, at most."""
+"""Largest number of rows in a heat map."""
 
 Size = tuple[float, float]
 """Width and height, in inches of 96 CSS pixels."""
@@ -64,15 +65,15 @@ WIDE_CURVE: Size = (4.6, 2.9)
 SPARK: Size = (1.5, 0.3)
 
 
-def draw(label: str, size: Size, paint: Callable[[Axes], None]) -> Html:
+def draw(label: str, size: Size, paint: Callable[[Axes], None]) -> Markup:
     """Return a picture.
 
     Args:
-        label: what it shows, for those who do not see it; each picture of a page has its own.
-        size: how large it is where there is room.
+        label: what it shows, for screen readers; unique in a page.
+        size: its size where there is room.
         paint: draws on the axes.
     """
-    name = escape(visible(label))
+    name = str(escape(plain(label)))
     with style.context([STYLE, {"svg.hashsalt": name}], after_reset=True):
         figure = Figure(figsize=size, layout="constrained")
         paint(figure.subplots())
@@ -80,8 +81,8 @@ def draw(label: str, size: Size, paint: Callable[[Axes], None]) -> Html:
         figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
     svg = file.getvalue()
     svg = svg[svg.index("<svg ") + len("<svg ") :].replace(INK, "currentColor")
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # of use to nobody, and the same in each picture
-    return Html(f'<svg role="img" aria-label="{name}" {svg}')
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # unused, and not unique in a page
+    return Markup(f'<svg role="img" aria-label="{name}" {svg}')
 
 
 def losses_by_epoch(
@@ -91,16 +92,16 @@ def losses_by_epoch(
     colour: str,
     first_right: int | None,
     floor: float | None = None,
-) -> Html:
-    """Draw the loss of a training over its epochs, those of others pale behind it.
+) -> Markup:
+    """Draw the losses of a training by epoch, and those of others pale behind them.
 
     Args:
-        name: of the training.
+        name: the name of the training.
         own: its losses in nats, at least one.
-        others: the losses of the others; they share the axes.
-        colour: of its curve.
-        first_right: the epoch in which it first said what it should, counted from 1.
-        floor: what its loss cannot fall below, in nats.
+        others: the losses of the others, on the same axes.
+        colour: the colour of its curve.
+        first_right: the first epoch with the right output, counted from 1.
+        floor: the bound of its loss from below, in nats.
     """
     every = [own, *others]
 
@@ -124,8 +125,8 @@ def losses_by_epoch(
     return draw(label, CURVE, paint)
 
 
-def loss_curve(evaluations: Sequence[Evaluation]) -> Html:
-    """Draw the loss over the batches learned, by decades."""
+def loss_curve(evaluations: Sequence[Evaluation]) -> Markup:
+    """Draw the training loss over the steps, on a logarithmic axis."""
     losses = [max(SMALLEST_LOSS, evaluation.loss) for evaluation in evaluations]
 
     def paint(axes: Axes) -> None:
@@ -139,12 +140,12 @@ def loss_curve(evaluations: Sequence[Evaluation]) -> Html:
     return draw(f"Training loss, from {losses[0]:.3g} to {losses[-1]:.3g}", WIDE_CURVE, paint)
 
 
-def accuracy_curve(evaluations: Sequence[Evaluation], scores: Mapping[str, Score]) -> Html:
-    """Draw the accuracy on held-out characters, by decades of what is wrong.
+def accuracy_curve(evaluations: Sequence[Evaluation], scores: Mapping[str, Score]) -> Markup:
+    """Draw the accuracy on held-out characters, on a logarithmic axis of the error.
 
     Args:
         evaluations: at least one.
-        scores: the simple things to compare with; a perfect share is drawn as half a mistake.
+        scores: the rows to compare with; no mistake is drawn as half a mistake.
     """
     count = sum(places for _, places in evaluations[-1].by_character.values())
     smallest = 0.5 / max(1, count)
@@ -171,7 +172,7 @@ def accuracy_curve(evaluations: Sequence[Evaluation], scores: Mapping[str, Score
 def plot_batches(
     axes: Axes, evaluations: Sequence[Evaluation], values: Sequence[float], label: str = ""
 ) -> None:
-    """Plot a value of each evaluation over the batches learned until then."""
+    """Plot a value of each evaluation over its step."""
     steps = [evaluation.step for evaluation in evaluations]
     axes.plot(steps, values, "-o", color=BLUE, linewidth=2, markersize=3, label=label)
     axes.set_xlim(0, 1.02 * max(1, *steps))
@@ -187,8 +188,8 @@ def decades(values: Sequence[float]) -> tuple[float, float]:
     return 10.0**low, 10.0 ** max(high, low + 1)
 
 
-def spark(char: str, shares: Sequence[float]) -> Html:
-    """Draw how much of a character was right over time, from 0 to 1, as large as a word."""
+def spark(char: str, shares: Sequence[float]) -> Markup:
+    """Draw the accuracy of a character over time, as small as a word."""
 
     def paint(axes: Axes) -> None:
         axes.axhline(LEARNED, color=INK, alpha=0.4, linewidth=0.8, linestyle=(0, (2, 2)))
@@ -208,16 +209,16 @@ def heat_map(
     *,
     is_share: bool,
     chosen: Sequence[int],
-) -> Html:
+) -> Markup:
     """Draw the values of a gate or a state over a text.
 
     Args:
-        label: what it shows.
+        label: what it shows, for screen readers.
         values: float32 [time, hidden]
         columns: a name for each character.
-        rows: names of the units; units beyond them are not drawn.
-        is_share: whether the values go from 0 to 1; else they have a sign.
-        chosen: for each character the row to frame; empty to frame none.
+        rows: the names of the units to draw.
+        is_share: whether the values lie between 0 and 1; otherwise they have a sign.
+        chosen: the row to frame for each character; empty for no frames.
     """
     grid = values.T[: len(rows)]  # (units, time)
     bound = 1.0 if is_share else max(1.0, float(np.abs(grid).max()))

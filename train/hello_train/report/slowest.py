@@ -1,4 +1,4 @@
-"""Which characters a network was slow to learn."""
+"""The characters that a network learned last."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ from dataclasses import dataclass
 from hello_train.fit.history import Evaluation
 
 LEARNED = 0.95
-"""Share of a character's places that must be right for it to count as learned."""
+"""Share of a character's places that must be right to count as learned."""
 OFTEN = 20
-"""Places that a character must have: with fewer, one mistake alone would make it not learned."""
+"""Smallest number of places of a character: with fewer, one mistake alone would decide."""
 SHOWN = 12
-"""Characters that are told, at most."""
+"""Largest number of characters."""
 
 
 @dataclass(frozen=True)
 class Slow:
-    """A character that was not learned by the first evaluation."""
+    """A character that was not yet learned at the first evaluation."""
 
     char: str
-    """Of the targets."""
     places: int
-    """How often it was in the held-out lines."""
+    """How often it is in the targets."""
     learned: Evaluation | None
-    """The first evaluation from which on, to the end, it was learned; None if it is not."""
+    """The first evaluation after which it stayed learned; None if it is not learned."""
     shares: tuple[float, ...]
-    """How much of it was right at each evaluation, 0 to 1."""
+    """Share of its places that were right at each evaluation, 0 to 1."""
 
 
 def slowest(evaluations: Sequence[Evaluation]) -> list[Slow]:
     """Return the characters that were learned last, the slowest first.
 
-    A character counts as learned from the evaluation on after which it never fell below `LEARNED`
-    again. So one that was right for a while and then forgotten is slow, and one that is still not
-    learned is slower than any that is, the worse the slower. Rare characters, of fewer than `OFTEN`
-    places, are left out, and so are those that were learned by the first evaluation.
+    A character is learned at the first evaluation after which its share never falls below `LEARNED`
+    again. Those not learned come first, the least accurate at the top. Characters with fewer than
+    `OFTEN` places are left out, and so are those learned at the first evaluation.
     """
     if not evaluations:
         return []
@@ -54,6 +52,6 @@ def slowest(evaluations: Sequence[Evaluation]) -> list[Slow]:
 
 
 def share(evaluation: Evaluation, char: str) -> float:
-    """Return how much of a character was right, 0 if it was not there."""
+    """Return the accuracy of a character, 0 to 1; 0 if it did not occur."""
     right, places = evaluation.by_character.get(char, (0, 0))
     return right / places if places else 0.0

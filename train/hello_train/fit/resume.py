@@ -1,7 +1,8 @@
-"""An unfinished training on disk, so that one that is killed goes on as if it had not been.
+"""The resume file: the training state on disk, from which a killed training continues.
 
-`unfinished.safetensors` beside the checkpoint to be holds the network, the best one so far, and
-Adam's averages; its header says where in which training that is. It is gone when the training ends.
+`unfinished.safetensors`, in the folder of the run, has the weights, the best weights so far, and
+Adam's averages as tensors. Its header has the counters, the history, and what identifies the
+training. It is removed when the training ends.
 """
 
 from __future__ import annotations
@@ -20,30 +21,31 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hello_train.errors import ResumeError, shortened
+from hello_train.errors import ResumeError, TeamError, shortened
+from hello_train.files import RESUME_NAME
 from hello_train.fit.history import Evaluation, History
-from hello_train.fit.loop import Keeper, Place, State
+from hello_train.fit.parallel import ALONE, Team
+from hello_train.fit.state import Position, TrainingState
 from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
 
-FILE_NAME = "unfinished.safetensors"
 FORMAT_VERSION = 2
 ADAM = ("exp_avg", "exp_avg_sq", "step")
-"""What Adam remembers of each weight."""
+"""Adam's state of each parameter."""
 
 Identity = Mapping[str, Any]
-"""What makes a training another one: its options, its lines and how many processes learn them, as
-JSON values."""
+"""The options, a digest of the lines, and the number of processes, as JSON values. A training only
+continues from a file with an equal identity."""
 
 
-class Unfinished(Keeper):
-    """The place of one training on disk."""
+class ResumeFile:
+    """The resume file of one training."""
 
     def __init__(self, folder: Path, identity: Identity) -> None:
-        self._path = folder / FILE_NAME
+        self._path = folder / RESUME_NAME
         self._identity = json.loads(json.dumps(identity))
 
-    def save(self, state: State) -> None:
-        """Write the state of the training, in the place of an earlier one.
+    def save(self, state: TrainingState) -> None:
+        """Write the state, in place of an earlier one.
 
         Raises:
             ResumeError: it cannot be written.
@@ -51,7 +53,7 @@ class Unfinished(Keeper):
         header = {
             "format_version": FORMAT_VERSION,
             "identity": self._identity,
-            "place": asdict(state.place),
+            "place": asdict(state.position),
             "history": asdict(state.history),
         }
         content = save(tensors_of(state), {METADATA_KEY: json.dumps(header)})
@@ -60,30 +62,36 @@ class Unfinished(Keeper):
         except OSError as error:
             raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
 
-    def restore(self, state: State) -> None:
-        """Put a new training where the saved one was.
+    def restore(self, state: TrainingState, team: Team = ALONE) -> None:
+        """Give a new training the saved state.
 
         Raises:
-            ResumeError: there is none, it is damaged, or it is another training.
+            ResumeError: there is no file, it is damaged, or it is that of another training.
+            TeamError: the processes see different files.
         """
+        if not team.all_have(self._digest()):
+            raise TeamError(
+                f"{self._path.parent}: not every process sees the same unfinished training "
+                f"there; put --output on a disk that all hosts share"
+            )
         try:
             header, tensors = self._read()
             self._check(entry(header, "identity"))
-            place = read_place(entry(header, "place"))
+            position = read_position(entry(header, "place"))
             history = read_history(entry(header, "history"))
             put_tensors(state, tensors)
         except (SafetensorError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ResumeError(
                 f"{self._path}: damaged ({first_line(error)}); run the training without --resume"
             ) from error
-        state.place, state.history = place, history
+        state.position, state.history = position, history
 
-    def digest(self) -> str:
-        """Return a digest of the file, in hexadecimal; nothing where there is none."""
+    def _digest(self) -> str:
+        """Return a digest of the file, in hexadecimal; empty if there is none."""
         return blake2b(self._path.read_bytes()).hexdigest() if self._path.is_file() else ""
 
     def remove(self) -> None:
-        """Leave nothing to go on with."""
+        """Remove the file, if there is one."""
         self._path.unlink(missing_ok=True)
 
     def _read(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -119,20 +127,20 @@ class Unfinished(Keeper):
             )
 
 
-def tensors_of(state: State) -> dict[str, Tensor]:
-    """Return everything of a training that is a tensor, by name."""
+def tensors_of(state: TrainingState) -> dict[str, Tensor]:
+    """Return all tensors of a training state, by name, on the CPU."""
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
-    for number, memory in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": memory[name] for name in ADAM}
+    for number, values in state.optimizer.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": values[name] for name in ADAM}
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
 
-def put_tensors(state: State, tensors: Mapping[str, Tensor]) -> None:
-    """Give a training its tensors back.
+def put_tensors(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+    """Restore the tensors of a training state.
 
     Raises:
-        ValueError: they are not those of its network and optimizer.
+        ValueError: they do not fit its network and optimizer.
     """
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "best": {}, "adam": {}}
     for name, value in tensors.items():
@@ -143,18 +151,18 @@ def put_tensors(state: State, tensors: Mapping[str, Tensor]) -> None:
     check_parts(state, parts)
     state.network.load_state_dict(parts["network"])
     state.best = parts["best"]
-    memories: dict[int, dict[str, Tensor]] = {}
+    adam: dict[int, dict[str, Tensor]] = {}
     for name, value in parts["adam"].items():
         number, _, kind = name.partition(".")
-        memories.setdefault(int(number), {})[kind] = value
-    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": memories})
+        adam.setdefault(int(number), {})[kind] = value
+    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": adam})
 
 
-def check_parts(state: State, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Check that tensors fit a training; all of `best` and all of `adam` may be absent.
+def check_parts(state: TrainingState, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """Check that tensors fit a training state; `best` and `adam` may be empty.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they do not fit.
     """
     weights = state.network.state_dict()
     scalar = torch.zeros(())
@@ -173,23 +181,23 @@ def check_parts(state: State, parts: Mapping[str, Mapping[str, Tensor]]) -> None
             raise ValueError(f"of adam: tensor {name} has negative values")
 
 
-def read_place(content: Any) -> Place:
-    """Return a place as it was before it became JSON.
+def read_position(content: Any) -> Position:
+    """Return the counters that a header has.
 
     Raises:
-        ValueError: a field is missing, or not what it must be.
+        ValueError: one is missing or impossible.
     """
-    place = Place(**numbers(Place, content))
-    if place.evaluated_step > place.step:
-        raise ValueError(f"evaluated in step {place.evaluated_step}, after step {place.step}")
-    return place
+    position = Position(**numbers(Position, content))
+    if position.evaluated_step > position.step:
+        raise ValueError(f"evaluated in step {position.evaluated_step}, after step {position.step}")
+    return position
 
 
 def read_history(content: Any) -> History:
-    """Return a history as it was before it became JSON.
+    """Return the history that a header has.
 
     Raises:
-        ValueError: a field is missing, or not what it must be.
+        ValueError: a field is missing or impossible.
     """
     rows = entry(content, "evaluations")
     if not isinstance(rows, list):
@@ -198,7 +206,7 @@ def read_history(content: Any) -> History:
 
 
 def read_evaluation(row: Any) -> Evaluation:
-    """Return one of the evaluations of a history; errors as there."""
+    """Return one evaluation of a history; it raises as `read_history` does."""
     by_character: dict[str, tuple[int, int]] = {}
     counted = entry(row, "by_character")
     if not isinstance(counted, dict):
@@ -212,10 +220,10 @@ def read_evaluation(row: Any) -> Evaluation:
 
 
 def numbers(record: type, content: Any) -> dict[str, Any]:
-    """Return the fields of a record that are numbers, from what `asdict` made of it.
+    """Return those fields of a dataclass that are numbers, from the JSON object that holds them.
 
     Raises:
-        ValueError: one is missing, of another type, negative, or beyond all bounds.
+        ValueError: one is missing, of another type, negative, or too large.
     """
     found = {}
     for name, kind in get_type_hints(record).items():

@@ -1,0 +1,194 @@
+"""The verdict on each engine: its largest differences, and whether they are allowed.
+
+Decoded text must be equal. A number may differ by `TOLERANCE`. It may differ by more only where the
+network magnifies rounding: the allowed difference is then a share of the line's condition (see
+`condition`). The share is `ROUNDING_FACTOR` times the largest one that eager PyTorch itself shows
+between float32 and float64, and at most `LARGEST_SHARE`. So a line on which a network diverges
+excuses nothing on another line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hello_export.errors import ParityError
+
+TOLERANCE = 1e-5
+"""Largest difference of logits, confidence and state that needs no explanation by rounding."""
+ROUNDING_FACTOR = 4
+"""Allowed share of the condition, as a multiple of that between PyTorch's float32 and float64."""
+LARGEST_SHARE = 1e-5
+"""Largest share of the condition that is ever allowed."""
+NUMBERS = ("logits", "state_out", "confidence")
+"""The outputs that are numbers, in the order in which a failure names them."""
+
+
+class Difference(NamedTuple):
+    """A difference between an engine and the reference, at one step or in one state."""
+
+    size: float
+    """Infinite if the engine's value is not finite."""
+    condition: float
+    """The condition of the reference's values there."""
+    place: str
+    """The input and the position, in words."""
+
+    @property
+    def share(self) -> float:
+        """The difference as a share of the condition: the backward error."""
+        return self.size / self.condition
+
+    def allowed(self, share: float) -> float:
+        """Return the largest size allowed, for an allowed share of the condition."""
+        return max(TOLERANCE, share * self.condition)
+
+    def is_allowed(self, share: float) -> bool:
+        """Tell whether the size is allowed, for an allowed share of the condition."""
+        return self.size <= self.allowed(share)
+
+
+@dataclass
+class Verdict:
+    """What the comparison of one engine found; dictionaries are by tensor."""
+
+    engine: str
+    version: str
+    not_compared: str | None = None
+    """The known reason why it was not compared, or None."""
+    failure: str | None = None
+    """The error after which the engine got no more cases, or None."""
+    cases: int = 0
+    characters: int = 0
+    max_difference: dict[str, float] = field(default_factory=dict)
+    """Of each tensor that the engine gives."""
+    max_share: dict[str, float] = field(default_factory=dict)
+    """The largest share of the condition."""
+    max_condition: dict[str, float] = field(default_factory=dict)
+    beyond_tolerance: dict[str, Difference] = field(default_factory=dict)
+    """Of the differences larger than `TOLERANCE`, the one with the largest share."""
+    mismatches: list[Difference] = field(default_factory=list)
+    """One for each character that was decoded otherwise. The size is how far the engine's label is
+    below the best one in the reference's logits; infinite if it is no label."""
+    ties: int = 0
+    """Mismatches within the tolerance: the two labels are equally good."""
+    text_differences: int = 0
+    """All other mismatches."""
+
+    def add(self, tensor: str, found: Difference) -> None:
+        """Add a difference to the maxima of its tensor."""
+        for maxima, value, least in (
+            (self.max_difference, found.size, 0.0),
+            (self.max_share, found.share, 0.0),
+            (self.max_condition, found.condition, 1.0),
+        ):
+            maxima[tensor] = max(maxima.get(tensor, least), value)
+        known = self.beyond_tolerance.get(tensor)
+        if found.size > TOLERANCE and (known is None or found.share > known.share):
+            self.beyond_tolerance[tensor] = found
+
+    def count_ties(self, share: dict[str, float]) -> None:
+        """Sort the mismatches into ties and text differences, once the allowed shares are known."""
+        self.ties = sum(found.is_allowed(share["logits"]) for found in self.mismatches)
+        self.text_differences = len(self.mismatches) - self.ties
+
+    def check(self, share: dict[str, float]) -> None:
+        """Check that the engine agrees on at least one case, or was not compared for a reason.
+
+        Args:
+            share: the allowed share of the condition, by tensor.
+
+        Raises:
+            ParityError: it does not; the text has the tensor, the worst difference and its input.
+        """
+        if self.failure:
+            raise ParityError(self.failure)
+        if self.not_compared:
+            return
+        if not self.cases or not self.characters:
+            raise ParityError(f"{self.engine}: no case was compared, which proves nothing")
+        for tensor in NUMBERS:
+            found = self.beyond_tolerance.get(tensor)
+            if found and not found.is_allowed(share[tensor]):
+                raise ParityError(
+                    f"{self.engine} differs from PyTorch in {tensor} by up to {found.size:.3g} "
+                    f"(allowed: {found.allowed(share[tensor]):.3g}) for {found.place}"
+                )
+        if self.text_differences:
+            raise ParityError(
+                f"{self.engine} differs from PyTorch in decoded, in {self.text_differences} of "
+                f"{self.characters} characters, for instance for "
+                f"{max(self.mismatches, key=lambda found: found.share).place}"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the engine's entry in the manifest."""
+        reason = {"not_compared": self.not_compared} if self.not_compared else {}
+        largest = self.max_difference
+        return {
+            "engine": self.engine,
+            "version": self.version,
+            **reason,
+            "cases": self.cases,
+            "characters": self.characters,
+            "max_difference": {name: largest[name] for name in NUMBERS if name in largest},
+            "text_differences": self.text_differences,
+            "ties": self.ties,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the comparison of all engines found."""
+
+    rounding: Verdict
+    """Of PyTorch in float64 beside float32: the measure of rounding."""
+    share: dict[str, float]
+    """The allowed share of the condition, by tensor."""
+    verdicts: list[Verdict]
+    """One for each engine, those that fail or are not compared included."""
+
+    @property
+    def tolerance(self) -> dict[str, float]:
+        """The largest difference that was allowed anywhere, by tensor."""
+        conditions = self.rounding.max_condition
+        return {
+            tensor: max(TOLERANCE, self.share[tensor] * conditions.get(tensor, 1.0))
+            for tensor in NUMBERS
+        }
+
+    def check(self) -> None:
+        """Check that an engine was compared, and that every one that was agrees.
+
+        Raises:
+            ParityError: otherwise; the text has the fault of every engine that has one.
+        """
+        if all(verdict.not_compared for verdict in self.verdicts):
+            raise ParityError("no engine was compared, which proves nothing")
+        faults: list[str] = []
+        for verdict in self.verdicts:
+            try:
+                verdict.check(self.share)
+            except ParityError as error:
+                faults.append(str(error))
+        if faults:
+            raise ParityError("; and ".join(faults))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the `parity` entry of the manifest."""
+        return {
+            "tolerance": self.tolerance,
+            "rounding": self.rounding.to_json(),
+            "engines": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+def make_report(rounding: Verdict, verdicts: list[Verdict]) -> Report:
+    """Return the report, with the allowed shares that follow from the measure of rounding."""
+    share = {
+        tensor: min(ROUNDING_FACTOR * rounding.max_share.get(tensor, 0.0), LARGEST_SHARE)
+        for tensor in NUMBERS
+    }
+    for verdict in (rounding, *verdicts):
+        verdict.count_ties(share)
+    return Report(rounding, share, verdicts)

@@ -1,0 +1,41 @@
+"""Texts as arrays of code points, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Codepoints = NDArray[np.int32]
+
+LONGEST_ROW = 4096
+"""Characters that a network reads at once, at most. Training cuts a longer line into parts. In
+decoding, a causal model reads it in chunks of this many, and a bidirectional one in windows."""
+
+
+def to_codepoints(text: str) -> Codepoints:
+    """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
+
+
+def to_text(codepoints: NDArray[Any]) -> str:
+    """Return the text of code points, int32 [characters].
+
+    Raises:
+        UnicodeDecodeError: an item is no code point.
+    """
+    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:
+    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
+    codepoints = to_codepoints("".join(texts))
+    if len(texts) == 1:
+        return codepoints[None]
+    rows = np.zeros((len(texts), lengths.max()), np.int32)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = codepoints
+    return rows

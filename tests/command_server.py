@@ -1,0 +1,131 @@
+"""Runs a command many times, each time in a fork of one process that has imported PyTorch once.
+
+The import takes seconds, and most of what the tests run takes less. Every run is still a process:
+it has its own folder, arguments, streams, signals and exit. What needs a fresh Python, such as an
+environment that is read at its start, is run without this.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import json
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any, NoReturn
+
+COMMANDS = {
+    "hello-train": ("hello_train", "cli", "import_training"),
+    "hello-export": ("hello_export", "cli", "import_export"),
+    "hello-infer": ("hello_runtime", "decoder", None),
+}
+"""Of each command its package, and the module and function of it that import what it needs."""
+FLAGS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+"""How a process opens its three standard streams."""
+
+
+class CommandServer:
+    """A process that runs one of the commands in forks of itself."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def run(
+        self, arguments: Sequence[str], folder: Path, stdin: bytes
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run the command in a folder."""
+        assert self._process.stdin
+        assert self._process.stdout
+        with TemporaryDirectory() as temporary:
+            streams = [Path(temporary) / name for name in ("stdin", "stdout", "stderr")]
+            os.mkfifo(streams[0])
+            for file in streams[1:]:
+                file.touch()
+            feeding = Thread(target=feed, args=(streams[0], stdin), daemon=True)
+            feeding.start()
+            request = [list(arguments), str(folder), dict(os.environ), [*map(str, streams)]]
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+            code = int(self._process.stdout.readline())
+            feeding.join()
+            output, errors = (file.read_bytes() for file in streams[1:])
+        return subprocess.CompletedProcess([self._command, *arguments], code, output, errors)
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.communicate()
+
+
+def feed(pipe: Path, content: bytes) -> None:
+    """Write to a pipe what its reader takes of the content."""
+    with suppress(BrokenPipeError), pipe.open("wb") as file:
+        file.write(content)
+
+
+def serve(command: str) -> None:
+    """Import what the command needs, and run it in a fork for each line of the standard input."""
+    package, module, function = COMMANDS[command]
+    prepared = import_module(f"{package}.{module}")
+    if function:
+        getattr(prepared, function)()
+    main = import_module(f"{package}.__main__").main
+    sys.path[0] = str(Path(sys.executable).parent)  # as a console script has it
+    for line in sys.stdin:
+        if (child := os.fork()) == 0:
+            become(command, *json.loads(line))
+            end(main)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def end(main: Callable[[], None]) -> NoReturn:
+    """End the process as Python does after a command, but for freeing its memory.
+
+    That takes longer than most runs, as all of PyTorch is there.
+    """
+    code: Any = 70
+    try:
+        main()
+    except SystemExit as error:
+        code = error.code
+    except BaseException:
+        traceback.print_exc()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
+
+
+def become(
+    command: str,
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: list[Any],
+) -> None:
+    """Take over the arguments, folder, environment and standard streams of a run."""
+    sys.argv = [str(Path(sys.executable).with_name(command)), *arguments]
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, (name, flags) in enumerate(zip(streams, FLAGS, strict=True)):
+        opened = os.open(name, flags)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = io.TextIOWrapper(
+        io.BufferedReader(io.FileIO(0, closefd=False)), sys.stdin.encoding, sys.stdin.errors
+    )
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

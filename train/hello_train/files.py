@@ -1,0 +1,18 @@
+"""The files that a run leaves in its folder."""
+
+from __future__ import annotations
+
+from hello_runtime.text.baseline import BASELINE_NAME
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+"""The trained network; `network.checkpoint` writes and reads it."""
+HOLDOUT_NAME = "holdout.tsv"
+"""The held-out lines; there are none for hello."""
+REPORT_NAME = "report.html"
+"""The page that shows the training and its result."""
+RUN_NAMES = (CHECKPOINT_NAME, HOLDOUT_NAME, BASELINE_NAME, REPORT_NAME)
+"""What a finished run has; there is no `BASELINE_NAME` for hello."""
+RESUME_NAME = "unfinished.safetensors"
+"""The training state of a run that has not ended; it is removed at the end."""
+LOST_NAME = "lost"
+"""A folder with the files of the last start, where no start learned hello."""

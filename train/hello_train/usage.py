@@ -1,0 +1,74 @@
+"""How the command line of `hello-train` is read: what is wrong usage, and which options result."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hello_train.fit.options import TrainOptions
+
+LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience", "extra", "resume")
+"""Options that need many lines."""
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number to count with", param, ctx)
+        return number
+
+
+def check_usage(
+    pairs: Sequence[Path], text: Sequence[Path], corrupt: str | None, given: Mapping[str, Any]
+) -> None:
+    """Raise for options that contradict each other or would be ignored.
+
+    Args:
+        pairs: those of --pairs.
+        text: those of --text.
+        corrupt: that of --corrupt.
+        given: the other options by name; None for one that was not given.
+
+    Raises:
+        click.UsageError: what is wrong.
+    """
+    paths = pairs or text
+    if pairs and text:
+        raise click.UsageError("--pairs and --text exclude each other.")
+    if bool(text) != bool(corrupt):
+        raise click.UsageError("--text and --corrupt belong together: --text PATH --corrupt HOW.")
+    if given["epochs"] is not None and given["minutes"] is not None:
+        raise click.UsageError("--epochs and --minutes exclude each other.")
+    if given["nonlinearity"] and given["cell"] != "rnn":
+        raise click.UsageError("--nonlinearity is for --cell rnn; the gates of the others are set.")
+    names = [name for name in LINE_OPTIONS if given[name] is not None]
+    if names and not paths:
+        raise click.UsageError(
+            f"--{names[0].replace('_', '-')} needs --pairs or --text: hello is a single line."
+        )
+    if "WORLD_SIZE" in os.environ and not paths:
+        raise click.UsageError("torchrun needs --pairs or --text: hello is a single line.")
+    if given["compare"] and (paths or given["cell"]):
+        raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
+    if given["every"] and paths:
+        raise click.UsageError("--every is for hello; lines of text are too many to print.")
+
+
+def choose_options(defaults: TrainOptions, given: Mapping[str, Any]) -> TrainOptions:
+    """Return the defaults, replaced by the options of the command line."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes.keys() & {"epochs", "minutes"}:
+        changes = {"epochs": None, "minutes": None} | changes
+    return replace(defaults, **changes)
