@@ -19,8 +19,6 @@ is imported from its module on first use. Read it in this order:
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False  # not from `typing`, whose import would double the time to a command's start
 if TYPE_CHECKING:
     from typing import Any
@@ -73,4 +71,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its module (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"{__name__}.{MODULES.get(name, 'errors')}"), name)

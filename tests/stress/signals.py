@@ -30,7 +30,7 @@ PATIENCE = 120
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "hello-infer": (["--input", "in.txt", "--output", "out/out.txt"], "out/out.txt"),
     "hello-train": (
-        ["--pairs", "pairs.tsv", "--epochs", "60", "--output", "out/run"],
+        ["--pairs", "pairs.tsv", "--epochs", "9", "--hidden-size", "9", "--output", "out/run"],
         "out/run/checkpoint.safetensors",
     ),
     "hello-export": (["run", "--output", "out/artifact"], "out/artifact/manifest.json"),
