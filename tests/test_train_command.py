@@ -290,7 +290,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (command, folder) == ("hello-export", r"runs/caf\xe9-gru")
     assert load_checkpoint(tmp_path / folder)[1].data == r"caf\xe9.txt, lowercase"
     assert told(main, "--text", name, *corrupt) == (
-        r"Error: caf\xe9: No such file or directory" + "\n"
+        r"Error: cannot read caf\xe9: No such file or directory" + "\n"
     )
     # Libraries of the run and of its export open no such folder.
     for error in (told(main, "--output", name), told(export, folder, "--output", name)):
