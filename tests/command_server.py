@@ -11,6 +11,7 @@ import atexit
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import traceback
@@ -28,8 +29,6 @@ COMMANDS = {
     "hello-infer": ("hello_runtime", "decoder", None),
 }
 """Of each command its package, and the module and function of it that import what it needs."""
-FLAGS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
-"""How a process opens its three standard streams."""
 
 
 class CommandServer:
@@ -37,9 +36,14 @@ class CommandServer:
 
     def __init__(self, command: str) -> None:
         self._command = command
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._pipes, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, command, str(theirs.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                pass_fds=[theirs.fileno()],
+            )
 
     def run(
         self, arguments: Sequence[str], folder: Path, stdin: bytes
@@ -48,32 +52,33 @@ class CommandServer:
         assert self._process.stdin
         assert self._process.stdout
         with TemporaryDirectory() as temporary:
-            streams = [Path(temporary) / name for name in ("stdin", "stdout", "stderr")]
-            os.mkfifo(streams[0])
-            for file in streams[1:]:
-                file.touch()
-            feeding = Thread(target=feed, args=(streams[0], stdin), daemon=True)
+            outputs = [Path(temporary) / name for name in ("stdout", "stderr")]
+            reading, writing = os.pipe()
+            feeding = Thread(target=feed, args=(writing, stdin), daemon=True)
             feeding.start()
-            request = [list(arguments), str(folder), dict(os.environ), [*map(str, streams)]]
+            socket.send_fds(self._pipes, [b"p"], [reading])
+            os.close(reading)
+            request = [list(arguments), str(folder), dict(os.environ), [*map(str, outputs)]]
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
             code = int(self._process.stdout.readline())
             feeding.join()
-            output, errors = (file.read_bytes() for file in streams[1:])
+            output, errors = (file.read_bytes() for file in outputs)
         return subprocess.CompletedProcess([self._command, *arguments], code, output, errors)
 
     def close(self) -> None:
         """End the server."""
         self._process.communicate()
+        self._pipes.close()
 
 
-def feed(pipe: Path, content: bytes) -> None:
+def feed(pipe: int, content: bytes) -> None:
     """Write to a pipe what its reader takes of the content."""
-    with suppress(BrokenPipeError), pipe.open("wb") as file:
+    with suppress(BrokenPipeError), open(pipe, "wb") as file:
         file.write(content)
 
 
-def serve(command: str) -> None:
+def serve(command: str, pipes: socket.socket) -> None:
     """Import what the command needs, and run it in a fork for each line of the standard input."""
     package, module, function = COMMANDS[command]
     prepared = import_module(f"{package}.{module}")
@@ -82,9 +87,11 @@ def serve(command: str) -> None:
     main = import_module(f"{package}.__main__").main
     sys.path[0] = str(Path(sys.executable).parent)  # as a console script has it
     for line in sys.stdin:
+        _, (stdin,), *_ = socket.recv_fds(pipes, 1, 1)
         if (child := os.fork()) == 0:
-            become(command, *json.loads(line))
+            become(command, stdin, *json.loads(line))
             end(main)
+        os.close(stdin)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
@@ -108,18 +115,19 @@ def end(main: Callable[[], None]) -> NoReturn:
 
 def become(
     command: str,
+    stdin: int,
     arguments: list[str],
     folder: str,
     environment: dict[str, str],
-    streams: list[Any],
+    outputs: list[str],
 ) -> None:
     """Take over the arguments, folder, environment and standard streams of a run."""
     sys.argv = [str(Path(sys.executable).with_name(command)), *arguments]
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number, (name, flags) in enumerate(zip(streams, FLAGS, strict=True)):
-        opened = os.open(name, flags)
+    created = [os.open(name, os.O_WRONLY | os.O_CREAT) for name in outputs]
+    for number, opened in enumerate((stdin, *created)):
         os.dup2(opened, number)
         os.close(opened)
     sys.stdin = io.TextIOWrapper(
@@ -128,4 +136,4 @@ def become(
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

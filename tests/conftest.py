@@ -46,9 +46,7 @@ def servers() -> Iterator[Callable[[str], CommandServer]]:
 def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     """Return a function that runs one of the commands in an empty folder.
 
-    With an environment, which Python or a library may read at its start, it starts Python anew; so
-    it does for a command that opens /dev/stdin, for the server's pipe has a name, and such a pipe
-    cannot be opened twice.
+    With an environment, which Python or a library may read at its start, it starts Python anew.
     """
 
     def run_command(
@@ -56,7 +54,7 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         given = [as_argument(argument) for argument in arguments]
         read = stdin.encode() if isinstance(stdin, str) else stdin
-        if environment or "/dev/stdin" in given:
+        if environment:
             result = subprocess.run(
                 [Path(sys.executable).with_name(command), *given],
                 cwd=tmp_path,
