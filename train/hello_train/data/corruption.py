@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from hello_runtime.errors import first_line
+
 from hello_train.errors import ConfigError, DataError
 
 Corruption: TypeAlias = "Callable[[str], str | tuple[str, str]]"
@@ -153,7 +155,9 @@ def find_corruption(name: str) -> Corruption:
         with current_folder_first():
             found = getattr(importlib.import_module(module), function)
     except Exception as error:  # the module may raise anything
-        raise ConfigError(f"the corruption {name!r} cannot be imported: {error}") from error
+        raise ConfigError(
+            f"the corruption {name!r} cannot be imported: {first_line(error)}"
+        ) from error
     if not callable(found):
         raise ConfigError(f"the corruption {name!r} is {found!r}, not a function")
     corruption: Corruption = found
