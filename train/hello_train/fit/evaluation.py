@@ -40,11 +40,12 @@ class Evaluator:
         fitting = sum(1 for size in sizes if size <= bound)
         self._sample = list(self._holdout[: max(1, fitting)])
         self._inputs = [pair.input for pair in self._sample]
+        self._no_change = accuracy(right_by_character(self._inputs, self._sample))
 
     @property
     def unchanged(self) -> float:
         """The accuracy of no change: the share of characters that equal their target, 0 to 1."""
-        return accuracy(right_by_character(self._inputs, self._sample))
+        return self._no_change
 
     def evaluate(self, network: Network) -> Counts:
         """Return how many characters a network gets right; empty without held-out lines."""

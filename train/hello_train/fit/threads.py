@@ -52,8 +52,8 @@ class Steps(NamedTuple):
 def fastest_threads(most: int) -> Generator[int, Steps, None]:
     """Yield the number of threads for each step; the caller sends work and time of that step.
 
-    Two threads are twice as fast as one on an idle machine, and may be a third as fast on a busy
-    one, where one of them always waits. So a trial measures half and twice the present number from
+    Two threads may be twice as fast as one on an idle machine, and a third as fast on a busy one,
+    where one of them always waits. So a trial measures half and twice the present number from
     time to time, on ordinary steps, and the fastest is used until the next trial.
 
     Args:
