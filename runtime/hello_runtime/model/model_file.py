@@ -18,6 +18,7 @@ from hello_runtime.model.onnx_wire import (
     need,
     read_message,
 )
+from hello_runtime.text.files import read_regular
 
 FORMAT_VERSION = 2
 """Newest format of the graph and its metadata that this runtime reads."""
@@ -28,8 +29,10 @@ that the network chooses, as every other character."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
 MODELS = Path(__file__).parents[1] / "models"
-"""The folder of the package's models, one for each cell."""
-CELLS = tuple(file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size))
+"""The folder of the bundled models, one for each cell."""
+BUNDLED_CELLS = tuple(
+    file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size)
+)
 """The cells of these models, that of the smallest file first."""
 
 NONLINEARITIES = ("tanh", "relu")
@@ -153,9 +156,7 @@ def read_content(file: Path) -> bytes:
         ModelFileError: it is unreadable, empty, too large, or in onnxruntime's own format.
     """
     try:
-        if file.stat().st_size > MAX_SIZE:
-            raise ModelFileError(f"{file}: it is larger than an ONNX file can be")
-        content = file.read_bytes()
+        content = read_regular(file, MAX_SIZE)
     except OSError as error:
         raise ModelFileError(f"{file}: {reason(error)}") from error
     if not content:
