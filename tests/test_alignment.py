@@ -7,10 +7,17 @@ import sys
 from functools import cache
 
 import pytest
+from hello_runtime.errors import AlignmentError
+from hello_runtime.text import alignment
+from hello_runtime.text.alignment import (
+    align,
+    common_start,
+    cut,
+    edit_of,
+    piece_lengths,
+    wrong_places,
+)
 from hello_runtime.text.edits import KEEP, Edit, rewrite
-from hello_train.data import alignment
-from hello_train.data.alignment import align, common_start, cut, edit_of, piece_lengths
-from hello_train.errors import AlignmentError
 
 KEPT: Edit = (KEEP,)
 
@@ -156,7 +163,21 @@ def test_what_is_not_within_the_limits_is_refused(monkeypatch: pytest.MonkeyPatc
         align("ac", "a" + "b" * 300)
     with pytest.raises(AlignmentError, match="the input is empty, and the target is not"):
         align("", "a")
-    monkeypatch.setattr(alignment, "LONGEST_CHANGE", 10)
+    monkeypatch.setattr(alignment, "MOST_DISTANCES", 100)
     assert rewrite("a" * 10, align("a" * 10, "b" * 10)) == "b" * 10
-    with pytest.raises(AlignmentError, match="11 characters lie between the first change and the"):
+    assert len(align("a" * 100, "ab" * 100)) == 100
+    with pytest.raises(AlignmentError, match="11 characters of the input lie between the first ch"):
         align("xa" + "c" * 10 + "x", "xb" + "d" * 10 + "x")
+
+
+def test_an_output_is_wrong_where_its_piece_is_not_the_targets() -> None:
+    def wrong(given: str, target: str, output: str) -> list[int]:
+        places = wrong_places(given, piece_lengths(given, target), target, output)
+        return [place for place, is_wrong in enumerate(places) if is_wrong]
+
+    assert wrong("theend", "the end", "the end") == []
+    assert wrong("theend", "the end", "theend") == [2]
+    assert wrong("theend", "the end", "thee nd") == [2, 3]
+    assert wrong("zolw", "żółw", "zólw") == [0, 2]
+    assert wrong("ab", "ab", "") == [0, 1]
+    assert wrong("ab", "ab", "a" + "b" * 20) == [1]

@@ -19,10 +19,6 @@ class DataError(TrainError):
     """A file of pairs or text cannot be used; the text names the file and the line."""
 
 
-class AlignmentError(DataError):
-    """An input and its target cannot be aligned within the limits; the text says which one."""
-
-
 class FitError(TrainError):
     """Training ran and did not end where it must."""
 
