@@ -15,8 +15,8 @@ from hello_runtime.text.alignment import (
     cut,
     edit_of,
     piece_lengths,
-    wrong_places,
 )
+from hello_runtime.text.pairs import output_pieces, parse_aligned, pieces
 from hello_runtime.text.edits import KEEP, Edit, rewrite
 
 KEPT: Edit = (KEEP,)
@@ -172,8 +172,9 @@ def test_what_is_not_within_the_limits_is_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_an_output_is_wrong_where_its_piece_is_not_the_targets() -> None:
     def wrong(given: str, target: str, output: str) -> list[int]:
-        places = wrong_places(given, piece_lengths(given, target), target, output)
-        return [place for place, is_wrong in enumerate(places) if is_wrong]
+        pair = parse_aligned(f"{given}\t{target}")
+        both = zip(pieces(pair), output_pieces(pair, output), strict=True)
+        return [place for place, (wanted, written) in enumerate(both) if wanted != written]
 
     assert wrong("theend", "the end", "the end") == []
     assert wrong("theend", "the end", "theend") == [2]
@@ -181,3 +182,4 @@ def test_an_output_is_wrong_where_its_piece_is_not_the_targets() -> None:
     assert wrong("zolw", "żółw", "zólw") == [0, 2]
     assert wrong("ab", "ab", "") == [0, 1]
     assert wrong("ab", "ab", "a" + "b" * 20) == [1]
+    assert wrong("aB", "B", "aB") == [0]

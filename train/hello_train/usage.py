@@ -13,7 +13,18 @@ import click
 
 from hello_train.fit.options import TrainOptions
 
-LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience", "extra", "resume")
+LINE_OPTIONS = (
+    "batch_characters",
+    "holdout",
+    "rare",
+    "patience",
+    "extra",
+    "resume",
+    "keep",
+    "most_labels",
+    "normalization",
+    "skip_unaligned",
+)
 """Options that need many lines."""
 
 

@@ -186,24 +186,3 @@ def distances(given: str, target: str) -> list[tuple[int, int]]:
         down = (shrinks << 1 | ~(equal | above)) & every
         up = above & equal
     return steps[::-1]
-
-
-def wrong_places(given: str, lengths: Sequence[int], target: str, output: str) -> list[bool]:
-    """Return for each character of an input whether its piece of an output is not the target's.
-
-    >>> wrong_places("ab", [2, 1], "a b", "ab")
-    [True, False]
-
-    Args:
-        given: the input.
-        lengths: of the target's pieces.
-        target: what the output should be.
-        output: any text; it is aligned like a target.
-
-    Raises:
-        AlignmentError: the output cannot be aligned.
-    """
-    if output == target:
-        return [False] * len(given)
-    pieces = zip(cut(target, lengths), cut(output, fewest_changes(given, output)), strict=True)
-    return [wanted != written for wanted, written in pieces]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair
 
 from hello_train.fit.history import Evaluation
 from hello_train.fit.options import EVALUATIONS, TrainOptions
@@ -29,7 +29,7 @@ Counts = dict[str, tuple[int, int]]
 class Evaluator:
     """Evaluates networks on a sample of the held-out lines: the first ones, always the same."""
 
-    def __init__(self, holdout: Sequence[Pair]) -> None:
+    def __init__(self, holdout: Sequence[AnyPair]) -> None:
         self._holdout = holdout
         self.choose_sample(MOST_CHARACTERS)
 
