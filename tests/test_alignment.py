@@ -16,8 +16,8 @@ from hello_runtime.text.alignment import (
     edit_of,
     piece_lengths,
 )
-from hello_runtime.text.pairs import output_pieces, parse_aligned, pieces
 from hello_runtime.text.edits import KEEP, Edit, rewrite
+from hello_runtime.text.pairs import output_pieces, parse_aligned, pieces
 
 KEPT: Edit = (KEEP,)
 

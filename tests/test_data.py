@@ -430,7 +430,7 @@ def test_sizes_that_need_a_projection_get_one() -> None:
     alphabets = choose_alphabets(count_substitutions([Pair("ab", "cb")]), 0)
     config = configure(TEXT_OPTIONS, alphabets)
     assert config.projection
-    assert config.guard == {"a": "c", "b": "b"}
+    assert config.guard == {"a": (1,), "b": (0,)}
 
 
 @pytest.mark.parametrize("end", [{"epochs": 1}, {"minutes": None}])

@@ -28,6 +28,7 @@ from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, load_model
 from hello_runtime.model.operators import OPERATORS
 from hello_runtime.model.tensors import Shape, Value
@@ -534,11 +535,11 @@ def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
     guard = {"a": labels[0], "b": labels[1]} if sizes.pop("guarded", False) else None
     config = ModelConfig(
         input_alphabet="ab",
-        output_alphabet=labels,
+        output_labels=alphabet_labels(labels),
         bidirectional=True,
         projection=True,
         unknown="copy",
-        guard=guard,
+        guard=alphabet_guard(guard, labels) if guard else None,
         **{"embedding_dim": 1, "layers": 1, **sizes},
     )
     network = round_weights(Network(config).eval(), "int8")

@@ -27,8 +27,6 @@ from hello_runtime.text.pairs import (
     AnyPair,
     in_blocks,
     output_pieces,
-    parse_aligned,
-    parse_pair,
     pieces,
     read_pairs,
 )

@@ -73,7 +73,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     """
     header = {
         "format_version": network.config.format_version,
-        "config": asdict(network.config),
+        "config": network.config.to_json(),
         "training": asdict(training),
     }
     path = folder / CHECKPOINT_NAME
@@ -163,7 +163,7 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
                 f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
                 f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
-        config = ModelConfig(**entry(content, "config"))
+        config = ModelConfig.from_json(entry(content, "config"), version)
         if version != config.format_version:
             raise ValueError(f"its format_version is {version}, and not {config.format_version}")
         return config, Training(**entry(content, "training"))
