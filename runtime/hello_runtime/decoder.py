@@ -44,6 +44,7 @@ from hello_runtime.model.model_file import (
 )
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
+from hello_runtime.text.normal_forms import Normaliser, normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,6 +87,7 @@ class Decoder:
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
         self._width = width_of(self.info.output_labels)
+        self._form = self.info.normalization
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
@@ -152,9 +154,9 @@ class Decoder:
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
+        text = self._read(text)
         if not 0 < len(text) <= LONGEST_ROW:
             return self.decode_batch([text])[0]
-        self._check_alphabet(text)
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
         return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
@@ -225,16 +227,21 @@ class Decoder:
             )
         return Stream(self)
 
+    def _read(self, text: str, index: int = 0) -> str:
+        """Return a text in the model's normal form, checked; `index` is its index in its batch."""
+        check_type(text, index)
+        text = normalise(text, self._form)
+        self._check_alphabet(text, index)
+        return text
+
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
-        """Refuse a text that is no str or has unknown characters.
+        """Refuse a text that has unknown characters.
 
         Args:
-            text: the text.
+            text: the text, in the model's normal form.
             index: its index in its batch, for the error.
-            before: how many characters the stream was fed before this text, for the error.
+            before: how many characters the stream read before this text, for the error.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
             instead = "label" if self.info.unknown == "label" else "copy"
@@ -243,13 +250,10 @@ class Decoder:
             )
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
-        """Return the texts of a batch, each of them checked."""
+        """Return the texts of a batch in the model's normal form, each of them checked."""
         if isinstance(batch, str):  # an iterable of str as well, so type checkers accept it
             raise TypeError("a batch is a list of texts; for a single text there is decode")
-        texts = list(batch)
-        for index, text in enumerate(texts):
-            self._check_alphabet(text, index)
-        return texts
+        return [self._read(text, index) for index, text in enumerate(batch)]
 
     def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
         (rows,) = self._run_batches(outputs, [texts])
@@ -333,6 +337,16 @@ class Decoder:
             ) from error
 
 
+def check_type(text: object, index: int = 0) -> None:
+    """Check that a text is a str; `index` is its index in its batch.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
+
+
 def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
     """Check that a model can follow the policy for unknown characters that is asked for.
 
@@ -350,15 +364,19 @@ def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
 class Stream:
     """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
 
+    A model with a normal form reads the last letter of what it was fed only when the next one
+    arrives, or at the end, for a mark that joins it may follow.
+
     Streams of one decoder are independent of each other. One stream is for one thread at a time.
     """
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._state: Array = decoder._zero_state
-        self._fed = 0
+        self._normaliser = Normaliser(decoder.info.normalization)
+        self._read = 0
 
-    def feed(self, text: str) -> str:
+    def feed(self, text: str = "", *, final: bool = False) -> str:
         """Return the output for the next piece of the text.
 
         >>> stream = Decoder.open().stream()
@@ -367,27 +385,42 @@ class Stream:
 
         After an error the stream is as it was before the call.
 
+        Args:
+            text: the piece.
+            final: whether the text ends with it, so that nothing is held back.
+
         Raises:
             TypeError: the piece is not a str.
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        return "".join(row.text for row in self._feed(["decoded"], text))
+        return "".join(row.text for row in self._feed(["decoded"], text, final))
 
-    def annotate(self, text: str) -> Annotation:
+    def annotate(self, text: str = "", *, final: bool = False) -> Annotation:
         """Return the output for the next piece, and what each character read became; see `feed`.
 
         >>> Decoder.open().stream().annotate("hel").lengths.tolist()
         [1, 1, 1]
         """
-        rows = self._feed(["decoded", "confidence"], text)
+        rows = self._feed(["decoded", "confidence"], text, final)
         return Parts(rows).joined() if rows else EMPTY
 
-    def _feed(self, outputs: list[str], text: str) -> list[Annotation]:
+    def _feed(self, outputs: list[str], text: str, final: bool) -> list[Annotation]:
         """Return the rows of the next piece, one for each engine call."""
-        self._decoder._check_alphabet(text, before=self._fed)
-        chunks = list(self._decoder._run_chunks(outputs, [text], self._state))
+        check_type(text)
+        held = self._normaliser.held
+        count = len(held)
+        try:
+            settled = self._normaliser.feed(text)
+            if final:
+                settled += self._normaliser.finish()
+            self._decoder._check_alphabet(settled, before=self._read)
+            chunks = list(self._decoder._run_chunks(outputs, [settled], self._state))
+        except Exception:
+            del held[count:]
+            self._normaliser.held = held
+            raise
         if chunks:
             _, self._state = chunks[-1]
-        self._fed += len(text)
+        self._read += len(settled)
         return [row for (row,), _ in chunks]

@@ -28,6 +28,7 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         "input_alphabet": info.input_alphabet,
         LABELS_KEYS[version]: labels_to_json(info.output_labels, version),
         "unknown": info.unknown,
+        "normalization": info.normalization,
         "guarded": info.guard is not None,
         "weights": info.weights,
         "training": dict(info.training),

@@ -115,7 +115,7 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
     """Return the metadata, in order; values that are not plain words are JSON."""
     held, version = config.to_json(), config.format_version
     labels = LABELS_KEYS[version]
-    return {
+    values = {
         "format_version": str(version),
         "cell": config.cell,
         "nonlinearity": config.nonlinearity,
@@ -129,6 +129,9 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         "weights": storage,
         "training": json.dumps(asdict(training)),
     }
+    if config.normalization != "none":
+        values["normalization"] = config.normalization
+    return values
 
 
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:

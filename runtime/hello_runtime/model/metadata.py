@@ -20,6 +20,7 @@ from hello_runtime.model.labels import (
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_runtime.model.onnx_wire import need
 from hello_runtime.text.edits import apply
+from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
 
 if TYPE_CHECKING:
     from hello_runtime.text.edits import Edit
@@ -53,6 +54,8 @@ class ModelInfo(NamedTuple):
     """The type of the stored weights; files older than this field have `float32`."""
     training: Mapping[str, Any]
     """The training data, and the scores."""
+    normalization: NormalForm = "none"
+    """The normal form into which it brings what it reads; files of format 1 lack this field."""
 
     @property
     def output_alphabet(self) -> str:
@@ -79,7 +82,7 @@ class ModelInfo(NamedTuple):
     @property
     def format_version(self) -> Format:
         """The oldest format that can say all of this."""
-        return oldest_format(self.output_labels, self.unknown)
+        return oldest_format(self.output_labels, self.unknown, self.normalization)
 
 
 def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
@@ -116,6 +119,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             nonlinearity=metadata.get("nonlinearity", "tanh"),
             weights=metadata.get("weights", "float32"),
             training=json.loads(metadata["training"]),
+            normalization=cast(NormalForm, metadata.get("normalization", "none")),
         )
         check_info(info)
         need(version == info.format_version, f"its format_version is {version}")
@@ -150,6 +154,7 @@ def check_info(info: ModelInfo) -> None:
     need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
     need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
+    need(info.normalization in NORMAL_FORMS, f"normalization is {info.normalization!r}")
     need(isinstance(info.causal, bool), "causal is neither true nor false")
     need(info.layers > 0 and info.hidden_size > 0, "it has no layers, or they have no width")
     need(isinstance(info.training, dict), "training is not an object")

@@ -12,21 +12,25 @@ which may be larger than the memory.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
+from hello_runtime.model.labels import width_of
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.normal_forms import normalise
 from hello_runtime.text.pairs import (
     Aligned,
     AnyPair,
     in_blocks,
     output_pieces,
+    parse_aligned,
+    parse_pair,
     pieces,
     read_pairs,
 )
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.decoder import Decoder
+    from hello_runtime.model.metadata import ModelInfo
 
     Counts = NDArray[np.int64]
     """[3]: characters, words that count, lines."""
@@ -167,23 +172,24 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
     the model's guard lets change. Without a guard every word counts.
 
     Raises:
-        InputError: the file holds no pair or cannot be read, or a line is no pair, or has a
-            character that is unknown to a model that copies none.
+        InputError: the file holds no pair or cannot be read, or a line is no pair of the kind that
+            the model could write, or has a character that is unknown to a model that refuses them.
         EngineError: onnxruntime failed.
     """
     # Both are the same, for baseline and guard come from the same training lines.
     tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
     waiting: deque[list[tuple[int, AnyPair]]] = deque()
+    parse = pair_parser(decoder.info)
 
     def inputs() -> Iterator[list[str]]:
-        for block in in_blocks(read_pairs(path), lambda row: len(row[1].input), BLOCK):
+        for block in in_blocks(read_pairs(path, parse), lambda row: len(row[1].input), BLOCK):
             waiting.append(block)
             yield [pair.input for _, pair in block]
 
     try:
         with closing(decoder.decode_batches(inputs())) as batches:
             for outputs in batches:
-                tally.add([pair for _, pair in waiting.popleft()], outputs)
+                add_block(tally, waiting.popleft(), outputs, path)
     except UnknownCharacterError as error:
         number, _ = waiting[-1][error.index]
         raise InputError(f"{path}, line {number}: {error}") from error
@@ -191,6 +197,32 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
         raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
     scores = tally.scores()
     return {name: scores.get(name) for name in ROWS}
+
+
+def pair_parser(info: ModelInfo) -> Callable[[str], AnyPair]:
+    """Return what parses a line of pairs for a model, brought into the model's normal form.
+
+    Where the model writes one character for each, the two sides must have the same length.
+    """
+    parse = parse_pair if width_of(info.output_labels) is None else parse_aligned
+    return lambda line: parse(normalise(line, info.normalization))
+
+
+def add_block(
+    tally: Tally, block: Sequence[tuple[int, AnyPair]], outputs: list[str], path: Path
+) -> None:
+    """Count some numbered pairs of a file.
+
+    Raises:
+        InputError: an output cannot be aligned with its input.
+    """
+    try:
+        tally.add([pair for _, pair in block], outputs)
+    except AlignmentError as error:
+        lines = f"lines {block[0][0]} to {block[-1][0]}"
+        raise InputError(
+            f"{path}, {lines}: a line is too long to be scored ({error}); cut it"
+        ) from error
 
 
 def score_table(scores: Mapping[str, Score | None], title: str) -> str:

@@ -33,9 +33,6 @@ LARGEST_TABLE = 2**30
 """Entries of the guard's table, at most; a byte each. In files of format 1 it has a row for each
 input character, otherwise one for each class."""
 
-FORMAT_2_FIELD = "normalization"
-"""A field that files of format 1 lack."""
-
 FIELD_TYPES: dict[type, tuple[str, ...]] = {
     str: ("cell", "input_alphabet", "unknown", "nonlinearity", "normalization"),
     int: ("embedding_dim", "hidden_size", "layers"),
@@ -95,7 +92,7 @@ class ModelConfig:
     nonlinearity: str = "tanh"
     """Of the rnn cell: tanh or relu. Older files lack it."""
     normalization: NormalForm = "none"
-    """The normal form of what it reads; files of format 1 lack it."""
+    """The normal form of what it reads; files lack it where there is none."""
 
     def __post_init__(self) -> None:
         check_types(self, FIELD_TYPES)
@@ -184,7 +181,9 @@ class ModelConfig:
             "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
             "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
         }
-        names = [field.name for field in fields(self) if version > 1 or field.name != FORMAT_2_FIELD]
+        names = [field.name for field in fields(self)]
+        if self.normalization == "none":  # as files have it that are older than this field
+            names.remove("normalization")
         return dict(held.get(name, (name, getattr(self, name))) for name in names)
 
     @property

@@ -30,7 +30,7 @@ def plain(content: str) -> str:
 
 
 def character(piece: str) -> Markup:
-    """Return what a character becomes as HTML, with Unicode's names of what cannot be seen alone."""
+    """Return what a character becomes as HTML, with the names of what cannot be seen alone."""
     shown = (code(char) if char == " " or is_unseen(char) else escape(char) for char in piece)
     named = (char for char in piece if char == " " or is_unseen(char) or is_mark(char))
     names = ", ".join(filter(None, (unicodedata.name(char, "") for char in named)))
