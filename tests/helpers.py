@@ -16,7 +16,7 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.proof.cases import Case, grid_cases
 from hello_runtime import Decoder
 from hello_runtime.model.model_file import Unknown
-from hello_train.network.cells import RECURRENCES
+from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -42,7 +42,7 @@ def read_golden(name: str) -> Golden:
     return Golden(network, training, rows)
 
 
-KINDS = list(RECURRENCES)
+KINDS = [(name, choice) for name, cell in CELLS.items() for choice in cell.nonlinearities]
 """The recurrences: cell and nonlinearity."""
 
 

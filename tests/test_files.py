@@ -84,7 +84,8 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].update(wings=2), "damaged header .*wings"),
         (lambda _, h: h["config"].pop("cell"), "damaged header .*cell"),
         (lambda _, h: h.pop("training"), "damaged header .*training"),
-        (lambda _, h: h.update(format_version=2), "format 2, and this hello-rnn reads up to 1"),
+        (lambda _, h: h.update(format_version=3), "format 3, and this hello-rnn reads up to 2"),
+        (lambda _, h: h["config"].update(unknown="label"), "its format_version is 1, and not 2"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(
@@ -179,8 +180,8 @@ BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
         "its metadata has no hello-rnn format_version",
     ),
     "newer": (
-        lambda: model_bytes(set_metadata("format_version", "2")),
-        "format 2, and this hello-rnn reads up to format 1; run: pip install --upgrade",
+        lambda: model_bytes(set_metadata("format_version", "3")),
+        "format 3, and this hello-rnn reads up to format 2; run: pip install --upgrade",
     ),
     "poor": (lambda: model_bytes(set_metadata("cell", None)), "its metadata lacks 'cell'"),
     "damaged": (lambda: model_bytes(set_metadata("causal", "perhaps")), "damaged metadata"),

@@ -158,7 +158,7 @@ def test_a_missing_file_is_named(run: Run, artifact: Path, name: str, message: s
         (lambda m: m.update(weights=["int8"]), "damaged manifest (weights are ['int8'])"),
         (lambda m: m.update(format_version="x"), "damaged manifest (invalid literal"),
         (lambda m: m.update(format_version=float("inf")), "damaged manifest (cannot convert"),
-        (lambda m: m.update(format_version=2), "written in format 2, and this hello-rnn reads up"),
+        (lambda m: m.update(format_version=3), "written in format 3, and this hello-rnn reads up"),
     ],
 )
 def test_a_damaged_manifest_is_named(

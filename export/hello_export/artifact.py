@@ -127,5 +127,5 @@ def write_files(
         "rounding_cost": asdict(cost) if cost else None,
         "parity": report.to_json(),
     }
-    write_manifest(folder, entries)
+    write_manifest(folder, network.config.format_version, entries)
     return Export(report, cost)

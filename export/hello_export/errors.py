@@ -18,4 +18,4 @@ class ArtifactError(ExportError):
 
 
 class IntakeError(ExportError):
-    """A network from outside cannot be read, or is not of a supported form."""
+    """A network from outside cannot be taken in; the text names everything that is wrong."""

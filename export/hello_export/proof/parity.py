@@ -198,7 +198,8 @@ def mismatches(
     for step in steps:
         label = labels.get(int(decoded[step]))
         margin = float("inf")
-        if label is not None and chr(text[step]) in config.input_alphabet:
+        copied = config.copies_unknown and chr(text[step]) not in config.input_alphabet
+        if label is not None and not copied:
             logits: Array = expected.row["logits"][step]
             margin = float(logits.max() - logits[label])
         found.append(Difference(margin, float(expected.condition.steps[step]), first))

@@ -30,9 +30,9 @@ class Reference:
         self._config = config = network.config
         self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
         weight = network.embedding.weight.detach()
-        # A network that copies unknown characters has learned a vector for them; others read zeros.
+        # A network that refuses unknown characters has learned no vector for them, and reads zeros.
         self._vectors = (
-            weight if config.unknown == "copy" else nn.functional.pad(weight, (0, 0, 0, 1))
+            nn.functional.pad(weight, (0, 0, 0, 1)) if config.unknown == "error" else weight
         )
         anything = config.output_alphabet
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
@@ -77,7 +77,7 @@ class Reference:
         choices = zip(codepoints, labels.tolist(), probabilities.tolist(), strict=True)
         decoded, confidence = [], []
         for codepoint, label, probability in choices:
-            known = codepoint in self._ids
+            known = codepoint in self._ids or self._config.unknown == "label"
             decoded.append(ord(self._config.output_alphabet[label]) if known else codepoint)
             confidence.append(probability if known else 1.0)
         row: Row = {

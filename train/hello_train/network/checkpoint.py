@@ -27,7 +27,8 @@ from hello_train.files import CHECKPOINT_NAME
 from hello_train.network.config import ModelConfig, check_types
 from hello_train.network.model import Network
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Newest format of checkpoints that this version reads."""
 METADATA_KEY = "hello-rnn"
 """One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
 LARGEST = 2**63
@@ -71,7 +72,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
         CheckpointError: the folder or the file cannot be written.
     """
     header = {
-        "format_version": FORMAT_VERSION,
+        "format_version": network.config.format_version,
         "config": asdict(network.config),
         "training": asdict(training),
     }
@@ -162,7 +163,10 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
                 f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
                 f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
-        return ModelConfig(**entry(content, "config")), Training(**entry(content, "training"))
+        config = ModelConfig(**entry(content, "config"))
+        if version != config.format_version:
+            raise ValueError(f"its format_version is {version}, and not {config.format_version}")
+        return config, Training(**entry(content, "training"))
     except (ConfigError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{file}: damaged header ({first_line(error)}); train it again"
