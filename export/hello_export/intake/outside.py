@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hello_runtime.errors import printable
@@ -19,7 +19,7 @@ from hello_export.errors import IntakeError
 from hello_export.intake.alphabets import Given, listed, read_entries
 from hello_export.intake.network import Rows, build_network, find_rows
 from hello_export.intake.recognise import Choices, Parts, recognise
-from hello_export.intake.weights import read_weights, rounding_note, short, value_faults
+from hello_export.intake.weights import own_name, read_weights, rounding_note, short, value_faults
 
 EXAMPLE = 5
 """Characters of the example, at most."""
@@ -94,7 +94,7 @@ def read_network(
     with faults.collecting():
         weights = read_weights(file)
         with faults.collecting():
-            parts = recognise(weights.tensors, choices, str(file))
+            parts = recognise(weights.tensors, own_names(choices or Choices()), str(file))
             used = {name: weights.tensors[name] for name in parts.roles}
             faults.texts += [f"{file}: {fault}" for fault in value_faults(used)]
     faults.check()
@@ -113,6 +113,16 @@ def read_network(
             *row_lines(rows, network.config.unknown),
             *filter(None, [rounding_note(used)]),
         ],
+    )
+
+
+def own_names(choices: Choices) -> Choices:
+    """Return choices whose names have no prefix that `read_weights` takes away."""
+    return replace(
+        choices,
+        embedding=choices.embedding and own_name(choices.embedding),
+        linear=choices.linear and own_name(choices.linear),
+        ignored=tuple(map(own_name, choices.ignored)),
     )
 
 
