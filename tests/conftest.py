@@ -7,12 +7,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from command_server import CommandServer
-from helpers import Run
+from hello_export import artifact, cli
+from hello_export.proof import prove
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.engines import OnnxRuntime
+from helpers import Export, Run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,6 +80,20 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
 
 def as_argument(value: object) -> str:
     return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+@pytest.fixture
+def fewer_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof on three cases and one engine, where the proof is not what is tested."""
+    monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 3))
+    monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
+
+
+@pytest.fixture
+def export(tmp_path: Path, fewer_cases: None, monkeypatch: pytest.MonkeyPatch) -> Export:
+    """`hello-export` in this process, in an empty folder, with the short proof."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 
 import onnx
 import torch
+from click.testing import Result
 from hello_export.graph.onnx_graph import build_model
 from hello_export.proof.cases import Case, grid_cases
 from hello_runtime import Decoder
@@ -25,6 +26,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Export = Callable[..., Result]
 
 
 @dataclass(frozen=True)

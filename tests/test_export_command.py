@@ -10,31 +10,25 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import onnx
 import onnxruntime
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from hello_export import artifact, cli, folders
 from hello_export.errors import ArtifactError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.proof import prove
-from hello_export.proof.cases import grid_cases
-from hello_export.proof.engines import OnnxRuntime
 from hello_train.fit.hello import HELLO_ALPHABETS, HELLO_DATA
 from hello_train.fit.options import HELLO_OPTIONS, configure
 from hello_train.fit.state import new_network
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
-from helpers import GOLDEN, TRAINING, Run, assert_one_line_error, make_network
+from helpers import GOLDEN, TRAINING, Export, Run, assert_one_line_error, make_network
 from onnx import numpy_helper
 
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
-Export = Callable[..., Result]
 ENGINES = ["TorchScript", "onnxruntime", "hello-infer", "onnx evaluator", "OpenVINO", "tract"]
 
 
@@ -45,20 +39,6 @@ def hello_run(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     shutil.copy(GOLDEN / "hello-gru.safetensors", folder / "checkpoint.safetensors")
     return folder
-
-
-@pytest.fixture
-def fewer_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof on three cases and one engine, where the proof is not what is tested."""
-    monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 3))
-    monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
-
-
-@pytest.fixture
-def export(tmp_path: Path, fewer_cases: None, monkeypatch: pytest.MonkeyPatch) -> Export:
-    """`hello-export` in this process, in an empty folder, with the short proof."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
 def names(folder: Path) -> list[str]:

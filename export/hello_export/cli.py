@@ -184,7 +184,7 @@ def export_weights(
     file: Path, output: Path | None, storage: Storage | None, options: Mapping[str, Any]
 ) -> None:
     """Export a file of weights; print first what was recognised in it."""
-    storage, folder = storage or "float32", output or file.with_suffix("")
+    storage, folder = storage or "float32", output or folder_of(file)
     with Display(f"reading {file}"):
         import_export()
         found = read_outside(file, options)
@@ -195,6 +195,17 @@ def export_weights(
 
         made = write_artifact(found.network, found.training, folder, storage, progress=progress)
     show_export(made, folder, storage, found.training.example)
+
+
+def folder_of(file: Path) -> Path:
+    """Return the folder for the artifact of a file of weights: its path without the suffix.
+
+    Raises:
+        ExportError: its name has no suffix.
+    """
+    if not file.suffix:
+        raise ExportError(f"{file}: its name has no suffix; name the artifact folder with --output")
+    return file.with_suffix("")
 
 
 def show_export(made: Export, folder: Path, storage: Storage, example: str) -> None:
