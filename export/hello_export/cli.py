@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from hello_runtime import __version__
@@ -21,11 +22,14 @@ from hello_export.errors import ExportError
 from hello_export.graph.storage import STORAGES, Storage
 from hello_export.progress import Display
 
+if TYPE_CHECKING:
+    from hello_export.proof.verdict import Report
+
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
-    "Export": ("cell", "output", "storage"),
+    "Export": ("cell", "output", "storage", "strict"),
     "Prove again": ("artifact", "characters", "trust_program"),
 }
 """The sections of the help."""
@@ -59,6 +63,12 @@ SECTIONS = {
     "float32, or as in RUN if it is an artifact itself]",
 )
 @click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse the export, or fail --verify, also if a witness differs: an engine that happens "
+    "to be installed. Otherwise a witness that differs is a line on stderr.",
+)
+@click.option(
     "--verify",
     "artifact",
     type=click.Path(path_type=Path),
@@ -82,6 +92,7 @@ def main(
     cell: str | None,
     output: Path | None,
     storage: Storage | None,
+    strict: bool,
     artifact: Path | None,
     characters: int | None,
     trust_program: bool,
@@ -99,11 +110,11 @@ def main(
     if trust_program and not artifact:
         raise click.UsageError("--trust-program belongs to --verify.")
     if not artifact:
-        export(run or hello_run(cell or "gru"), output, storage)
+        export(run or hello_run(cell or "gru"), output, storage, strict)
     elif run or cell or output or storage:
         raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
     else:
-        verify(artifact, characters or CHARACTERS, trust_program)
+        verify(artifact, characters or CHARACTERS, trust_program, strict)
 
 
 def import_export() -> None:
@@ -114,7 +125,7 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def export(run: Path, output: Path | None, storage: Storage | None) -> None:
+def export(run: Path, output: Path | None, storage: Storage | None, strict: bool) -> None:
     """Export a run; print the proof and the command that decodes with the model."""
     with Display(f"reading {run}") as progress:
         import_export()
@@ -125,7 +136,6 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
 
         from hello_export.artifact import write_artifact
         from hello_export.manifest import stored_weights
-        from hello_export.proof.table import proof_table
 
         network, training = load_checkpoint(run)
         if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
@@ -138,8 +148,10 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
         lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
-        made = write_artifact(network, training, folder, storage, lines, carried, progress)
-    click.echo(proof_table(made.report))
+        made = write_artifact(
+            network, training, folder, storage, lines, carried, progress, strict=strict
+        )
+    show_proof(made.report)
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
@@ -147,16 +159,26 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *example]))
 
 
-def verify(artifact: Path, characters: int, trust_program: bool) -> None:
+def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:
     """Compare an artifact again and print the proof, even if it fails."""
     with Display(f"reading {artifact}") as progress:
         import_export()
-        from hello_export.proof.table import proof_table
         from hello_export.verify import verify_artifact
 
-        report = verify_artifact(artifact, characters, trusted=trust_program, progress=progress)
-    click.echo(proof_table(report))
+        report = verify_artifact(
+            artifact, characters, trusted=trust_program, strict=strict, progress=progress
+        )
+    show_proof(report)
     report.check()
+
+
+def show_proof(report: Report) -> None:
+    """Print the table of a proof to stdout, and a line to stderr for each witness's fault."""
+    from hello_export.proof.table import proof_table, warnings
+
+    click.echo(proof_table(report))
+    for line in warnings(report):
+        click.echo(line, err=True)
 
 
 def hello_run(cell: str) -> Path:
