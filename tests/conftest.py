@@ -14,7 +14,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from command_server import CommandServer
-from hello_export import artifact, cli
+from hello_export import artifact, cli, verify
 from hello_export.proof import prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntime
@@ -94,6 +94,13 @@ def export(tmp_path: Path, fewer_cases: None, monkeypatch: pytest.MonkeyPatch) -
     """`hello-export` in this process, in an empty folder, with the short proof."""
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
+
+
+@pytest.fixture
+def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof on five cases, where the proof is not what is tested."""
+    for module in (artifact, verify):
+        monkeypatch.setattr(module, "grid_cases", lambda *given: islice(grid_cases(*given), 5))
 
 
 @pytest.fixture(autouse=True, scope="session")

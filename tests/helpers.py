@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,6 +122,12 @@ def random_texts(count: int, longest: int, seed: int = 0) -> list[str]:
         "".join(source.choices("abż\u0301😀🦀e", k=source.randint(0, longest)))
         for _ in range(count)
     ]
+
+
+def errors_of(stderr: str) -> list[str]:
+    """Return the lines on stderr that are not progress."""
+    progress = re.compile(r"comparing .* characters|\d+% compared.*|writing model.*")
+    return [line for line in stderr.splitlines() if not progress.fullmatch(line)]
 
 
 def assert_one_line_error(
