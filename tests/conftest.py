@@ -46,7 +46,7 @@ def servers() -> Iterator[Callable[[str], CommandServer]]:
 def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     """Return a function that runs one of the commands in an empty folder.
 
-    With an environment, which Python or a library may read at its start, it starts Python anew.
+    With an environment variable that Python reads at its start, it starts Python anew.
     """
 
     def run_command(
@@ -54,7 +54,7 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         given = [as_argument(argument) for argument in arguments]
         read = stdin.encode() if isinstance(stdin, str) else stdin
-        if environment:
+        if any(name.startswith("PYTHON") for name in environment):
             result = subprocess.run(
                 [Path(sys.executable).with_name(command), *given],
                 cwd=tmp_path,
@@ -64,7 +64,7 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
                 check=False,
             )
         else:
-            result = servers(command).run(given, tmp_path, read)
+            result = servers(command).run(given, tmp_path, read, environment)
         output, errors = result.stdout.decode(), result.stderr.decode()
         assert "Traceback" not in errors
         return subprocess.CompletedProcess(result.args, result.returncode, output, errors)
