@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_server import CommandServer
-from helpers import Run
+from helpers import Run, shorten_proof
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,6 +70,12 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
         return subprocess.CompletedProcess(result.args, result.returncode, output, errors)
 
     return run_command
+
+
+@pytest.fixture
+def short_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the proof of exports in this process."""
+    shorten_proof(monkeypatch.setattr)
 
 
 def as_argument(value: object) -> str:
