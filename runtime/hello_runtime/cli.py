@@ -17,8 +17,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import InputError, UnknownCharacterError
-from hello_runtime.info import describe
-from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
+from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
     Block,
@@ -77,12 +76,12 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 
 @click.command("hello-infer", cls=Command, sections=SECTIONS)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--cell", type=click.Choice(CELLS), help="A model of the package.  [default: gru]")
+@click.option("--cell", type=click.Choice(BUNDLED_CELLS), help="A bundled model.  [default: gru]")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="An artifact folder or .onnx file of hello-export, instead of a model of the package.",
+    help="An artifact folder or .onnx file of hello-export, instead of a bundled model.",
 )
 @click.option(
     "--input",
@@ -166,7 +165,7 @@ def main(
     elif stream:
         results = stream_lines(decoder)
     elif source is None:
-        results = encoded(describe(decoder, as_json))
+        results = encoded(described(decoder, as_json))
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
@@ -175,6 +174,14 @@ def main(
         for result in results:
             output.write(result)
             output.flush()
+
+
+def described(decoder: Decoder, as_json: bool) -> str:
+    """Return the facts about a model, as lines of text or as JSON."""
+    # Imported here, because it imports numpy, for which the command's help should not wait.
+    from hello_runtime.info import describe
+
+    return describe(decoder, as_json)
 
 
 def check_usage(given: Mapping[str, Any]) -> None:

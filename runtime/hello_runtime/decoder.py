@@ -35,7 +35,8 @@ from hello_runtime.errors import (
     first_line,
 )
 from hello_runtime.model.labels import width_of
-from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown, load_model, locate
+from hello_runtime.model.load import load_model
+from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
 
@@ -102,12 +103,12 @@ class Decoder:
         4
 
         Args:
-            path: an artifact folder or a model file; None for a model of the package.
+            path: an artifact folder or a model file; None for a bundled model.
             provider: `cpu`, `cuda`, or the NAME of an installed package onnxruntime-ep-NAME: the
                 model runs there or not at all. `auto`: the first that works of cuda, these packages
                 and cpu.
             threads: engine calls at the same time; None for the CPUs that the process may use.
-            cell: `rnn`, `gru` or `lstm`: which model of the package.
+            cell: `rnn`, `gru` or `lstm`: which bundled model.
             unknown: `error` or `copy`: what to do with a character outside the model's alphabet;
                 None for the policy in the model. A model whose own policy is `label` cannot copy,
                 and only such a model labels.
@@ -119,7 +120,10 @@ class Decoder:
             ForkError: the process was forked while another thread opened a model.
             ValueError: `cell`, `unknown` or `threads` has no valid value.
         """
-        for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
+        for name, value, choices in (
+            ("cell", cell, BUNDLED_CELLS),
+            ("unknown", unknown, UNKNOWN_OR_NONE),
+        ):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; it must be one of {choices}")
         if threads is not None and threads < 1:

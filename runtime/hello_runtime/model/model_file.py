@@ -1,34 +1,33 @@
-"""Finds a model file, reads it, and checks it."""
+"""Finds a model file, and reads it strictly."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 from hello_runtime.errors import ModelFileError, first_line, reason
 from hello_runtime.model.onnx_wire import (
-    Entry,
     Graph,
     Message,
     Model,
-    OperatorSet,
     OutsideDataError,
-    need,
     read_message,
 )
-
-if TYPE_CHECKING:
-    from hello_runtime.model.metadata import ModelInfo
+from hello_runtime.text.files import read_regular
 
 Unknown = Literal["error", "copy", "label"]
 """The policy for a character outside a model's alphabet: refuse it, copy it, or give it the label
 that the network chooses, as every other character."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
+NONLINEARITIES = ("tanh", "relu")
+WEIGHTS = ("float32", "float16", "int8")
+
 MODELS = Path(__file__).parents[1] / "models"
-"""The folder of the package's models, one for each cell."""
-CELLS = tuple(file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size))
+"""The folder of the bundled models, one for each cell."""
+BUNDLED_CELLS = tuple(
+    file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size)
+)
 """The cells of these models, that of the smallest file first."""
 
 MODEL_NAME = "model.onnx"
@@ -61,44 +60,6 @@ def locate(path: str | Path | None, cell: str) -> Path:
     return file
 
 
-class CheckedModel(NamedTuple):
-    """A model that is safe to open in an engine."""
-
-    content: bytes
-    """The bytes of the file."""
-    info: ModelInfo
-    state: tuple[int, int] | None
-    """The slots and the hidden size of a causal model's state; None for a bidirectional model."""
-
-
-def load_model(file: Path) -> CheckedModel:
-    """Read a model file, which may come from a stranger, and check all of it.
-
-    `onnx_wire` decides which bytes are read at all, `graph_check` what a graph may do.
-
-    Raises:
-        ModelFileError: it is unreadable, not from hello-export, damaged, or too new.
-    """
-    # Imported here, because they import numpy, for which the command's help should not wait.
-    from hello_runtime.model.graph_check import check_graph
-    from hello_runtime.model.metadata import parse_metadata
-
-    content = read_content(file)
-    model = parse(file, Model, content)
-    info = parse_metadata(file, unique_entries(file, model.metadata_props))
-    graph = parse(file, Graph, model.graph)
-    try:
-        check_versions(model)
-        state = check_graph(graph, info.output_labels, len(content), copies=info.copies_unknown)
-        need(info.causal == (state is not None), "its inputs are not those of its metadata")
-    except ValueError as error:
-        raise ModelFileError(
-            f"{file}: its graph is none that hello-export writes ({first_line(error)}); "
-            f"export it again"
-        ) from error
-    return CheckedModel(content, info, state)
-
-
 def read_model(file: Path) -> bytes:
     """Return the bytes of a model file that every parser reads alike; the graph is not checked.
 
@@ -117,9 +78,7 @@ def read_content(file: Path) -> bytes:
         ModelFileError: it is unreadable, empty, too large, or in onnxruntime's own format.
     """
     try:
-        if file.stat().st_size > MAX_SIZE:
-            raise ModelFileError(f"{file}: it is larger than an ONNX file can be")
-        content = file.read_bytes()
+        content = read_regular(file, MAX_SIZE)
     except OSError as error:
         raise ModelFileError(f"{file}: {reason(error)}") from error
     if not content:
@@ -146,25 +105,3 @@ def parse(file: Path, kind: type[Message], content: bytes | memoryview) -> Messa
         raise ModelFileError(
             f"{file}: no ONNX model, or cut off, or none of hello-export ({first_line(error)})"
         ) from error
-
-
-def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the metadata of a model.
-
-    Raises:
-        ModelFileError: it has a key twice.
-    """
-    metadata = {entry.key: entry.value for entry in entries}
-    if len(metadata) < len(entries):
-        raise ModelFileError(f"{file}: damaged metadata (a key stands there twice)")
-    return metadata
-
-
-def check_versions(model: Model) -> None:
-    """Check the versions of the file format and of the operators.
-
-    Raises:
-        ValueError: they are not ours.
-    """
-    need(model.ir_version == IR_VERSION, f"its IR version is {model.ir_version}")
-    need([*model.opset_import] == [OperatorSet("", OPSET)], "it has other sets of operators")
