@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +33,12 @@ SEED = 1
 
 
 def verify_artifact(
-    path: Path, characters: int, *, trusted: bool = False, progress: Progress = SILENT
+    path: Path,
+    characters: int,
+    *,
+    trusted: bool = False,
+    strict: bool = False,
+    progress: Progress = SILENT,
 ) -> Report:
     """Compare the files of an artifact with the network in its checkpoint.
 
@@ -43,6 +47,7 @@ def verify_artifact(
         characters: the least number to compare on.
         trusted: whether to run the model and the program even if they are not what the checkpoint
             makes.
+        strict: whether witnesses are targets too.
         progress: shows how far the comparison is.
 
     Returns:
@@ -74,6 +79,7 @@ def verify_artifact(
             Path(private),
             grid_cases(network.config, characters, SEED),
             foreign=trusted,
+            strict=strict,
             characters=count_characters(network.config, characters, SEED),
             progress=progress,
         )
@@ -99,7 +105,7 @@ def check_manifest(file: Path, manifest: Manifest, network: Network, training: T
     Raises:
         ArtifactError: an entry differs; the text names the first.
     """
-    described = {"config": network.config.to_json(), "training": asdict(training)}
+    described = {"config": network.config.to_json(), "training": training.record()}
     for name, value in described.items():
         if manifest.entries.get(name) != value:
             raise ArtifactError(

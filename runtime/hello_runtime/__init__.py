@@ -8,9 +8,9 @@ It needs numpy, onnxruntime and the model file. Importing it loads neither libra
 is imported from its module on first use. Read it in this order:
 
 - `decoder`: the public API, from text to text;
-- `model`: reads a model file, which may come from a stranger, and checks it. `onnx_wire` parses the
-  bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the graph by
-  the rules in `operators`;
+- `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
+  parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
+  graph by the rules in `operators`;
 - `engine`: `devices` opens the model, `batching` groups texts into engine calls, `workers` runs
   these in threads, and `lifecycle` protects them when the process exits or forks;
 - `text`: files, lines, and scores;

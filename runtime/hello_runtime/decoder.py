@@ -35,13 +35,8 @@ from hello_runtime.errors import (
     first_line,
 )
 from hello_runtime.model.labels import width_of
-from hello_runtime.model.model_file import (
-    BUNDLED_CELLS,
-    UNKNOWN_POLICIES,
-    Unknown,
-    load_model,
-    locate,
-)
+from hello_runtime.model.load import load_model
+from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
 from hello_runtime.text.normal_forms import Normaliser, normalise

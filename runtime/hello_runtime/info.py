@@ -39,9 +39,11 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         if name in facts:
             facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
     if labels := facts.get("output_labels"):
-        facts["output_labels"] = f"{len(labels)} edits: {json_start(labels)}"
-    scores = facts["training"].pop("scores", None)
+        facts["output_labels"] = f"{len(labels)} edits: {ascii_start(json.dumps(labels)[1:-1])}"
+    scores, source = (facts["training"].pop(name, None) for name in ("scores", "source"))
     facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
+    if isinstance(source, dict):
+        facts |= {f"source, {name}": value for name, value in source.items()}
     if isinstance(scores, dict):
         facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
     lines = (
@@ -49,12 +51,6 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         for name, value in facts.items()
     )
     return "".join(lines)
-
-
-def json_start(labels: list[Any], width: int = 60) -> str:
-    """Return the beginning of a list in JSON, without its brackets."""
-    shown = json.dumps(labels)[1:-1]
-    return shown if len(shown) <= width else f"{shown[:width]}..."
 
 
 def ascii_start(alphabet: str, width: int = 60) -> str:

@@ -44,7 +44,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version as installed_version
 from typing import Any, Literal
 
@@ -127,7 +126,7 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         "unknown": config.unknown,
         "guard": json.dumps(held["guard"]),
         "weights": storage,
-        "training": json.dumps(asdict(training)),
+        "training": json.dumps(training.record()),
     }
     if config.normalization != "none":
         values["normalization"] = config.normalization

@@ -17,7 +17,7 @@ from hello_runtime.model.labels import (
     labels_from_json,
     oldest_format,
 )
-from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
+from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES, WEIGHTS, Unknown
 from hello_runtime.model.onnx_wire import need
 from hello_runtime.text.edits import apply
 from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 2
 """Newest format of the graph and its metadata that this runtime reads."""
-
-NONLINEARITIES = ("tanh", "relu")
-WEIGHTS = ("float32", "float16", "int8")
 
 
 class ModelInfo(NamedTuple):

@@ -154,17 +154,16 @@ class ModelConfig:
             )
 
     @classmethod
-    def from_json(cls, content: Any, version: int) -> ModelConfig:
-        """Return the configuration that a file of a format holds.
+    def from_json(cls, content: Any) -> ModelConfig:
+        """Return the configuration that a file holds; its labels say in which format.
 
         Raises:
             ConfigError: its values contradict each other.
             ValueError: it is no configuration.
         """
-        if version not in LABELS_KEYS:
-            raise ValueError(f"format_version is {version}")
         if not isinstance(content, dict):
             raise ValueError(f"config is {shortened(content)}")
+        version = 1 if LABELS_KEYS[1] in content else 2
         key = LABELS_KEYS[version]
         for name in (key, "input_alphabet", "guard"):
             if name not in content:
@@ -172,7 +171,10 @@ class ModelConfig:
         labels = labels_from_json(content[key], version)
         guard = guard_from_json(content["guard"], version, content["input_alphabet"], labels)
         values = {name: value for name, value in content.items() if name != key}
-        return cls(**{**values, "output_labels": labels, "guard": guard})
+        config = cls(**{**values, "output_labels": labels, "guard": guard})
+        if config.format_version != version:
+            raise ValueError(f"config has {key}, as in format {version}")
+        return config
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as a file of its `format_version` holds it."""
