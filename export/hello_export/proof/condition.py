@@ -21,7 +21,7 @@ from hello_train.network.model import Network
 from hello_export.errors import ParityError
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Array
-from hello_export.proof.reference import Reference, Row
+from hello_export.proof.reference import Forward, Reference, Row
 from hello_export.proof.verdict import NUMBERS
 
 PERTURBATION = 2.0**-20
@@ -49,9 +49,9 @@ class Expected(NamedTuple):
 class MeasuredReference:
     """The reference, with the same network in float64 and with perturbed weights beside it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, forward: Forward | None = None) -> None:
         self._config = network.config
-        self._reference = Reference(network)
+        self._reference = Reference(network, forward)
         self._float64 = Reference(copy.deepcopy(network).double())
         self._perturbed = [perturbed(network, seed) for seed in range(PERTURBED_NETWORKS)]
 
