@@ -127,7 +127,7 @@ def write_files(
         cost = rounding_cost(network, rounded, lines, size=size, float32_size=float32_size)
     entries = {
         "config": asdict(network.config),
-        "training": asdict(training),
+        "training": training.record(),
         "weights": storage,
         "rounding_cost": asdict(cost) if cost else None,
         "parity": report.to_json(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from hello_runtime import __version__
@@ -12,20 +14,25 @@ from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.process import ending_at_once
 from hello_train.errors import TrainError
-from hello_train.files import CHECKPOINT_NAME
+from hello_train.files import CHECKPOINT_NAME, is_checkpoint
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import HELLO_OPTIONS, run_folder
 from hello_train.network.cells import CELLS
 
 from hello_export.errors import ExportError
 from hello_export.graph.storage import STORAGES, Storage
+from hello_export.outside_options import OUTSIDE, option_of, outside_options, read_outside
 from hello_export.progress import Display
+
+if TYPE_CHECKING:
+    from hello_export.artifact import Export
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
     "Export": ("cell", "output", "storage"),
+    "A network of your own": OUTSIDE,
     "Prove again": ("artifact", "characters", "trust_program"),
 }
 """The sections of the help."""
@@ -38,18 +45,19 @@ SECTIONS = {
     extra="export",
     sections=SECTIONS,
 )
-@click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
+@click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN|WEIGHTS]")
 @click.option(
     "--cell",
     type=click.Choice(CELLS),
     help="Export the first example, hello, with this cell; train it first if there is no "
-    "checkpoint.  [default: gru]",
+    "checkpoint. With WEIGHTS: the recurrence to take, if there are several.  [default: gru]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself]",
+    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself; "
+    "the path of WEIGHTS without its suffix]",
 )
 @click.option(
     "--weights",
@@ -58,6 +66,7 @@ SECTIONS = {
     help="Type of the weights in model.onnx; the smaller types make a smaller file.  [default: "
     "float32, or as in RUN if it is an artifact itself]",
 )
+@outside_options
 @click.option(
     "--verify",
     "artifact",
@@ -85,25 +94,55 @@ def main(
     artifact: Path | None,
     characters: int | None,
     trust_program: bool,
+    **outside: Any,
 ) -> None:
-    """Export a run of hello-train to TorchScript and ONNX, if both agree with PyTorch.
+    """Export a network to TorchScript and ONNX, if both agree with PyTorch.
 
-    RUN is the folder of a run, or its checkpoint file. The artifact is a folder with model.onnx,
-    model.pt, the checkpoint, manifest.json and, if the run learned from a file, baseline.json.
-    model.onnx alone is enough to decode.
+    RUN is the folder of a run of hello-train, or its checkpoint file. WEIGHTS is a file with the
+    weights of a network of your own, of an embedding, an RNN, GRU or LSTM, and a linear layer or
+    none: a state dict saved by torch.save, .safetensors, .npz or TorchScript. It needs --alphabet.
+
+    The artifact is a folder with model.onnx, model.pt, the checkpoint, manifest.json and, if the
+    run learned from a file, baseline.json. model.onnx alone is enough to decode.
     """
-    if run and cell:
-        raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    own = {name: value for name, value in outside.items() if value not in (None, ())}
     if characters and not artifact:
         raise click.UsageError("--characters belongs to --verify.")
     if trust_program and not artifact:
         raise click.UsageError("--trust-program belongs to --verify.")
-    if not artifact:
-        export(run or hello_run(cell or "gru"), output, storage)
-    elif run or cell or output or storage:
-        raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
-    else:
+    if artifact:
+        if run or cell or output or storage or own:
+            raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
         verify(artifact, characters or CHARACTERS, trust_program)
+    elif check_outside(run, own):
+        assert run
+        export_weights(run, output, storage, {"cell": cell, **outside})
+    elif run and cell:
+        raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    else:
+        export(run or hello_run(cell or "gru"), output, storage)
+
+
+def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
+    """Tell whether a file of weights is to be exported, and check that its options belong to it.
+
+    Raises:
+        click.UsageError: an option is missing, or does not belong to a run.
+        ExportError: the file is no checkpoint, and there is no alphabet.
+    """
+    is_weights = run is not None and run.is_file() and not is_checkpoint(run)
+    if own and "alphabet" not in own:
+        raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
+    if own and run is None:
+        raise click.UsageError("--alphabet belongs to a file of weights: name it.")
+    if own and run and (run.is_dir() or (run.is_file() and not is_weights)):
+        raise click.UsageError("--alphabet belongs to a file of weights: a run has its alphabet.")
+    if is_weights and not own:
+        raise ExportError(
+            f"{run}: it is no checkpoint of hello-train; if it has the weights of a network of "
+            f"your own, say which characters it reads, with --alphabet"
+        )
+    return bool(own)
 
 
 def import_export() -> None:
@@ -125,7 +164,6 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
 
         from hello_export.artifact import write_artifact
         from hello_export.manifest import stored_weights
-        from hello_export.proof.table import proof_table
 
         network, training = load_checkpoint(run)
         if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
@@ -139,12 +177,36 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = write_artifact(network, training, folder, storage, lines, carried, progress)
+    show_export(made, folder, storage, training.example)
+
+
+def export_weights(
+    file: Path, output: Path | None, storage: Storage | None, options: Mapping[str, Any]
+) -> None:
+    """Export a file of weights; print first what was recognised in it."""
+    storage, folder = storage or "float32", output or file.with_suffix("")
+    with Display(f"reading {file}"):
+        import_export()
+        found = read_outside(file, options)
+    for line in found.account:
+        click.echo(line, err=True)
+    with Display("writing the artifact") as progress:
+        from hello_export.artifact import write_artifact
+
+        made = write_artifact(found.network, found.training, folder, storage, progress=progress)
+    show_export(made, folder, storage, found.training.example)
+
+
+def show_export(made: Export, folder: Path, storage: Storage, example: str) -> None:
+    """Print the proof, and the command that decodes with the model."""
+    from hello_export.proof.table import proof_table
+
     click.echo(proof_table(made.report))
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
-    example = [training.example] if training.example[:1] != "-" else ["--", training.example]
-    click.echo(shlex.join(["hello-infer", "--model", str(folder), *example]))
+    arguments = [example] if example[:1] != "-" else ["--", example]
+    click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 
 def verify(artifact: Path, characters: int, trust_program: bool) -> None:

@@ -16,7 +16,7 @@ from hello_export.errors import IntakeError
 from hello_export.intake.alphabets import Entries, listed
 from hello_export.intake.recognise import Parts
 
-WITH_UNKNOWN_ROW: Unknown = "copy"
+WITH_UNKNOWN_ROW: Unknown = "label"
 """The policy for unknown characters of a network that has a row for them."""
 
 
