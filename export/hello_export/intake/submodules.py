@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from hello_runtime.errors import printable
 from torch import Tensor, nn
+
+from hello_export.intake.readings import NONE
 
 KINDS: tuple[tuple[type[nn.Module], ...], ...] = (
     (nn.Embedding,),
@@ -35,12 +36,17 @@ class Found:
     """The submodules of each of `KINDS` by name, without those that were left out."""
     tensors: dict[str, Tensor]
     """Those of the module by their names; a weight that is computed from others is as computed."""
-    ignored: dict[str, str]
-    """Why each of the other tensors was left out, in words."""
+    left_out: dict[str, Tensor]
+    """The other tensors of the module."""
+
+    @property
+    def ignored(self) -> dict[str, str]:
+        """Why each tensor was left out, in words."""
+        return dict.fromkeys(self.left_out, NOT_CALLED)
 
     @property
     def nonlinearity(self) -> str | None:
-        """tanh or relu, if the recurrence is an RNN."""
+        """Tanh or relu, if the recurrence is an RNN."""
         for part in self.parts[RECURRENCE].values():
             found = getattr(part, "nonlinearity", None)
             if found:
@@ -51,6 +57,33 @@ class Found:
         """Return the name of the weights of the only part of a kind; None if there are others."""
         names = [*self.parts[kind]]
         return joined(names[0], "weight") if len(names) == 1 else None
+
+    @property
+    def everything(self) -> dict[str, Tensor]:
+        """All tensors, those that were left out too."""
+        return self.tensors | self.left_out
+
+    def linear(self, labels: int) -> str | None:
+        """Return the name of the linear layer's weights, `NONE`, or None if it is not clear.
+
+        Args:
+            labels: the logits of a step. They tell whether a forward without a module of the class
+                reads its hidden states as logits, or the embedding as a linear layer.
+        """
+        name = self.only(EMBEDDING)
+        if self.parts[LINEAR] or name is None or name not in self.tensors:
+            return self.only(LINEAR)
+        rows, width = self.tensors[name].shape
+        features = next(map(output_width, self.parts[RECURRENCE].values()), None)
+        if labels == features:
+            return NONE
+        return name if (rows, width) == (labels, features) else None
+
+
+def output_width(recurrence: nn.Module) -> int:
+    """Return the width of a recurrence's output, of all directions together."""
+    width: int = recurrence.hidden_size  # type: ignore[assignment]
+    return 2 * width if getattr(recurrence, "bidirectional", False) else width
 
 
 def find_parts(module: nn.Module, run: Callable[[], object]) -> Found:
@@ -79,9 +112,10 @@ def find_parts(module: nn.Module, run: Callable[[], object]) -> Found:
         if not any(name in parts for parts in kept)
         and (name in everything or (part not in called and is_leaf(part)))
     }
-    ignored = {name: NOT_CALLED for name in tensors if name.rpartition(".")[0] in left_out}
     return Found(
-        kept, {name: t for name, t in tensors.items() if name not in ignored}, ignored
+        kept,
+        {name: t for name, t in tensors.items() if name.rpartition(".")[0] not in left_out},
+        {name: t for name, t in tensors.items() if name.rpartition(".")[0] in left_out},
     )
 
 
@@ -147,11 +181,6 @@ def joined(prefix: str, last: str) -> str:
     return f"{prefix}.{last}" if prefix else last
 
 
-def class_name(module: nn.Module) -> str:
-    """Return the name of a module's class, for people."""
-    return printable(type(module).__name__)
-
-
 @contextmanager
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Leave a module and all random generators as they were before this context.
@@ -168,13 +197,13 @@ def unchanged(module: nn.Module) -> Iterator[None]:
         (tensor, tensor.detach().clone()) for tensor in (*module.parameters(), *module.buffers())
     ]
     devices = sorted({t.device.index or 0 for t, _ in values if t.is_cuda})
-    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=devices):
             yield
     finally:
         random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
+        np.random.set_state(numpy_state)
         for part, before in attributes:
             vars(part).clear()
             vars(part).update(before)
@@ -183,5 +212,5 @@ def unchanged(module: nn.Module) -> Iterator[None]:
             getattr(part, name).update(before)
         with torch.no_grad():
             for tensor, value in values:
-                if not torch.equal(tensor, value):
+                if not tensor.is_meta and not torch.equal(tensor, value):
                     tensor.copy_(value)

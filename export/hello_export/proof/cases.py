@@ -70,14 +70,19 @@ def grid_cases(
         yield case
 
 
+def readable_cases(config: ModelConfig) -> Iterator[Case]:
+    """Yield the cases without the unknown characters that a network refuses."""
+    return grid_cases(config, unknown=UNKNOWN_SHARE if config.learns_unknown else 0)
+
+
 def module_cases(config: ModelConfig) -> Iterator[Case]:
     """Yield the cases of a network that came in as a module.
 
-    If it refuses unknown characters, its module cannot read them. Every second case then has none.
+    Of the two grids every second case each: its module cannot read what the network refuses.
     """
-    known = grid_cases(config, unknown=UNKNOWN_SHARE if config.learns_unknown else 0)
-    for number, (case, other) in enumerate(zip(known, grid_cases(config), strict=True)):
-        yield other if number % 2 else case
+    grids = zip(readable_cases(config), grid_cases(config), strict=True)
+    for number, (readable, other) in enumerate(grids):
+        yield other if number % 2 else readable
 
 
 def count_characters(config: ModelConfig, characters: int = 0, seed: int = 0) -> int:
