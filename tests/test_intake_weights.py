@@ -117,6 +117,16 @@ def test_numpy_arrays_of_the_other_byte_order(tmp_path: Path) -> None:
     assert read_weights(tmp_path / "w.npz").tensors["a"].tolist() == [[1, 3], [2, 4]]
 
 
+def test_a_header_whose_length_begins_as_a_pickle_does(tmp_path: Path) -> None:
+    for size in range(128):
+        content = safetensors.torch.save({"a": torch.ones(1)}, {"": "x" * size})
+        if content.startswith(b"\x80"):
+            break
+    (tmp_path / "w").write_bytes(content)
+    assert content.startswith(b"\x80")
+    assert read_weights(tmp_path / "w").tensors["a"].tolist() == [1]
+
+
 def test_the_note_on_rounding_names_the_largest_change() -> None:
     tensors = {
         "a": torch.tensor([1 + 2.0**-30], dtype=torch.float64),

@@ -55,6 +55,8 @@ def write_artifact(
     lines: Sequence[str] = (),
     baseline: Path | None = None,
     progress: Progress = SILENT,
+    *,
+    strict: bool = False,
     forward: Forward | None = None,
 ) -> Export:
     """Export a network, prove the files by parity, and put the folder in place.
@@ -67,6 +69,7 @@ def write_artifact(
         lines: held-out lines on which the cost of smaller weights is measured.
         baseline: the run's baseline file, which is copied into the artifact.
         progress: shows what is being done and how far it is.
+        strict: whether a witness's difference refuses the export too.
         forward: that of the module that the network came in as, which the files must agree with.
 
     Raises:
@@ -88,7 +91,9 @@ def write_artifact(
             unfinished.mkdir()
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
-            export = write_files(network, training, unfinished, storage, lines, progress, forward)
+            export = write_files(
+                network, training, unfinished, storage, lines, progress, strict, forward
+            )
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
@@ -102,7 +107,8 @@ def write_files(
     storage: Storage,
     lines: Sequence[str],
     progress: Progress,
-    forward: Forward | None = None,
+    strict: bool,
+    forward: Forward | None,
 ) -> Export:
     """Write an artifact's files, and the manifest once the others have passed the proof."""
     progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")
@@ -114,6 +120,7 @@ def write_files(
         rounded,
         folder,
         module_cases(network.config) if forward else grid_cases(network.config),
+        strict=strict,
         characters=count_characters(network.config),
         progress=progress,
         forward=forward,

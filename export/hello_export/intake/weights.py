@@ -83,13 +83,13 @@ def parse(content: bytes) -> Any:
     """
     if not content:
         raise IntakeError("the file is empty")
-    if content.startswith(b"PK\3\4"):
-        return parse_archive(content)
-    if content[:1] == b"\x80":
-        return load_pickled(content)
-    if content[8:9] == b"{":
+    if content[4:9] == b"\0\0\0\0{":  # the header's length in eight bytes, then JSON
         with damaged("safetensors"):
             return safetensors.torch.load(content)
+    if content.startswith(b"PK\3\4"):
+        return parse_archive(content)
+    if content.startswith(b"\x80"):
+        return load_pickled(content)
     raise IntakeError(f"it is no file of weights; these are read: {KINDS}")
 
 
