@@ -19,6 +19,20 @@ In the order in which to read it:
 Importing this package does not import torch.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from hello_runtime import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from hello_export.intake.module import export as export
+
+__all__ = ["__version__", "export"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `export` when it is first asked for."""
+    if name == "export":
+        from hello_export.intake.module import export
+
+        return export
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

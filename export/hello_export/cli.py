@@ -26,12 +26,13 @@ from hello_export.progress import Display
 
 if TYPE_CHECKING:
     from hello_export.artifact import Export
+    from hello_export.proof.verdict import Report
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
-    "Export": ("cell", "output", "storage"),
+    "Export": ("cell", "output", "storage", "strict"),
     "A network of your own": OUTSIDE,
     "Prove again": ("artifact", "characters", "trust_program"),
 }
@@ -68,6 +69,12 @@ SECTIONS = {
 )
 @outside_options
 @click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse the export, or fail --verify, also if a witness differs: an engine that happens "
+    "to be installed. Otherwise a witness that differs is a line on stderr.",
+)
+@click.option(
     "--verify",
     "artifact",
     type=click.Path(path_type=Path),
@@ -91,6 +98,7 @@ def main(
     cell: str | None,
     output: Path | None,
     storage: Storage | None,
+    strict: bool,
     artifact: Path | None,
     characters: int | None,
     trust_program: bool,
@@ -113,14 +121,14 @@ def main(
     if artifact:
         if run or cell or output or storage or own:
             raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
-        verify(artifact, characters or CHARACTERS, trust_program)
+        verify(artifact, characters or CHARACTERS, trust_program, strict)
     elif check_outside(run, own):
         assert run
-        export_weights(run, output, storage, {"cell": cell, **outside})
+        export_weights(run, output, storage, {"cell": cell, **outside}, strict)
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     else:
-        export(run or hello_run(cell or "gru"), output, storage)
+        export(run or hello_run(cell or "gru"), output, storage, strict)
 
 
 def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
@@ -153,7 +161,7 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def export(run: Path, output: Path | None, storage: Storage | None) -> None:
+def export(run: Path, output: Path | None, storage: Storage | None, strict: bool) -> None:
     """Export a run; print the proof and the command that decodes with the model."""
     with Display(f"reading {run}") as progress:
         import_export()
@@ -176,12 +184,18 @@ def export(run: Path, output: Path | None, storage: Storage | None) -> None:
         lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
-        made = write_artifact(network, training, folder, storage, lines, carried, progress)
+        made = write_artifact(
+            network, training, folder, storage, lines, carried, progress, strict=strict
+        )
     show_export(made, folder, storage, training.example)
 
 
 def export_weights(
-    file: Path, output: Path | None, storage: Storage | None, options: Mapping[str, Any]
+    file: Path,
+    output: Path | None,
+    storage: Storage | None,
+    options: Mapping[str, Any],
+    strict: bool,
 ) -> None:
     """Export a file of weights; print first what was recognised in it."""
     storage, folder = storage or "float32", output or folder_of(file)
@@ -193,7 +207,9 @@ def export_weights(
     with Display("writing the artifact") as progress:
         from hello_export.artifact import write_artifact
 
-        made = write_artifact(found.network, found.training, folder, storage, progress=progress)
+        made = write_artifact(
+            found.network, found.training, folder, storage, progress=progress, strict=strict
+        )
     show_export(made, folder, storage, found.training.example)
 
 
@@ -210,9 +226,7 @@ def folder_of(file: Path) -> Path:
 
 def show_export(made: Export, folder: Path, storage: Storage, example: str) -> None:
     """Print the proof, and the command that decodes with the model."""
-    from hello_export.proof.table import proof_table
-
-    click.echo(proof_table(made.report))
+    show_proof(made.report)
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
@@ -220,16 +234,26 @@ def show_export(made: Export, folder: Path, storage: Storage, example: str) -> N
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 
-def verify(artifact: Path, characters: int, trust_program: bool) -> None:
+def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:
     """Compare an artifact again and print the proof, even if it fails."""
     with Display(f"reading {artifact}") as progress:
         import_export()
-        from hello_export.proof.table import proof_table
         from hello_export.verify import verify_artifact
 
-        report = verify_artifact(artifact, characters, trusted=trust_program, progress=progress)
-    click.echo(proof_table(report))
+        report = verify_artifact(
+            artifact, characters, trusted=trust_program, strict=strict, progress=progress
+        )
+    show_proof(report)
     report.check()
+
+
+def show_proof(report: Report) -> None:
+    """Print the table of a proof to stdout, and a line to stderr for each witness's fault."""
+    from hello_export.proof.table import proof_table, warnings
+
+    click.echo(proof_table(report))
+    for line in warnings(report):
+        click.echo(line, err=True)
 
 
 def hello_run(cell: str) -> Path:
