@@ -10,7 +10,8 @@ In the order in which to read it:
   measures rounding, `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
 - `intake`: a network from outside. `weights` reads its file, `alphabets` its alphabet and labels,
   `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
-  them, and `outside` does all of it.
+  them, and `account` says so. `outside` does all of it for a file, and `module` for a module:
+  `submodules` finds its parts, and `agreement` and `forward` compare its forward.
 - `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
 - `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.
 - `cli` is the command, with the `outside_options` for a network from outside, and `progress` shows
