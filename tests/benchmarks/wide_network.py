@@ -35,11 +35,10 @@ def save_weights(file: Path) -> None:
     torch.save(network.state_dict(), file)
 
 
-def command(file: Path, storage: str) -> list[str | Path]:
+def command(file: Path, storage: str, folder: Path) -> list[str | Path]:
     """Return the command that exports the file of weights."""
     options = ["--alphabet", ALPHABET, "--labels", LABELS, "--weights", storage]
-    output = ["--output", file.with_name(storage)]
-    return [Path(sys.executable).with_name("hello-export"), file, *options, *output]
+    return [Path(sys.executable).with_name("hello-export"), file, *options, "--output", folder]
 
 
 @click.command()
@@ -50,13 +49,15 @@ def main(rounds: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         file = Path(name, "weights.pt")
         save_weights(file)
-        found = median_processes({storage: command(file, storage) for storage in STORAGES}, rounds)
+        folders = {storage: Path(name, storage) for storage in STORAGES}
+        commands = {storage: command(file, storage, folders[storage]) for storage in STORAGES}
+        found = median_processes(commands, rounds)
         rows = [
             {
                 "weights": storage,
                 "s": process.seconds,
                 "peak MB": process.peak_mb,
-                "file, MB": Path(name, storage, "model.onnx").stat().st_size / 1e6,
+                "file, MB": (folders[storage] / "model.onnx").stat().st_size / 1e6,
             }
             for storage, process in found.items()
         ]
