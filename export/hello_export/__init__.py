@@ -20,11 +20,14 @@ In the order in which to read it:
 Importing this package does not import torch.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
 from hello_runtime import __version__
 
+TYPE_CHECKING = False  # not from `typing`, whose import would delay the start of the command
 if TYPE_CHECKING:
+    from typing import Any
+
     from hello_export.intake.module import export as export
 
 __all__ = ["__version__", "export"]
