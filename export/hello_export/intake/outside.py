@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hello_runtime.errors import printable
@@ -17,7 +16,8 @@ from torch import Tensor
 
 from hello_export.errors import IntakeError
 from hello_export.intake.alphabets import Given, listed, read_entries
-from hello_export.intake.network import Rows, build_network, find_rows
+from hello_export.intake.faults import Faults
+from hello_export.intake.network import Rows, build_network, find_rows, label_alphabet
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.weights import own_name, read_weights, rounding_note, short, value_faults
 
@@ -39,30 +39,6 @@ class Outside:
     training: Training
     account: list[str]
     """What was recognised, in lines for people: each tensor with its role, then each odd row."""
-
-
-@dataclass
-class Faults:
-    """Collects errors, so that all of them are told and not the first alone."""
-
-    texts: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def collecting(self) -> Iterator[None]:
-        """Collect the error of this context."""
-        try:
-            yield
-        except IntakeError as error:
-            self.texts.append(str(error))
-
-    def check(self) -> None:
-        """Raise what was collected.
-
-        Raises:
-            IntakeError: there was an error.
-        """
-        if self.texts:
-            raise IntakeError("; ".join(self.texts))
 
 
 def read_network(
@@ -87,17 +63,21 @@ def read_network(
         IntakeError: the text has everything that is wrong.
     """
     faults = Faults()
+    entries = label_entries = None
     with faults.collecting():
         entries = read_entries(alphabet)
     with faults.collecting():
-        label_entries = None if labels is None else read_entries(labels)
+        label_entries = entries if labels is None else read_entries(labels)
     with faults.collecting():
         weights = read_weights(file)
+        parts = recognise(weights.tensors, own_names(choices or Choices()), str(file))
+        used = {name: weights.tensors[name] for name in parts.roles}
+        faults.texts += [f"{file}: {fault}" for fault in value_faults(used)]
+    if faults.texts and label_entries:  # otherwise `build_network` checks them
         with faults.collecting():
-            parts = recognise(weights.tensors, own_names(choices or Choices()), str(file))
-            used = {name: weights.tensors[name] for name in parts.roles}
-            faults.texts += [f"{file}: {fault}" for fault in value_faults(used)]
+            label_alphabet(label_entries)
     faults.check()
+    assert entries
     try:
         network = build_network(parts, entries, label_entries, unknown, unknown_token)
     except IntakeError as error:
@@ -147,8 +127,8 @@ def tensor_lines(parts: Parts, tensors: Mapping[str, Tensor]) -> list[str]:
     """Return each tensor with its type, shape and role, in columns."""
     told = parts.roles | {name: f"not used: {why}" for name, why in parts.ignored.items()}
     table = [
-        (printable(name), f"{short(tensor.dtype)} {list(tensor.shape)}", told[name])
-        for name, tensor in tensors.items()
+        (printable(name), f"{short(tensors[name].dtype)} {list(tensors[name].shape)}", role)
+        for name, role in told.items()
     ]
     widths = [max(len(row[column]) for row in table) for column in (0, 1)]
     return [f"  {name:<{widths[0]}}  {shape:<{widths[1]}}  {role}" for name, shape, role in table]
@@ -162,7 +142,7 @@ def row_lines(rows: Rows, unknown: Unknown) -> list[str]:
         lines = [f"{lines[0]}; row {rows.unknown} of the embedding {read}"]
     if rows.reserved:
         named = [
-            str(id_) if entry is None else f"{id_} ({printable(entry)})"
+            f"{id_} ({'without an entry' if entry is None else printable(entry)})"
             for id_, entry in rows.reserved.items()
         ]
         lines.append(f"rows of the embedding that no text reaches: {listed(named)}")
