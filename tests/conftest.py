@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from command_server import CommandServer
-from helpers import Run, shorten_proof
+from hello_export import artifact, cli, verify
+from hello_export.proof.cases import grid_cases
+from helpers import Export, Run, shorten_proof
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,6 +84,20 @@ def short_proof(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def as_argument(value: object) -> str:
     return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+@pytest.fixture
+def export(tmp_path: Path, short_proof: None, monkeypatch: pytest.MonkeyPatch) -> Export:
+    """`hello-export` in this process, in an empty folder, with the short proof."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
+
+
+@pytest.fixture
+def few_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof on five cases, where the proof is not what is tested."""
+    for module in (artifact, verify):
+        monkeypatch.setattr(module, "grid_cases", lambda *given: islice(grid_cases(*given), 5))
 
 
 @pytest.fixture(autouse=True, scope="session")

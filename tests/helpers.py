@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import onnx
 import torch
+from click.testing import Result
 from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
 from hello_export.proof import prove
@@ -29,6 +31,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Export = Callable[..., Result]
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,12 @@ def random_texts(count: int, longest: int, seed: int = 0) -> list[str]:
         "".join(source.choices("abż\u0301😀🦀e", k=source.randint(0, longest)))
         for _ in range(count)
     ]
+
+
+def errors_of(stderr: str) -> list[str]:
+    """Return the lines on stderr that are not progress."""
+    progress = re.compile(r"comparing .* characters|\d+% compared.*|writing model.*")
+    return [line for line in stderr.splitlines() if not progress.fullmatch(line)]
 
 
 def assert_one_line_error(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import onnx
 import onnxruntime
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from command_server import CommandServer
 from hello_export import artifact, cli, folders
 from hello_export.errors import ArtifactError
@@ -31,6 +31,7 @@ from helpers import (
     GOLDEN,
     SHORT_PROOF,
     TRAINING,
+    Export,
     Run,
     assert_one_line_error,
     make_network,
@@ -39,7 +40,6 @@ from helpers import (
 from onnx import numpy_helper
 
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
-Export = Callable[..., Result]
 ENGINES = ["TorchScript", "onnxruntime", "hello-infer", "onnx evaluator", "OpenVINO", "tract"]
 
 
@@ -50,13 +50,6 @@ def hello_run(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     shutil.copy(GOLDEN / "hello-gru.safetensors", folder / "checkpoint.safetensors")
     return folder
-
-
-@pytest.fixture
-def export(tmp_path: Path, short_proof: None, monkeypatch: pytest.MonkeyPatch) -> Export:
-    """`hello-export` in this process, in an empty folder, with the short proof."""
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
 def names(folder: Path) -> list[str]:

@@ -52,7 +52,7 @@ def test_every_engine_agrees_on_the_rounded_weights(
     able = [engine for engine in every if not engine.limit(network.config)]
     engines = [engine(network.config, tmp_path) for engine in able]
     cases = list(grid_cases(network.config)) if whole else quick_cases(network.config)
-    report = parity.compare(network, engines, cases)
+    report = parity.compare(network, engines, cases, strict=True)
     report.check()
     assert len(report.verdicts) == (4 if kind == ("rnn", "relu") else 6)
     assert {verdict.cases for verdict in report.verdicts} == {len(cases)}

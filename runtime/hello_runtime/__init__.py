@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         HelloRuntimeError,
         ModelFileError,
         NotCausalError,
+        PolicyError,
         ProviderError,
         UnknownCharacterError,
     )
@@ -50,6 +51,7 @@ __all__ = [
     "ModelFileError",
     "ModelInfo",
     "NotCausalError",
+    "PolicyError",
     "ProviderError",
     "Stream",
     "UnknownCharacterError",

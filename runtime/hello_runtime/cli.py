@@ -129,7 +129,8 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 @click.option(
     "--unknown",
     type=click.Choice(UNKNOWN_POLICIES),
-    help="Refuse or copy characters outside the model's alphabet.  [default: as the model says]",
+    help="What characters outside the model's alphabet become: an error, a copy, or the label that "
+    "the model gives them.  [default: as the model says]",
 )
 @click.option("--info", is_flag=True, help="Describe the model.")
 @click.version_option(__version__, prog_name="hello-infer")

@@ -20,6 +20,7 @@ from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.errors import (
     EngineError,
     NotCausalError,
+    PolicyError,
     ProviderError,
     UnknownCharacterError,
     first_line,
@@ -68,6 +69,7 @@ class Decoder:
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
         content, self.info, state = load_model(file)
+        check_policy(file, self.info.unknown, unknown)
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
@@ -101,10 +103,12 @@ class Decoder:
             threads: engine calls at the same time; None for the CPUs that the process may use.
             cell: `rnn`, `gru` or `lstm`: which bundled model.
             unknown: `error` or `copy`: what to do with a character outside the model's alphabet;
-                None for the policy in the model.
+                None for the policy in the model. A model whose own policy is `label` cannot copy,
+                and only such a model labels.
 
         Raises:
             ModelFileError: the file is missing, damaged, not from hello-export, or too new.
+            PolicyError: the model cannot follow the policy `unknown`.
             ProviderError: the model would not run on that provider.
             ForkError: the process was forked while another thread opened a model.
             ValueError: `cell`, `unknown` or `threads` has no valid value.
@@ -219,8 +223,10 @@ class Decoder:
             raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
-            alphabet = self.info.input_alphabet
-            raise UnknownCharacterError(text[position], before + position, alphabet, index)
+            instead = "label" if self.info.unknown == "label" else "copy"
+            raise UnknownCharacterError(
+                text[position], before + position, self.info.input_alphabet, index, instead
+            )
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
         """Return the texts of a batch, each of them checked."""
@@ -304,6 +310,20 @@ class Decoder:
             raise EngineError(
                 f"{self.file}: the model wrote what is no code point ({error.reason})"
             ) from error
+
+
+def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
+    """Check that a model can follow the policy for unknown characters that is asked for.
+
+    Raises:
+        PolicyError: it copies where it should label, or the other way round.
+    """
+    if asked in (None, "error", own) or (own, asked) == ("error", "copy"):
+        return
+    raise PolicyError(
+        f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
+        f"follow; leave --unknown out (in Python: unknown=None), or take error"
+    )
 
 
 class Stream:

@@ -24,6 +24,7 @@ from hello_export.proof.engines import (
 )
 from hello_export.proof.isolation import Isolated
 from hello_export.proof.parity import PYTORCH, compare
+from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report, Verdict
 
 ENGINES: tuple[type[Engine], ...] = (
@@ -48,8 +49,10 @@ def prove(
     cases: Iterable[Case],
     *,
     foreign: bool = False,
+    strict: bool = False,
     characters: int = 0,
     progress: Progress = SILENT,
+    forward: Forward | None = None,
 ) -> Report:
     """Compare the files in a folder with a network, on every engine that is installed.
 
@@ -58,8 +61,10 @@ def prove(
         folder: holds the files of an artifact.
         cases: the batches.
         foreign: whether somebody else may have made the program, so that it may do anything.
+        strict: whether witnesses are targets too.
         characters: how many the cases have, for the progress.
         progress: shows how far the comparison is.
+        forward: that of the module that the network came in as, which then gives the logits.
 
     Returns:
         The report, not checked yet.
@@ -69,7 +74,8 @@ def prove(
     others: list[Verdict] = []
     with ExitStack() as stack:
         for engine in every:
-            verdict = Verdict(engine.name, engine.installed_version() or "-")
+            role = "target" if strict else engine.role
+            verdict = Verdict(engine.name, engine.installed_version() or "-", role)
             verdict.not_compared = engine.obstacle(network.config)
             if not verdict.not_compared:
                 try:
@@ -80,7 +86,7 @@ def prove(
                     verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
             others.append(verdict)
         progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
-        report = compare(network, opened, cases, progress)
+        report = compare(network, opened, cases, progress, strict=strict, forward=forward)
     names = [engine.name for engine in every]
     report.verdicts.extend(others)
     report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))

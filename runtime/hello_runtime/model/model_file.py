@@ -20,11 +20,12 @@ from hello_runtime.model.onnx_wire import (
 )
 from hello_runtime.text.files import read_regular
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Newest format of the graph and its metadata that this runtime reads."""
 
-Unknown = Literal["error", "copy"]
-"""The policy for a character outside a model's alphabet: refuse it, or copy it."""
+Unknown = Literal["error", "copy", "label"]
+"""The policy for a character outside a model's alphabet: refuse it, copy it, or give it the label
+that the network chooses, as every other character."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -72,6 +73,16 @@ class ModelInfo(NamedTuple):
     training: Mapping[str, Any]
     """The training data, and the scores."""
 
+    @property
+    def format_version(self) -> int:
+        """The oldest format that can say all of this."""
+        return oldest_format(self.unknown)
+
+
+def oldest_format(unknown: Unknown) -> int:
+    """Return the oldest format of a model with these properties; older runtimes refuse newer."""
+    return 2 if unknown == "label" else 1
+
 
 def locate(path: str | Path | None, cell: str) -> Path:
     """Return the model file of an artifact folder, a path, or a cell of the package.
@@ -116,7 +127,8 @@ def load_model(file: Path) -> CheckedModel:
     graph = parse(file, Graph, model.graph)
     try:
         check_versions(model)
-        state = check_graph(graph, info.output_alphabet, len(content))
+        copies = info.unknown != "label"
+        state = check_graph(graph, info.output_alphabet, len(content), copies=copies)
         need(info.causal == (state is not None), "its inputs are not those of its metadata")
     except ValueError as error:
         raise ModelFileError(
@@ -226,6 +238,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             training=json.loads(metadata["training"]),
         )
         check_info(info)
+        need(int(version) == info.format_version, f"its format_version is {version}")
     except KeyError as error:
         raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
     except (ValueError, RecursionError) as error:
