@@ -65,10 +65,7 @@ def compare(
     """
     reference = MeasuredReference(network, forward)
     rounding = Verdict("PyTorch float64", torch.__version__, "measure")
-    verdicts = [
-        Verdict(engine.name, engine.version, "target" if strict else engine.role)
-        for engine in engines
-    ]
+    verdicts = [begin(engine, engine.version, strict=strict) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
         try:
             list(pool.map(check_declaration, engines, verdicts))
@@ -87,6 +84,12 @@ def compare(
                 engine.close()
             raise
     return make_report(rounding, verdicts)
+
+
+def begin(engine: Engine | Isolated | type[Engine], version: str, *, strict: bool) -> Verdict:
+    """Return the verdict on an engine before it is compared; `strict` makes each a target."""
+    role = "target" if strict else engine.role
+    return Verdict(engine.name, version, role, engine.activation_error)
 
 
 def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
