@@ -24,17 +24,9 @@ from __future__ import annotations
 
 from hello_runtime import __version__
 
-<<<<<<< HEAD
-TYPE_CHECKING = False  # not from `typing`, whose import would delay the start of the command
-if TYPE_CHECKING:
-    from typing import Any
-
-    from hello_export.intake.module import export as export
-=======
 TYPE_CHECKING = False  # not from `typing`, whose import would double the time to a command's start
 if TYPE_CHECKING:
     from typing import Any
->>>>>>> recognise
 
     from hello_export.errors import (
         ArtifactError,
