@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from functools import cache
+from unicodedata import category
 
 import pytest
 from hello_runtime.errors import AlignmentError
@@ -40,10 +41,15 @@ def expected(given: str, target: str) -> list[int]:
         left = distance(row, column)
         both = row < len(given) and column < len(target)
         equal = both and given[row] == target[column]
-        if equal or (both and distance(row + 1, column + 1) + 1 == left):
+        replaces = both and distance(row + 1, column + 1) + 1 == left
+        inserts = column < len(target) and distance(row, column + 1) + 1 == left
+        deletes = row < len(given) and distance(row + 1, column) + 1 == left
+        if replaces and (inserts or deletes):
+            replaces = category(given[row])[0] == category(target[column])[0]
+        if equal or replaces:
             slots.append(1)
             row, column = row + 1, column + 1
-        elif column < len(target) and distance(row, column + 1) + 1 == left:
+        elif inserts:
             slots[-1] += 1
             column += 1
         else:
@@ -89,6 +95,9 @@ EXAMPLES: dict[str, tuple[str, str, list[Edit]]] = {
     "deleted": ("a b", "ab", [KEPT, (), KEPT]),
     "everything deleted": ("ab", "", [(), ()]),
     "at both ends": ("b", "abc", [("a", KEEP, "c")]),
+    "a space and a letter": ("domow", "dom ów", [*[KEPT] * 2, (KEEP, " "), ("ó",), KEPT]),
+    "no space and a letter": ("m .ow", "mów", [KEPT, (), (), ("ó",), KEPT]),
+    "another kind": ("a1b", "a-b", [KEPT, ("-",), KEPT]),
     "one becomes two": ("Straße", "Strasse", [KEPT] * 4 + [("s", "s"), KEPT]),
     "two become one": ("aex", "äx", [("ä",), (), KEPT]),
     "first deleted, then put before": ("xab", "-ab", [("-",), KEPT, KEPT]),
@@ -105,7 +114,7 @@ def test_a_pair_becomes_edits(name: str) -> None:
     assert align(given, target) == edits
 
 
-@pytest.mark.parametrize("letters", ["ab", "abcdefgh", "a\u0301\u0323😀 -\0"])
+@pytest.mark.parametrize("letters", ["ab", "abcdefgh", "a\u0301\u0323😀 -\0", "ab 1-"])
 def test_the_fewest_characters_change(letters: str) -> None:
     source = random.Random(len(letters))
     for _ in range(400):

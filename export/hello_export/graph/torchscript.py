@@ -266,7 +266,7 @@ def program_of(network: Network) -> CodepointProgram:
         kinds = Bidirectional, EditBidirectional
     elif len(CELLS[config.cell].states) > 1:
         kinds = CausalLstm, EditCausalLstm
-    return kinds[config.format_version > 1](network)
+    return kinds[config.graph_format > 1](network)
 
 
 def load_program(path: Path) -> torch.jit.ScriptModule:

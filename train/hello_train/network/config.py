@@ -139,7 +139,7 @@ class ModelConfig:
             ConfigError: the guard's table is too large, or the labels do not fit the network.
         """
         rows = self.unknown_id + 1
-        if self.format_version > 1:
+        if self.graph_format > 1:
             rows = 1 + len(set((self.guard or {}).values()))
         if rows * self.labels > LARGEST_TABLE:
             raise ConfigError(
@@ -232,6 +232,11 @@ class ModelConfig:
     def copies_unknown(self) -> bool:
         """Whether an unknown character is copied, where it is not refused."""
         return self.unknown != "label"
+
+    @property
+    def graph_format(self) -> Format:
+        """The format of its graph, in which normal forms play no part."""
+        return oldest_format(self.output_labels, self.unknown)
 
     @property
     def format_version(self) -> Format:
