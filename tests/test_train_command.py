@@ -234,7 +234,7 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "'nosuch' is none of strip-diacritics", "module:function")
     (tmp_path / "worn.py").write_text("def cut(line): return 'x'\n")
     result = run("hello-train", "--text", "plain.txt", "--corrupt", "worn:cut")
-    assert_one_line_error(result, "plain.txt, line 1", "'x', would become 13 char", "and 1 more; ")
+    assert_one_line_error(result, "plain.txt, line 1", "'x', would become 13 char", "--skip-")
 
 
 def test_a_corruption_of_ones_own_is_imported_last(run: Run, tmp_path: Path) -> None:
