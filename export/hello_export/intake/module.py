@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+import torch
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
@@ -207,7 +209,7 @@ def recognise_module(
         choices.linear or found.linear(logits[0].shape[-1]),
         choices.ignored,
     )
-    parts = recognise(found.tensors, by_class, "its tensors")
+    parts = recognise(found.tensors, by_class, source="")
     return found, replace(parts, ignored=parts.ignored | found.ignored)
 
 
@@ -231,6 +233,13 @@ def check_arguments(module: object, task: str, weights: str, unknown: str | None
             f"a {type(module).__name__} is no nn.Module; a file of weights is exported by the "
             f"command hello-export WEIGHTS --alphabet ALPHABET"
         )
+    elif isinstance(module, torch.jit.ScriptModule):
+        faults.append(
+            "a program of TorchScript does not show the classes of its parts: export the module "
+            "that it was made of, or its file by the command hello-export"
+        )
+    elif any(isinstance(tensor, UninitializedParameter) for tensor in module.parameters()):
+        faults.append("it has parameters without values: run its forward once")
     if faults:
         raise IntakeError("; ".join(faults))
 
