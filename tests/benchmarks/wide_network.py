@@ -49,8 +49,8 @@ def main(rounds: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         file = Path(name, "weights.pt")
         save_weights(file)
-        folders = {storage: Path(name, storage) for storage in STORAGES}
-        commands = {storage: command(file, storage, folders[storage]) for storage in STORAGES}
+        folders: dict[str, Path] = {storage: Path(name, storage) for storage in STORAGES}
+        commands = {key: command(file, key, folder) for key, folder in folders.items()}
         found = median_processes(commands, rounds)
         rows = [
             {
