@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from hello_runtime.errors import reason
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.score import Score
@@ -260,7 +259,4 @@ def write_report(path: Path, content: str) -> None:
     Raises:
         ReportError: it cannot be written; an earlier file is unchanged.
     """
-    try:
-        write_whole(path, content.encode())
-    except OSError as error:
-        raise ReportError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, content.encode(), ReportError)
