@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 from hello_export.cli import main as export
+from hello_runtime.model.labels import alphabet_guard
 from hello_train.cli import main
 from hello_train.data.corruption import find_corruption
 from hello_train.errors import ConfigError
@@ -115,7 +116,7 @@ def test_hello_in_other_shapes(run: Run, tmp_path: Path) -> None:
     result = run("hello-train", "--projection", "--unknown", "copy", "--guarded", *QUICK)
     config = load_checkpoint(tmp_path / "runs/hello-gru")[0].config
     assert (config.projection, config.unknown) == (True, "copy")
-    assert config.guard == {"e": "h", "h": "o", "l": "lo", "o": "l"}
+    assert config.guard == alphabet_guard({"e": "h", "h": "o", "l": "lo", "o": "l"}, "hlo")
 
 
 def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
@@ -132,7 +133,8 @@ def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
     network, training = load_checkpoint(tmp_path / "runs/zolw-gru")
     assert network.config.unknown == "copy"
     assert network.config.guard
-    assert network.config.guard["z"] == "zźż"
+    outputs = network.config.output_alphabet
+    assert [outputs[label] for label in network.config.guard["z"]] == ["z", "ź", "ż"]
     assert set(training.scores) == {"no change", "most frequent target", "model"}
     assert "most frequent target" in (tmp_path / "runs/zolw-gru/report.html").read_text("utf-8")
     # A broken loop leaves the network where it started, at about the "no change" row.
