@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
+from click.testing import Result
+from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
+from hello_export.proof import prove
 from hello_export.proof.cases import Case, grid_cases
+from hello_export.proof.engines import OnnxRuntime
 from hello_runtime import Decoder
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import CELLS
@@ -25,6 +31,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Export = Callable[..., Result]
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,22 @@ def make_network(
         return Network(config).eval()
 
 
+SHORT_PROOF = {"SHORT_PROOF": "1"}
+"""The environment in which a command server shortens the proof; see `shorten_proof`."""
+
+
+def shorten_proof(replace: Callable[[object, str, object], None]) -> None:
+    """Prove on four cases and one engine, in this process: for tests of anything but the proof.
+
+    Args:
+        replace: sets an attribute, as `setattr` does; a test's own undoes it.
+    """
+    for module in (artifact, verify):
+        replace(module, "grid_cases", lambda *given: islice(grid_cases(*given), 4))
+    replace(prove, "ENGINES", (OnnxRuntime,))
+    replace(prove, "open_engine", lambda engine, config, folder, _: engine(config, folder))
+
+
 def save_run(network: Network, folder: Path) -> None:
     """Save a network as a training does."""
     save_checkpoint(folder, network, TRAINING)
@@ -119,6 +142,12 @@ def random_texts(count: int, longest: int, seed: int = 0) -> list[str]:
         "".join(source.choices("abż\u0301😀🦀e", k=source.randint(0, longest)))
         for _ in range(count)
     ]
+
+
+def errors_of(stderr: str) -> list[str]:
+    """Return the lines on stderr that are not progress."""
+    progress = re.compile(r"comparing .* characters|\d+% compared.*|writing model.*")
+    return [line for line in stderr.splitlines() if not progress.fullmatch(line)]
 
 
 def assert_one_line_error(

@@ -122,8 +122,15 @@ def test_files_that_are_no_checkpoints(run: Run, tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, foreign)
     for name, content in (("empty", b""), ("text", b"hello\n"), ("cut", whole[:-9])):
         (tmp_path / name).write_bytes(content)
-        assert_one_line_error(run("hello-export", name), name, "not a readable safetensors file")
-    assert_one_line_error(run("hello-export", foreign), "has no hello-rnn configuration")
+        with pytest.raises(CheckpointError, match=f"{name}: not a readable safetensors file"):
+            load_checkpoint(tmp_path / name)
+    with pytest.raises(CheckpointError, match="has no hello-rnn configuration"):
+        load_checkpoint(foreign)
+    for name in ("empty", "text", "foreign.safetensors"):
+        assert_one_line_error(
+            run("hello-export", name), f"{name}: it is no checkpoint", "--alphabet"
+        )
+    assert_one_line_error(run("hello-export", "cut"), "cut: not a readable safetensors file")
 
 
 def model_bytes(edit: Callable[[onnx.ModelProto], None]) -> bytes:

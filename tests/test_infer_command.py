@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 from command_server import CommandServer
 from hello_runtime.text.lines import read_stream
-from helpers import Run, assert_one_line_error
+from helpers import SHORT_PROOF, Run, assert_one_line_error
 
 INFER = Path(sys.executable).with_name("hello-infer")
 
@@ -33,7 +33,7 @@ def text_model(
         ("hello-train", f"{learn} --output run"),
         ("hello-export", "run"),
     ):
-        result = servers(command).run(arguments.split(), folder, b"")
+        result = servers(command).run(arguments.split(), folder, environment=SHORT_PROOF)
         assert result.returncode == 0, result.stderr
     return folder / "run" / "artifact"
 

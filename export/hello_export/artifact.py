@@ -54,6 +54,8 @@ def write_artifact(
     lines: Sequence[str] = (),
     baseline: Path | None = None,
     progress: Progress = SILENT,
+    *,
+    strict: bool = False,
 ) -> Export:
     """Export a network, prove the files by parity, and put the folder in place.
 
@@ -65,6 +67,7 @@ def write_artifact(
         lines: held-out lines on which the cost of smaller weights is measured.
         baseline: the run's baseline file, which is copied into the artifact.
         progress: shows what is being done and how far it is.
+        strict: whether a witness's difference refuses the export too.
 
     Raises:
         BaselineError: the baseline is damaged.
@@ -85,7 +88,7 @@ def write_artifact(
             unfinished.mkdir()
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
-            export = write_files(network, training, unfinished, storage, lines, progress)
+            export = write_files(network, training, unfinished, storage, lines, progress, strict)
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
@@ -99,6 +102,7 @@ def write_files(
     storage: Storage,
     lines: Sequence[str],
     progress: Progress,
+    strict: bool,
 ) -> Export:
     """Write an artifact's files, and the manifest once the others have passed the proof."""
     progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")
@@ -110,6 +114,7 @@ def write_files(
         rounded,
         folder,
         grid_cases(network.config),
+        strict=strict,
         characters=count_characters(network.config),
         progress=progress,
     )
@@ -122,7 +127,7 @@ def write_files(
         cost = rounding_cost(network, rounded, lines, size=size, float32_size=float32_size)
     entries = {
         "config": asdict(network.config),
-        "training": asdict(training),
+        "training": training.record(),
         "weights": storage,
         "rounding_cost": asdict(cost) if cost else None,
         "parity": report.to_json(),

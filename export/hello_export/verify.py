@@ -34,7 +34,12 @@ SEED = 1
 
 
 def verify_artifact(
-    path: Path, characters: int, *, trusted: bool = False, progress: Progress = SILENT
+    path: Path,
+    characters: int,
+    *,
+    trusted: bool = False,
+    strict: bool = False,
+    progress: Progress = SILENT,
 ) -> Report:
     """Compare the files of an artifact with the network in its checkpoint.
 
@@ -43,6 +48,7 @@ def verify_artifact(
         characters: the least number to compare on.
         trusted: whether to run the model and the program even if they are not what the checkpoint
             makes.
+        strict: whether witnesses are targets too.
         progress: shows how far the comparison is.
 
     Returns:
@@ -74,6 +80,7 @@ def verify_artifact(
             Path(private),
             grid_cases(network.config, characters, SEED),
             foreign=trusted,
+            strict=strict,
             characters=count_characters(network.config, characters, SEED),
             progress=progress,
         )
@@ -99,7 +106,7 @@ def check_manifest(file: Path, manifest: Manifest, network: Network, training: T
     Raises:
         ArtifactError: an entry differs; the text names the first.
     """
-    described = {"config": asdict(network.config), "training": asdict(training)}
+    described = {"config": asdict(network.config), "training": training.record()}
     for name, value in described.items():
         if manifest.entries.get(name) != value:
             raise ArtifactError(

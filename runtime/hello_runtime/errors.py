@@ -13,6 +13,10 @@ class InputError(HelloRuntimeError):
     """Text cannot be read, or has not the expected form."""
 
 
+class AlignmentError(InputError):
+    """An input and its target cannot be aligned within the limits; the text says which one."""
+
+
 class OutputError(HelloRuntimeError):
     """A file or stream cannot be written."""
 

@@ -44,7 +44,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -143,7 +142,7 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         config.unknown,
         json.dumps(config.guard),
         storage,
-        json.dumps(asdict(training)),
+        json.dumps(training.record()),
     )
     return dict(zip(METADATA_KEYS, values, strict=True))
 

@@ -1,7 +1,7 @@
 """The engines that open an exported file, a class for each.
 
-`limit` says which networks an engine cannot run. None of these imports torch: the engine of the
-TorchScript program is in `hello_export.graph.torchscript`.
+`role` says whether the artifact is for an engine, and `limit` which networks it cannot run. None of
+these imports torch: the engine of the TorchScript program is in `hello_export.graph.torchscript`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from hello_export.errors import ParityError
 from hello_export.graph.signature import TensorSpec, inputs, outputs
 from hello_export.proof.cases import Case
+from hello_export.proof.verdict import Role
 
 Array = NDArray[Any]
 Outputs = dict[str, Array]
@@ -40,6 +41,7 @@ class Engine(ABC):
     name: ClassVar[str]
     distribution: ClassVar[str]
     """The Python distribution that has it."""
+    role: ClassVar[Role] = "target"
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -200,6 +202,7 @@ class ReferenceEvaluator(GraphEngine):
     """The onnx package's own evaluator, which implements the specification in numpy."""
 
     name = "onnx evaluator"
+    role = "witness"
     distribution = "onnx"
 
     @classmethod
@@ -226,6 +229,7 @@ class OpenVino(GraphEngine):
     """
 
     name = "OpenVINO"
+    role = "witness"
     distribution = "openvino"
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
@@ -252,6 +256,7 @@ class Tract(GraphEngine):
     """tract, an engine written in Rust."""
 
     name = "tract"
+    role = "witness"
     distribution = "tract"
 
     @classmethod

@@ -55,6 +55,7 @@ class Isolated:
         """
         self.name = engine.name
         self.version = engine.installed_version() or "-"
+        self.role = engine.role
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, *map(str, sys.path)],

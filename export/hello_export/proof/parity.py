@@ -45,6 +45,8 @@ def compare(
     engines: Sequence[Engine | Isolated],
     cases: Iterable[Case],
     progress: Progress = SILENT,
+    *,
+    strict: bool = False,
 ) -> Report:
     """Run the cases on all engines and compare each result with eager PyTorch.
 
@@ -53,13 +55,17 @@ def compare(
         engines: those that opened the exported files; one that fails gets no more cases.
         cases: the batches.
         progress: advanced by each case that an engine, or `PYTORCH`, has finished.
+        strict: whether witnesses are targets too.
 
     Raises:
         ParityError: PyTorch's own numbers are not finite, so there is nothing to compare with.
     """
     reference = MeasuredReference(network)
-    rounding = Verdict("PyTorch float64", torch.__version__)
-    verdicts = [Verdict(engine.name, engine.version) for engine in engines]
+    rounding = Verdict("PyTorch float64", torch.__version__, "measure")
+    verdicts = [
+        Verdict(engine.name, engine.version, "target" if strict else engine.role)
+        for engine in engines
+    ]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
         try:
             list(pool.map(check_declaration, engines, verdicts))

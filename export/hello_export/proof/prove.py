@@ -48,6 +48,7 @@ def prove(
     cases: Iterable[Case],
     *,
     foreign: bool = False,
+    strict: bool = False,
     characters: int = 0,
     progress: Progress = SILENT,
 ) -> Report:
@@ -58,6 +59,7 @@ def prove(
         folder: holds the files of an artifact.
         cases: the batches.
         foreign: whether somebody else may have made the program, so that it may do anything.
+        strict: whether witnesses are targets too.
         characters: how many the cases have, for the progress.
         progress: shows how far the comparison is.
 
@@ -69,7 +71,8 @@ def prove(
     others: list[Verdict] = []
     with ExitStack() as stack:
         for engine in every:
-            verdict = Verdict(engine.name, engine.installed_version() or "-")
+            role = "target" if strict else engine.role
+            verdict = Verdict(engine.name, engine.installed_version() or "-", role)
             verdict.not_compared = engine.obstacle(network.config)
             if not verdict.not_compared:
                 try:
@@ -80,7 +83,7 @@ def prove(
                     verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
             others.append(verdict)
         progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
-        report = compare(network, opened, cases, progress)
+        report = compare(network, opened, cases, progress, strict=strict)
     names = [engine.name for engine in every]
     report.verdicts.extend(others)
     report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))

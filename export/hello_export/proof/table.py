@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hello_export.proof.verdict import Report, Verdict
 
-HEADER = ("engine", "version", "cases", "characters", "max |Δ logits|", "text differences")
+HEADER = ("engine", "version", "role", "cases", "characters", "max |Δ logits|", "text differences")
 
 
 def proof_table(report: Report) -> str:
@@ -21,6 +21,11 @@ def proof_table(report: Report) -> str:
     return "\n".join(lines)
 
 
+def warnings(report: Report) -> list[str]:
+    """Return a line for each witness that has a fault."""
+    return [f"{fault}: do not run this model there" for fault in report.faults("witness")]
+
+
 def table_row(verdict: Verdict) -> tuple[str, ...]:
     """Return an engine's row."""
     logits, texts = "-", "-"
@@ -30,4 +35,4 @@ def table_row(verdict: Verdict) -> tuple[str, ...]:
         texts = str(verdict.text_differences)
         texts += f" + {verdict.ties} ties" if verdict.ties else ""
     counts = (str(verdict.cases), str(verdict.characters))
-    return (verdict.engine, verdict.version, *counts, logits, texts)
+    return (verdict.engine, verdict.version, verdict.role, *counts, logits, texts)

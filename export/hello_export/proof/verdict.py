@@ -1,5 +1,8 @@
 """The verdict on each engine: its largest differences, and whether they are allowed.
 
+A target is an engine that the artifact is for: a difference refuses the export. A witness is
+another engine that happens to be installed: a difference is reported, and the export stands.
+
 Decoded text must be equal. A number may differ by `TOLERANCE`. It may differ by more only where the
 network magnifies rounding: the allowed difference is then a share of the line's condition (see
 `condition`). The share is `ROUNDING_FACTOR` times the largest one that eager PyTorch itself shows
@@ -10,9 +13,12 @@ excuses nothing on another line.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from math import isfinite
+from typing import Any, Literal, NamedTuple
 
 from hello_export.errors import ParityError
+
+Role = Literal["measure", "target", "witness"]
 
 TOLERANCE = 1e-5
 """Largest difference of logits, confidence and state that needs no explanation by rounding."""
@@ -54,6 +60,7 @@ class Verdict:
 
     engine: str
     version: str
+    role: Role = "target"
     not_compared: str | None = None
     """The known reason why it was not compared, or None."""
     failure: str | None = None
@@ -92,46 +99,55 @@ class Verdict:
         self.ties = sum(found.is_allowed(share["logits"]) for found in self.mismatches)
         self.text_differences = len(self.mismatches) - self.ties
 
-    def check(self, share: dict[str, float]) -> None:
-        """Check that the engine agrees on at least one case, or was not compared for a reason.
+    def fault(self, share: dict[str, float]) -> str | None:
+        """Return what is wrong with the engine, or None.
+
+        Nothing is wrong with one that agrees on at least one case, or was not compared for a known
+        reason.
 
         Args:
             share: the allowed share of the condition, by tensor.
 
-        Raises:
-            ParityError: it does not; the text has the tensor, the worst difference and its input.
+        Returns:
+            The fault with the tensor, the worst difference and the input that shows it.
         """
-        if self.failure:
-            raise ParityError(self.failure)
-        if self.not_compared:
-            return
+        if self.failure or self.not_compared:
+            return self.failure
         if not self.cases or not self.characters:
-            raise ParityError(f"{self.engine}: no case was compared, which proves nothing")
+            return f"{self.engine}: no case was compared, which proves nothing"
         for tensor in NUMBERS:
             found = self.beyond_tolerance.get(tensor)
             if found and not found.is_allowed(share[tensor]):
-                raise ParityError(
+                return (
                     f"{self.engine} differs from PyTorch in {tensor} by up to {found.size:.3g} "
                     f"(allowed: {found.allowed(share[tensor]):.3g}) for {found.place}"
                 )
         if self.text_differences:
-            raise ParityError(
+            return (
                 f"{self.engine} differs from PyTorch in decoded, in {self.text_differences} of "
                 f"{self.characters} characters, for instance for "
                 f"{max(self.mismatches, key=lambda found: found.share).place}"
             )
+        return None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the engine's entry in the manifest."""
+    def to_json(self, share: dict[str, float]) -> dict[str, Any]:
+        """Return the engine's entry in the manifest, for an allowed share of the condition."""
         reason = {"not_compared": self.not_compared} if self.not_compared else {}
+        fault = self.fault(share)
         largest = self.max_difference
         return {
             "engine": self.engine,
             "version": self.version,
+            "role": self.role,
             **reason,
+            **({"fault": fault} if fault else {}),
             "cases": self.cases,
             "characters": self.characters,
-            "max_difference": {name: largest[name] for name in NUMBERS if name in largest},
+            "max_difference": {
+                name: largest[name] if isfinite(largest[name]) else None  # JSON has no infinity
+                for name in NUMBERS
+                if name in largest
+            },
             "text_differences": self.text_differences,
             "ties": self.ties,
         }
@@ -157,29 +173,28 @@ class Report:
             for tensor in NUMBERS
         }
 
+    def faults(self, role: Role) -> list[str]:
+        """Return the fault of each engine with this role that has one."""
+        found = (verdict.fault(self.share) for verdict in self.verdicts if verdict.role == role)
+        return [fault for fault in found if fault]
+
     def check(self) -> None:
-        """Check that an engine was compared, and that every one that was agrees.
+        """Check that a target was compared, and that every one that was agrees.
 
         Raises:
-            ParityError: otherwise; the text has the fault of every engine that has one.
+            ParityError: otherwise; the text has the fault of every target that has one.
         """
-        if all(verdict.not_compared for verdict in self.verdicts):
-            raise ParityError("no engine was compared, which proves nothing")
-        faults: list[str] = []
-        for verdict in self.verdicts:
-            try:
-                verdict.check(self.share)
-            except ParityError as error:
-                faults.append(str(error))
-        if faults:
+        if all(verdict.not_compared for verdict in self.verdicts if verdict.role == "target"):
+            raise ParityError("no target was compared, which proves nothing")
+        if faults := self.faults("target"):
             raise ParityError("; and ".join(faults))
 
     def to_json(self) -> dict[str, Any]:
         """Return the `parity` entry of the manifest."""
         return {
             "tolerance": self.tolerance,
-            "rounding": self.rounding.to_json(),
-            "engines": [verdict.to_json() for verdict in self.verdicts],
+            "rounding": self.rounding.to_json(self.share),
+            "engines": [verdict.to_json(self.share) for verdict in self.verdicts],
         }
 
 
