@@ -219,10 +219,10 @@ class Model {
    * The outputs of the graph for one row, without its batch axis.
    *
    * @param {number[]} codes [steps]
-   * @param {Float32Array[]} state of a causal model, which is moved
+   * @param {Float32Array[]} [state] of a causal model, which is moved
    * @param {boolean} [all] whether `logits` are [steps, labels], or those of the last step alone
    */
-  run(codes, state, all = false) {
+  run(codes, state = this.zeroState(), all = false) {
     const { embedding, unknownId, layers } = this.parts;
     const ids = codes.map((code) => this.id(code));
     const width = embedding.length / (unknownId + 1);

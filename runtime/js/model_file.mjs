@@ -181,10 +181,11 @@ class Tensors {
   }
 }
 
-/** @param {number} bits of a finite float16 */
+/** @param {number} bits of a float16 */
 function fromFloat16(bits) {
   const exponent = (bits >> 10) & 31, fraction = (bits & 1023) / 1024;
-  const size = exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14;
+  let size = exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14;
+  if (exponent === 31) size = fraction ? NaN : Infinity;
   return bits >> 15 ? -size : size;
 }
 

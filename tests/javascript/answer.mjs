@@ -6,8 +6,10 @@ import { createInterface } from "node:readline";
 
 const { load } = await import(process.argv[2]);
 
-function answer({ model: file, texts, pieces, unknown }) {
-  const model = load(readFileSync(file), { unknown });
+function answer({ model: file, texts, pieces, policy, stream, lenient }) {
+  const model = load(readFileSync(file), { unknown: policy ?? undefined });
+  if (lenient && model.unknown === "error") model.unknown = "copy";
+  if (stream) model.stream();
   const results = texts.map((text) => {
     const annotations = model.annotate(text);
     const codes = Array.from(text, (char) => char.codePointAt(0));
