@@ -350,7 +350,7 @@ def test_damaged_files_give_the_right_text_or_one_error() -> None:
         ("hello_rnn", "row[label] > row[best]", "row[label] < row[best]", "FAULT: it says"),
         ("model_file", "if (error instanceof ModelFileError) throw error;", "throw error;",
          "FAULT: "),
-        ("model_file", "need(pageIds.every(", "need(true || pageIds.every(", "FAULT: "),
+        ("model_file", "labels.forEach(", "[].forEach(", "FAULT: RangeError"),
     ],
 )  # fmt: skip
 def test_the_fuzz_finds_a_planted_fault(

@@ -23,6 +23,7 @@ from hello_export.proof.engines import (
     Tract,
 )
 from hello_export.proof.isolation import Isolated
+from hello_export.proof.javascript import JavaScript
 from hello_export.proof.parity import PYTORCH, compare
 from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report, Verdict
@@ -34,13 +35,13 @@ ENGINES: tuple[type[Engine], ...] = (
     OpenVino,
     Tract,
 )
-"""The engines that run the ONNX graph on the CPU."""
+"""The Python packages that run the ONNX graph on the CPU."""
 
 
 def engines() -> tuple[type[Engine], ...]:
     """Return every engine; the GPU's only where there is a GPU."""
     on_gpu = (OnnxRuntimeCuda,) if OnnxRuntimeCuda.runs_here() else ()
-    return (TorchScript, *ENGINES, *on_gpu)
+    return (TorchScript, *ENGINES, JavaScript, *on_gpu)
 
 
 def prove(
