@@ -1,8 +1,11 @@
-"""The JavaScript module says what eager PyTorch says, and opens no other file."""
+"""The JavaScript module: texts, errors, damaged files, and that the proof finds its faults.
+
+The module is an engine of the proof, so `test_parity`, `test_rounding` and `test_golden` compare it
+with PyTorch on every cell, direction, number of layers and way to store weights.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
@@ -28,7 +31,7 @@ from hello_export.proof.verdict import Report
 from hello_runtime import Decoder
 from hello_runtime.errors import PolicyError, UnknownCharacterError
 from hello_runtime.model.model_file import Unknown
-from helpers import KINDS, STRANGE, TRAINING, make_network, quick_cases
+from helpers import STRANGE, TRAINING, make_network, quick_cases
 from node import Node
 
 pytestmark = pytest.mark.skipif(not node_version(), reason="Node is not installed")
@@ -54,47 +57,6 @@ def test_the_golden_texts(name: str, node: Node) -> None:
         for tensor in ("confidence", "logits"):
             expected = np.array(row[tensor], np.float32)
             assert np.abs(np.array(found[tensor], np.float32) - expected).max() <= TOLERANCE
-
-
-SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
-
-
-def grid() -> Iterator[Any]:
-    """Yield every shape with every way to store weights; a plain run has one of these for each."""
-    for place, shape in enumerate(SHAPES):
-        for number, storage in enumerate(STORAGES):
-            name = f"{'-'.join(shape[0])}-{'two' if shape[1] else 'one'}-{shape[2]}-{storage}"
-            long = (place + place // 3 - number) % len(STORAGES) != 0
-            marks = [pytest.mark.long] * long
-            yield pytest.param(*shape, storage, 3 * place + number, id=name, marks=marks)
-
-
-@pytest.mark.parametrize(("kind", "bidirectional", "layers", "storage", "place"), list(grid()))
-def test_the_grid(
-    kind: tuple[str, str],
-    bidirectional: bool,
-    layers: int,
-    storage: Storage,
-    place: int,
-    tmp_path: Path,
-) -> None:
-    """Every shape, with the policies and the guard in turn."""
-    report = compare(
-        tmp_path,
-        storage,
-        cell=kind[0],
-        nonlinearity=kind[1],
-        bidirectional=bidirectional,
-        layers=layers,
-        projection=place % 4 != 3,
-        unknown=("error", "copy", "label")[place % 7 % 3],
-        guarded=place % 2 == 0,
-        seed=place,
-    )
-    (verdict,) = report.verdicts
-    assert verdict.characters > 9000
-    assert verdict.max_difference.keys() >= {"logits", "confidence"}
-    assert max(verdict.max_difference.values()) <= TOLERANCE
 
 
 def compare(

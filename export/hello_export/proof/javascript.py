@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 from hello_runtime.model.model_file import MODEL_NAME
@@ -64,11 +65,8 @@ class JavaScript(Engine):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        try:
-            self._read("int32", 1)  # it is open
-        except RuntimeError:
-            self.close()
-            raise
+        self._end = finalize(self, end, self._process)
+        self._read("int32", 1)  # it is open
 
     def run(self, case: Case) -> Outputs:
         """Return the outputs of a case, row by row.
@@ -92,9 +90,8 @@ class JavaScript(Engine):
         return outputs
 
     def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
+        """End the process; that also happens when nothing refers to this engine any more."""
+        self._end()
 
     def _run_row(self, row: NDArray[np.int32], chunk: int | None) -> Outputs:
         assert self._process.stdin
@@ -125,3 +122,9 @@ class JavaScript(Engine):
             errors = [line for line in said if ERROR.match(line)] or said or ["it said nothing"]
             raise RuntimeError(f"Node ended: {errors[0]}")
         return np.frombuffer(content, dtype).reshape(shape)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and close its pipes."""
+    process.kill()
+    process.communicate()
