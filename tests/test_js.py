@@ -31,7 +31,7 @@ from hello_export.proof.verdict import Report
 from hello_runtime import Decoder
 from hello_runtime.errors import PolicyError, UnknownCharacterError
 from hello_runtime.model.model_file import Unknown
-from helpers import STRANGE, TRAINING, make_network, quick_cases
+from helpers import LABELS, STRANGE, TRAINING, make_network, quick_cases, random_texts
 from node import Node
 
 pytestmark = pytest.mark.skipif(not node_version(), reason="Node is not installed")
@@ -82,7 +82,7 @@ FAULTS: list[tuple[str, str, str, str, str, dict[str, Any]]] = [
      {"cell": "lstm"}),
     ("reset before the product", "hello_rnn", "x[2 * H + j] + reset * r[2 * H + j]",
      "reset * (x[2 * H + j] + r[2 * H + j])", "logits", {}),
-    ("tanh for relu", "hello_rnn", "relu: (x) => Math.max(x, 0)", "relu: Math.tanh", "logits",
+    ("tanh for relu", "hello_rnn", "Math.max(x, 0)", "Math.tanh(x)", "logits",
      {"cell": "rnn", "nonlinearity": "relu"}),
     ("not turned back", "hello_rnn", "step * features + direction * H",
      "n * features + direction * H", "logits", {"bidirectional": True}),
@@ -101,9 +101,16 @@ FAULTS: list[tuple[str, str, str, str, str, dict[str, Any]]] = [
     ("state forgotten", "hello_rnn", "this.info.causal ? before", "false ? before", "logits", {}),
     ("states by layer", "hello_rnn", "slot % layers.length === layer",
      "Math.floor(slot / this.cell.states) === layer", "state_out", {"cell": "lstm", "layers": 2}),
-    ("no guard", "hello_rnn", "if (!allowed[at])", "if (false)", "logits", {"guarded": True}),
-    ("unknown characters rewritten", "hello_rnn", "copied ? codes[step] : labels[best]",
-     "labels[best]", "decoded", {}),
+    ("no guard", "hello_rnn", "if (!guard.allowed[", "if (false && guard.allowed[", "logits",
+     {"guarded": True}),
+    ("the guard by ids", "hello_rnn", "guard.classes[ids[step]]", "Math.min(ids[step], 3)",
+     "logits", {"guarded": True, "labels": "width 2"}),
+    ("nothing kept", "hello_rnn", "code === KEPT ? codes[step] : code", "code", "decoded",
+     {"labels": "one"}),
+    ("one character of a label", "hello_rnn", "step * labelWidth + place", "step * labelWidth",
+     "decoded", {"labels": "width 5"}),
+    ("unknown characters rewritten", "hello_rnn", "copied ? [KEPT] : labels",
+     "labels", "decoded", {}),
     ("unknown characters copied", "hello_rnn", 'this.info.unknown !== "label"', "true",
      "confidence", {"unknown": "label"}),
     ("no softmax", "hello_rnn", "copied ? 1 : 1 / sum", "1", "confidence", {}),
@@ -162,6 +169,19 @@ def set_metadata(**changed: str) -> Callable[[onnx.ModelProto], None]:
 def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
     found: onnx.TensorProto = next(item for item in model.graph.initializer if item.name == name)
     return found
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("labels", LABELS)
+def test_every_kind_of_label(labels: str, guarded: bool, node: Node, tmp_path: Path) -> None:
+    compare(tmp_path, labels=labels, guarded=guarded, seed=1)
+    texts = random_texts(20, 20)
+    results = node.ask(tmp_path / "model.onnx", texts=texts, pieces=2)["results"]
+    expected = Decoder.open(tmp_path).decode_batch(texts)
+    assert [found["decoded"] for found in results] == expected
+    assert [found["streamed"] for found in results] == expected
+    for found in results:
+        assert "".join(each["written"] for each in found["annotations"]) == found["decoded"]
 
 
 def test_a_text_is_code_points(node: Node, tmp_path: Path) -> None:
@@ -244,11 +264,17 @@ DAMAGES: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "endless layers": (set_metadata(layers="1e300"), "layer1.forward.B_zrh is missing"),
     "another width": (set_metadata(hidden_size="6"), "the shape of layer0.forward.B_zrh is not"),
     "a guard": (set_metadata(guard="{}"), "allowed_labels is missing"),
+    "a strange label": (
+        lambda model: initializer(model, "label_codepoints").__setattr__(
+            "raw_data", np.full(6, -3, np.int32).tobytes()
+        ),
+        "its labels are not",
+    ),
     "no such label": (
         lambda model: initializer(model, "label_codepoints").__setattr__(
             "raw_data", np.full(6, 0x110000, np.int32).tobytes()
         ),
-        "RangeError",
+        "its labels are not",
     ),
     "an id too large": (
         lambda model: initializer(model, "page_ids").__setattr__(
@@ -312,7 +338,7 @@ def test_damaged_files_give_the_right_text_or_one_error() -> None:
         ("hello_rnn", "row[label] > row[best]", "row[label] < row[best]", "FAULT: it says"),
         ("model_file", "if (error instanceof ModelFileError) throw error;", "throw error;",
          "FAULT: "),
-        ("model_file", "labels.forEach(", "[].forEach(", "FAULT: RangeError"),
+        ("model_file", "code <= 0x10ffff", "true", "FAULT: RangeError"),
     ],
 )  # fmt: skip
 def test_the_fuzz_finds_a_planted_fault(

@@ -28,7 +28,9 @@ from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
-from hello_runtime.model.model_file import UNKNOWN_POLICIES, load_model
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
+from hello_runtime.model.load import load_model
+from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.model.operators import OPERATORS
 from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
@@ -534,11 +536,11 @@ def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
     guard = {"a": labels[0], "b": labels[1]} if sizes.pop("guarded", False) else None
     config = ModelConfig(
         input_alphabet="ab",
-        output_alphabet=labels,
+        output_labels=alphabet_labels(labels),
         bidirectional=True,
         projection=True,
         unknown="copy",
-        guard=guard,
+        guard=alphabet_guard(guard, labels) if guard else None,
         **{"embedding_dim": 1, "layers": 1, **sizes},
     )
     network = round_weights(Network(config).eval(), "int8")
@@ -585,11 +587,11 @@ def test_every_operator_is_one_that_we_write() -> None:
 # What a model may say of itself.
 
 METADATA: dict[str, tuple[str, str, str]] = {
-    "a label that ends a line": ("output_alphabet", '"ehl\\n"', "it writes LF"),
+    "a label that ends a line": ("output_alphabet", '"ehl\\n"', "label 3: it has LF, which"),
     "a label that is a surrogate": ("output_alphabet", '"ehl\\ud800"', "damaged metadata"),
-    "a label twice": ("output_alphabet", '"ehle"', "a character twice"),
+    "a label twice": ("output_alphabet", '"ehle"', "it has a label twice"),
     "labels that are no text": ("output_alphabet", '["e", "h"]', "an alphabet is not a text"),
-    "a guard of other characters": ("guard", '{"e": "o"}', "guard is not of the characters"),
+    "a guard of other characters": ("guard", '{"a": "a"}', "guard is not of the characters"),
     "a guard of numbers": ("guard", '{"a": 1, "b": 2}', "guard"),
     "a guard that is a list": ("guard", "[1]", "guard is neither an object nor null"),
     "no layers": ("layers", "0", "it has no layers"),
@@ -597,7 +599,7 @@ METADATA: dict[str, tuple[str, str, str]] = {
     "another nonlinearity": ("nonlinearity", "\x1b[31mtanh\n", "nonlinearity is '"),
     "other weights": ("weights", "w" * 10**6, "weights are 'www"),
     "a policy of a newer format": ("unknown", "label", "its format_version is 1"),
-    "a newer format than it needs": ("format_version", "2", "its format_version is 2"),
+    "a newer format than it needs": ("format_version", "2", "its metadata lacks 'output_labels'"),
     "a cell of ten megabytes": ("cell", "\x1b[31m\n" * 10**6, "cell is '"),
     "an end too early": ("training", "{", "damaged metadata"),
 }

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from hello_runtime import __version__
 from hello_runtime.errors import printable, reason
-from hello_runtime.model.model_file import ModelInfo, load_model
+from hello_runtime.model.load import load_model
+from hello_runtime.model.metadata import ModelInfo
 from hello_runtime.text.files import read_regular, write_whole
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup

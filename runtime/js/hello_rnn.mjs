@@ -22,7 +22,7 @@
  * comments have their axes: [steps, width] holds `width` values for each step.
  */
 
-import { ModelFileError, openModel } from "./model_file.mjs";
+import { KEPT, ModelFileError, NOTHING, openModel } from "./model_file.mjs";
 
 export { ModelFileError };
 
@@ -89,26 +89,20 @@ const CELLS = {
     },
   },
 };
-/** @type {Record<string, (x: number) => number>} */
-const ACTIVATIONS = { tanh: Math.tanh, relu: (x) => Math.max(x, 0) };
-
-/** @param {number} x */
-function sigmoid(x) {
-  return 1 / (1 + Math.exp(-x));
-}
+const sigmoid = (/** @type {number} */ x) => 1 / (1 + Math.exp(-x));
+const ACTIVATIONS = { tanh: Math.tanh, relu: (/** @type {number} */ x) => Math.max(x, 0) };
 
 /**
- * y = A v + b, with `width` values of v from `from` on, and those of y from `to` on.
+ * y = A v + b, with `width` values of v from `from` on.
  *
  * @param {Float32Array} A [rows, width]
  * @param {Float32Array} b [rows]
  * @param {Float32Array} v
  * @param {number} from
  * @param {number} width
- * @param {Float32Array} y
- * @param {number} to
+ * @param {Float32Array} y [rows]
  */
-function affine(A, b, v, from, width, y, to) {
+function affine(A, b, v, from, width, y) {
   for (let row = 0, at = 0; row < b.length; row++) {
     let k = from, s0 = b[row], s1 = 0, s2 = 0, s3 = 0; // four sums do not wait for each other
     for (const last = from + width - 3; k < last; k += 4, at += 4) {
@@ -118,7 +112,7 @@ function affine(A, b, v, from, width, y, to) {
       s3 += A[at + 3] * v[k + 3];
     }
     for (; k < from + width; k++, at++) s0 += A[at] * v[k];
-    y[to + row] = s0 + s1 + s2 + s3;
+    y[row] = s0 + s1 + s2 + s3;
   }
 }
 
@@ -190,20 +184,21 @@ class Model {
     }
     /** @type {Annotation[]} */
     const annotations = [];
+    const width = this.parts.labelWidth;
     const most = this.info.causal ? LONGEST_PIECE : codes.length;
     for (let start = 0; start < codes.length; start += most) {
       const { decoded, confidence } = this.run(codes.slice(start, start + most), state);
-      decoded.forEach((code, step) => annotations.push({
-        read: read[start + step],
-        written: String.fromCodePoint(code),
-        confidence: confidence[step],
-        known: known[start + step],
-      }));
+      confidence.forEach((each, step) => {
+        const edit = decoded.subarray(step * width, (step + 1) * width);
+        const written = String.fromCodePoint(...edit.filter((code) => code !== NOTHING));
+        const at = start + step;
+        annotations.push({ read: read[at], written, confidence: each, known: known[at] });
+      });
     }
     return annotations;
   }
 
-  /** @param {number} code a code point */
+  /** @param {number} code */
   id(code) {
     const { pageStarts, pageIds } = this.parts;
     return pageIds[pageStarts[Math.min(code >> 8, pageStarts.length - 1)] + (code & 255)];
@@ -253,8 +248,8 @@ class Model {
       const states = this.info.causal ? before : before.map(() => new Float32Array(H));
       for (let n = 0; n < steps; n++) {
         const step = direction === 0 ? n : steps - 1 - n; // backward: from the last to the first
-        affine(W, b, input, step * width, width, x, 0);
-        affine(R, c, states[0], 0, H, r, 0);
+        affine(W, b, input, step * width, width, x);
+        affine(R, c, states[0], 0, H, r);
         this.cell.step(x, r, states, this.activation);
         output.set(states[0], step * features + direction * H);
       }
@@ -271,22 +266,26 @@ class Model {
    * @param {boolean} all
    */
   choose(codes, ids, features, all) {
-    const { projection, allowed, labels, unknownId } = this.parts;
-    const steps = ids.length, width = features.length / steps, L = labels.length;
+    const { projection, guard, labels, labelWidth, unknownId } = this.parts;
+    const steps = ids.length, width = features.length / steps, L = labels.length / labelWidth;
     const logits = new Float32Array(all ? steps * L : L);
-    const decoded = new Int32Array(steps), confidence = new Float32Array(steps);
+    const decoded = new Int32Array(steps * labelWidth).fill(NOTHING);
+    const confidence = new Float32Array(steps);
     for (let step = 0; step < steps; step++) {
       const row = all ? logits.subarray(step * L, (step + 1) * L) : logits;
-      if (projection) affine(projection.A, projection.b, features, step * width, width, row, 0);
+      if (projection) affine(projection.A, projection.b, features, step * width, width, row);
       else row.set(features.subarray(step * width, (step + 1) * width));
-      for (let label = 0, at = ids[step] * L; allowed && label < L; label++, at++) {
-        if (!allowed[at]) row[label] = FORBIDDEN_LOGIT;
+      for (let label = 0; guard && label < L; label++) {
+        if (!guard.allowed[guard.classes[ids[step]] * L + label]) row[label] = FORBIDDEN_LOGIT;
       }
       let best = 0, sum = 0;
       for (let label = 1; label < L; label++) if (row[label] > row[best]) best = label;
       for (let label = 0; label < L; label++) sum += Math.exp(row[label] - row[best]);
       const copied = ids[step] === unknownId && this.info.unknown !== "label";
-      decoded[step] = copied ? codes[step] : labels[best];
+      const edit = copied ? [KEPT] : labels.subarray(best * labelWidth, (best + 1) * labelWidth);
+      edit.forEach((code, place) => {
+        decoded[step * labelWidth + place] = code === KEPT ? codes[step] : code;
+      });
       confidence[step] = copied ? 1 : 1 / sum; // softmax
     }
     return { decoded, confidence, logits };

@@ -9,6 +9,9 @@
 /** The newest format that is read. */
 export const FORMAT_VERSION = 2;
 
+/** In the table of labels. */
+export const NOTHING = -1, KEPT = -2;
+
 /** The gates of each cell, in the order of their blocks of rows. */
 const GATES = { rnn: "i", gru: "zrh", lstm: "iofc" };
 
@@ -72,19 +75,40 @@ function readParts(bytes) {
     width = layers[layer].length * info.hidden_size;
   }
 
-  const labels = tensors.read("label_codepoints", Int32Array, [-1]);
-  labels.forEach((code) => String.fromCodePoint(code)); // throws where it is no code point
+  // What a label writes: code points, KEPT for the one that was read, and NOTHING behind the last.
+  const table = tensors.has("label_elements") ? "label_elements" : "label_codepoints";
+  const [count, labelWidth = 1] = tensors.shape(table);
+  const labels = tensors.read(table, Int32Array, tensors.shape(table));
+  need(labels.every((code) => code >= KEPT && code <= 0x10ffff), "its labels are");
   let projection = null; // without one, hidden states are the logits
   if (tensors.has("projection.bias")) {
     projection = {
-      A: transposed(tensors.weight("projection.weight", [width, labels.length], 1), labels.length),
-      b: tensors.read("projection.bias", Float32Array, [labels.length]),
+      A: transposed(tensors.weight("projection.weight", [width, count], 1), count),
+      b: tensors.read("projection.bias", Float32Array, [count]),
     };
   }
-  need(projection || width === labels.length, "its number of labels is");
-  const allowed = // [ids, labels], 0 where the guard forbids a label
-    info.guarded ? tensors.read("allowed_labels", Uint8Array, [ids, labels.length]) : null;
-  return { info, pageStarts, pageIds, unknownId, embedding, layers, labels, projection, allowed };
+  need(projection || width === count, "its number of labels is");
+
+  const guard = info.guarded ? readGuard(tensors, ids, count) : null;
+  return {
+    info, pageStarts, pageIds, unknownId, embedding, layers, projection, guard, labels, labelWidth,
+  };
+}
+
+/**
+ * The guard: ids have classes, and a class has the labels that it allows.
+ *
+ * @param {Tensors} tensors
+ * @param {number} ids
+ * @param {number} labels
+ */
+function readGuard(tensors, ids, labels) {
+  const allowed = tensors.read("allowed_labels", Uint8Array, [-1, labels]); // 0 where forbidden
+  const classes = tensors.has("class_of_id")
+    ? tensors.read("class_of_id", Int32Array, [ids])
+    : Int32Array.from({ length: ids }, (_, id) => id); // in format 1 each id is a class
+  need(classes.every((each) => each >= 0 && each < allowed.length / labels), "its guard is");
+  return { classes, allowed };
 }
 
 /** @param {Record<string, string>} metadata */
@@ -136,6 +160,11 @@ class Tensors {
   /** @param {string} name */
   has(name) {
     return this.byName.has(name);
+  }
+
+  /** @param {string} name @returns {number[]} */
+  shape(name) {
+    return this.byName.get(name)?.dims ?? [];
   }
 
   /**

@@ -29,6 +29,7 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
 from hello_export.proof.reference import Reference
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.model_file import locate
 from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.hello import run_hello
@@ -74,22 +75,24 @@ def hello_network(cell: str) -> tuple[Network, Training]:
 
 def deep_config(cell: str, nonlinearity: str) -> ModelConfig:
     """Return a network that has everything the post's has not."""
+    labels = "aąełoósśzżź 😀"
+    guard = {
+        "a": "aą", "e": "e", "l": "ł", "o": "oó", "s": "sś", "z": "zżź", " ": " ",
+        "ż": "ż", "ł": "ł", "😀": "😀",
+    }  # fmt: skip
     return ModelConfig(
         cell=cell,
         input_alphabet="aelosz żł😀",
-        output_alphabet="aąełoósśzżź 😀",
+        output_labels=alphabet_labels(labels),
         embedding_dim=6,
         hidden_size=5,
         layers=2,
         bidirectional=True,
         projection=True,
         unknown="copy",
-        guard={
-            "a": "aą", "e": "e", "l": "ł", "o": "oó", "s": "sś", "z": "zżź", " ": " ",
-            "ż": "ż", "ł": "ł", "😀": "😀",
-        },
+        guard=alphabet_guard(guard, labels),
         nonlinearity=nonlinearity,
-    )  # fmt: skip
+    )
 
 
 def tall_config(cell: str, nonlinearity: str) -> ModelConfig:
@@ -97,7 +100,7 @@ def tall_config(cell: str, nonlinearity: str) -> ModelConfig:
     return ModelConfig(
         cell=cell,
         input_alphabet="aoz 😀",
-        output_alphabet="aóż😀",
+        output_labels=alphabet_labels("aóż😀"),
         embedding_dim=6,
         hidden_size=4,
         layers=3,

@@ -18,16 +18,18 @@ from torch import Tensor, nn
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
+from hello_export.intake.account import example, row_lines, summary, tensor_lines
 from hello_export.intake.agreement import check_forward
 from hello_export.intake.alphabets import Entries, Given, read_entries
+from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import build_network, find_rows
-from hello_export.intake.outside import Faults, example, row_lines, summary, tensor_lines
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import rounding_note, value_faults
 from hello_export.progress import SILENT, Display, Progress
 from hello_export.proof.cases import readable_cases
+from hello_export.proof.table import warnings
 
 TASKS = ("rewrite",)
 OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
@@ -45,6 +47,7 @@ def export(
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     weights: Storage = "float32",
+    strict: bool = False,
     cell: str | None = None,
     nonlinearity: str | None = None,
     embedding: str | None = None,
@@ -74,6 +77,8 @@ def export(
             row more than the alphabet, it is the last row.
         weights: how `model.onnx` stores the weights. If smaller than float32, the files must agree
             with the rounded weights, and the module's forward with those before.
+        strict: whether an engine that happens to be installed refuses the export too, if it
+            differs. Otherwise that is a line on stderr.
         cell: the recurrence to take, `rnn`, `gru` or `lstm`, if forward calls several.
         nonlinearity: `tanh` or `relu`, if the module does not say it.
         embedding: the name of the embedding's tensor, if classes do not tell.
@@ -82,7 +87,7 @@ def export(
         quiet: whether nothing is written to stderr.
 
     Returns:
-        The proof, and what smaller weights cost.
+        The proof, which `print` shows as a table, and what smaller weights cost.
 
     Raises:
         IntakeError: the module has other parts, or its alphabet does not fit.
@@ -109,21 +114,23 @@ def export(
     with unchanged(module), named_errors(name):
         with showing(f"reading {name}", quiet):
             taken = take(module, call, choices, alphabet, labels, unknown, unknown_token)
-        for line in [] if quiet else taken.account:
-            click.echo(in_python(line), err=True)
-        with showing("comparing", quiet) as progress:
+        tell(taken.account, quiet)
+        with showing("comparing the module's forward with its parts", quiet) as progress:
             progress.phase("comparing the module's forward with its parts")
             check_forward(
                 module, taken.forward, taken.network, readable_cases(taken.network.config)
             )
-            return write_artifact(
+            made = write_artifact(
                 taken.network,
                 taken.training,
                 Path(folder),
                 weights,
                 progress=progress,
+                strict=strict,
                 forward=taken.forward if weights == "float32" else None,
             )
+        tell(warnings(made.report), quiet)
+    return made
 
 
 @dataclass(frozen=True)
@@ -244,6 +251,12 @@ def in_python(text: str) -> str:
     'name its entry with unknown_token='
     """
     return OPTION.sub(lambda found: f"{found[1].replace('-', '_')}=", text)
+
+
+def tell(lines: Sequence[str], quiet: bool) -> None:
+    """Write lines to stderr, unless nothing is to be written."""
+    for line in [] if quiet else lines:
+        click.echo(in_python(line), err=True)
 
 
 def showing(first: str, quiet: bool) -> AbstractContextManager[Progress]:

@@ -96,10 +96,11 @@ class JavaScript(Engine):
     def _run_row(self, row: NDArray[np.int32], chunk: int | None) -> Outputs:
         assert self._process.stdin
         steps, config = len(row), self._config
+        width = [] if config.width is None else [config.width]
         self._process.stdin.write(np.array([steps, chunk or steps, *row], "<i4").tobytes())
         self._process.stdin.flush()
         outputs = {
-            "decoded": self._read("int32", steps),
+            "decoded": self._read("int32", steps, *width),
             "confidence": self._read("float32", steps),
             "logits": self._read("float32", steps, config.labels),
         }

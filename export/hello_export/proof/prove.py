@@ -24,7 +24,7 @@ from hello_export.proof.engines import (
 )
 from hello_export.proof.isolation import Isolated
 from hello_export.proof.javascript import JavaScript
-from hello_export.proof.parity import PYTORCH, compare
+from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report, Verdict
 
@@ -76,8 +76,7 @@ def prove(
     others: list[Verdict] = []
     with ExitStack() as stack:
         for engine in every:
-            role = "target" if strict else engine.role
-            verdict = Verdict(engine.name, engine.installed_version() or "-", role)
+            verdict = begin(engine, engine.installed_version() or "-", strict=strict)
             verdict.not_compared = engine.obstacle(network.config)
             if not verdict.not_compared:
                 try:

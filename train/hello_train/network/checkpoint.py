@@ -111,7 +111,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     """
     header = {
         "format_version": format_version(network.config, training),
-        "config": asdict(network.config),
+        "config": network.config.to_json(),
         "training": training.record(),
     }
     path = folder / CHECKPOINT_NAME
@@ -201,7 +201,7 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
                 f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
                 f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
-        config = ModelConfig(**entry(content, "config"))
+        config = ModelConfig.from_json(entry(content, "config"))
         training = Training.from_record(entry(content, "training"))
         if version != (expected := format_version(config, training)):
             raise ValueError(f"its format_version is {version}, and not {expected}")
