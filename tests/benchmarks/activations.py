@@ -48,7 +48,7 @@ def network_of(cell: str, points: Array) -> Network:
     config = ModelConfig(
         cell=cell,
         input_alphabet="".join(chr(FIRST_CODEPOINT + index) for index in range(len(points))),
-        output_alphabet="abcdefghijklmnop",
+        output_labels=alphabet_labels("abcdefghijklmnop"),
         embedding_dim=1,
         hidden_size=HIDDEN,
         layers=1,
