@@ -8,12 +8,27 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 PATIENCE = 60.0
 """Seconds within which an answer must come."""
+
+
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe")
+"""Chromium refuses its sandbox to root, and the pages are our own."""
+LAUNCH = """
+import os, sys
+requests, answers, *command = sys.argv[1:]
+given = os.dup(int(requests)), os.dup(int(answers))
+for descriptor, place in zip(given, (3, 4)):
+    os.dup2(descriptor, place)
+    os.set_inheritable(place, True)
+os.execvp(command[0], command)
+"""
+"""The process that becomes Chromium, which reads requests from descriptor 3 and answers on 4."""
 
 
 def chromium() -> str | None:
@@ -28,13 +43,10 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory()
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
-        # Chromium refuses its sandbox to root, and the pages are our own.
-        command = (
-            f'exec "$0" --headless --no-sandbox --disable-gpu --remote-debugging-pipe '
-            f'--user-data-dir="$1" about:blank 3<&{requests} 4>&{answers}'
-        )
+        profile = f"--user-data-dir={self._profile.name}"
         self._process = subprocess.Popen(
-            ["sh", "-c", command, str(chromium()), self._profile.name],
+            [sys.executable, "-c", LAUNCH, *map(str, (requests, answers, chromium())), *OPTIONS]
+            + [profile, "about:blank"],
             pass_fds=(requests, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -127,8 +139,6 @@ class Browser:
 
 def main() -> None:
     """Write screenshots of a page: `python tests/browser.py PAGE FOLDER [TEXT]`."""
-    import sys
-
     page, folder, *text = sys.argv[1:]
     browser = Browser()
     for width, height in ((1200, 620), (380, 760)):
