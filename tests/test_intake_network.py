@@ -180,7 +180,7 @@ def test_weights_of_other_types_become_float32(dtype: torch.dtype) -> None:
         ),
         ({"a": 1, "b": 5}, None, ["0 is without an entry, 2 is without an entry, 3 is"]),
         (["aa", "bb", "cc", "dd", "ee", "ff"], "abcdef", ["none of its entries is one character"]),
-        ("abcdef", "abcde\n", ["output_alphabet has LF"]),
+        ("abcdef", "abcde\n", ["label 5: it has LF"]),
     ],
 )
 def test_entries_that_do_not_fit(alphabet: Given, labels: Given | None, words: list[str]) -> None:

@@ -138,7 +138,7 @@ def write_files(
         float32_size = build_model(network, training).ByteSize()
         cost = rounding_cost(network, rounded, lines, size=size, float32_size=float32_size)
     entries = {
-        "config": asdict(network.config),
+        "config": network.config.to_json(),
         "training": training.record(),
         "weights": storage,
         "rounding_cost": asdict(cost) if cost else None,

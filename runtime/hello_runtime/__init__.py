@@ -8,8 +8,9 @@ It needs numpy, onnxruntime and the model file. Importing it loads neither libra
 is imported from its module on first use. Read it in this order:
 
 - `decoder`: the public API, from text to text;
-- `model`: reads a model file, which may come from a stranger, and checks it. `model_file` parses
-  the metadata, `onnx_wire` the bytes; `graph_check` checks the graph by the rules in `operators`;
+- `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
+  parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
+  graph by the rules in `operators`;
 - `engine`: `devices` opens the model, `batching` groups texts into engine calls, `workers` runs
   these in threads, and `lifecycle` protects them when the process exits or forks;
 - `text`: files, lines, and scores;
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
         ProviderError,
         UnknownCharacterError,
     )
-    from hello_runtime.model.model_file import BUNDLED_CELLS, ModelInfo
+    from hello_runtime.model.metadata import ModelInfo
+    from hello_runtime.model.model_file import BUNDLED_CELLS
 
 __version__ = "0.1.0"
 
@@ -63,7 +65,7 @@ MODULES = {
     "Annotation": "engine.batching",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
-    "ModelInfo": "model.model_file",
+    "ModelInfo": "model.metadata",
     "Stream": "decoder",
 }
 """The modules of the public names that are not in `errors`."""

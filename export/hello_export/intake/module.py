@@ -20,12 +20,12 @@ from torch.nn.parameter import UninitializedParameter
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
+from hello_export.intake.account import example, row_lines, summary, tensor_lines
 from hello_export.intake.agreement import check_forward
 from hello_export.intake.alphabets import Entries, Given, read_entries
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import build_network, find_rows
-from hello_export.intake.outside import example, row_lines, summary, tensor_lines
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import rounding_note, value_faults

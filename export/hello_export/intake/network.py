@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from hello_runtime.errors import printable
+from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
 from hello_train.errors import ConfigError
 from hello_train.network.config import ModelConfig
@@ -142,7 +143,7 @@ def empty_network(parts: Parts, alphabet: str, labels: str, unknown: Unknown) ->
         config = ModelConfig(
             cell=parts.cell,
             input_alphabet=alphabet,
-            output_alphabet=labels,
+            output_labels=alphabet_labels(labels),
             embedding_dim=parts.embedding.shape[1],
             hidden_size=parts.hidden_size,
             layers=parts.layers,

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from hello_runtime import Decoder, ModelInfo
+from hello_runtime import Annotation, Decoder, ModelInfo
+from hello_runtime.engine.batching import Parts
 from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
 from hello_runtime.model.model_file import MODEL_NAME, Unknown
 from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.edits import NOTHING
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -42,6 +44,11 @@ class Engine(ABC):
     distribution: ClassVar[str]
     """The Python distribution that has it."""
     role: ClassVar[Role] = "target"
+    activation_error: ClassVar[float] = 0.0
+    """Largest error of its tanh and sigmoid, if they are approximations and not float32's best.
+
+    Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
+    """
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -130,6 +137,7 @@ class OnnxRuntime(GraphEngine):
 
     name = "onnxruntime"
     distribution = "onnxruntime"
+    activation_error = 6.1e-7
     provider: ClassVar[str] = CPU
     options: ClassVar[Mapping[str, str]] = {}
 
@@ -258,6 +266,7 @@ class Tract(GraphEngine):
     name = "tract"
     role = "witness"
     distribution = "tract"
+    activation_error = 1.1e-6
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
@@ -283,6 +292,7 @@ class Runtime(Engine):
 
     name = "hello-infer"
     distribution = "hello-rnn"
+    activation_error = OnnxRuntime.activation_error
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
@@ -303,7 +313,7 @@ class Runtime(Engine):
             layers=self._config.layers,
             hidden_size=self._config.hidden_size,
             input_alphabet=self._config.input_alphabet,
-            output_alphabet=self._config.output_alphabet,
+            output_labels=self._config.output_labels,
             unknown=self._config.unknown,
             guard=self._config.guard,
             nonlinearity=self._config.nonlinearity,
@@ -314,20 +324,30 @@ class Runtime(Engine):
             raise ParityError(f"the metadata of the model says {found}, not {expected}")
 
     def run(self, case: Case) -> Outputs:
-        """Return the decoded text and, if the case is a single call, the confidence."""
+        """Return what each character became, and the confidences."""
         texts = ["".join(map(chr, row)) for row in case.rows]
         if case.chunk:
-            return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
-        annotations = self._decoder.annotate_batch(texts)
+            annotations = [self._stream(text, case.chunk) for text in texts]
+        else:
+            annotations = self._decoder.annotate_batch(texts)
         return {
-            "decoded": padded([to_codepoints(annotation.text) for annotation in annotations], case),
+            "decoded": padded([self._decoded(annotation) for annotation in annotations], case),
             "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
 
-    def _stream(self, text: str, chunk: int) -> Array:
+    def _stream(self, text: str, chunk: int) -> Annotation:
         stream = self._decoder.stream()
         pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return to_codepoints("".join(stream.feed(piece) for piece in pieces))
+        return Parts(stream.annotate(piece) for piece in pieces).joined()
+
+    def _decoded(self, annotation: Annotation) -> Array:
+        """Return the code points that each character became, [time] or [time, width]."""
+        codepoints, width = to_codepoints(annotation.text), self._config.width
+        if width is None:
+            return codepoints
+        decoded = np.full((len(annotation.lengths), width), NOTHING, np.int32)
+        decoded[np.arange(width) < annotation.lengths[:, None]] = codepoints
+        return decoded
 
 
 def padded(rows: list[Array], case: Case) -> Array:

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import torch
 from hello_runtime.errors import first_line
+from hello_runtime.text.edits import KEEP, NOTHING
 from hello_train.fit.threads import one_thread
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -64,10 +65,7 @@ def compare(
     """
     reference = MeasuredReference(network, forward)
     rounding = Verdict("PyTorch float64", torch.__version__, "measure")
-    verdicts = [
-        Verdict(engine.name, engine.version, "target" if strict else engine.role)
-        for engine in engines
-    ]
+    verdicts = [begin(engine, engine.version, strict=strict) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
         try:
             list(pool.map(check_declaration, engines, verdicts))
@@ -86,6 +84,12 @@ def compare(
                 engine.close()
             raise
     return make_report(rounding, verdicts)
+
+
+def begin(engine: Engine | Isolated | type[Engine], version: str, *, strict: bool) -> Verdict:
+    """Return the verdict on an engine before it is compared; `strict` makes each a target."""
+    role = "target" if strict else engine.role
+    return Verdict(engine.name, version, role, engine.activation_error)
 
 
 def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
@@ -199,19 +203,30 @@ def mismatches(
     place: Callable[[int], str],
 ) -> list[Difference]:
     """Return one difference for each character of a row that was decoded otherwise."""
-    labels = {ord(char): label for label, char in enumerate(config.output_alphabet)}
-    steps = np.flatnonzero(decoded != expected.row["decoded"]).tolist()
+    differs = decoded != expected.row["decoded"]
+    steps = np.flatnonzero(differs.reshape(len(text), -1).any(1)).tolist()
     first = place(steps[0] + 1) if steps else ""
     found = []
     for step in steps:
-        label = labels.get(int(decoded[step]))
+        labels = labels_that_write(config, text[step], np.ravel(decoded[step]).tolist())
         margin = float("inf")
         copied = config.copies_unknown and chr(text[step]) not in config.input_alphabet
-        if label is not None and not copied:
+        if labels and not copied:
             logits: Array = expected.row["logits"][step]
-            margin = float(logits.max() - logits[label])
+            margin = float(logits.max() - logits[labels].max())
         found.append(Difference(margin, float(expected.condition.steps[step]), first))
     return found
+
+
+def labels_that_write(config: ModelConfig, codepoint: int, written: list[int]) -> list[int]:
+    """Return the labels that write this for a code point; it has NOTHING behind shorter edits."""
+    nothing = [NOTHING] * len(written)
+    return [
+        label
+        for label, edit in enumerate(config.output_labels)
+        if written
+        == [codepoint if char is KEEP else ord(char) for char in edit] + nothing[len(edit) :]
+    ]
 
 
 def describe_place(case: Case, index: int, text: list[int], length: int) -> str:

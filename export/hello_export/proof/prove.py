@@ -23,18 +23,20 @@ from hello_export.proof.engines import (
     Tract,
 )
 from hello_export.proof.isolation import Isolated
-from hello_export.proof.parity import PYTORCH, compare
+from hello_export.proof.javascript import JavaScript
+from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report, Verdict
 
 ENGINES: tuple[type[Engine], ...] = (
     OnnxRuntime,
     Runtime,
+    JavaScript,
     ReferenceEvaluator,
     OpenVino,
     Tract,
 )
-"""The engines that run the ONNX graph on the CPU."""
+"""The engines that run `model.onnx` on the CPU."""
 
 
 def engines() -> tuple[type[Engine], ...]:
@@ -74,8 +76,7 @@ def prove(
     others: list[Verdict] = []
     with ExitStack() as stack:
         for engine in every:
-            role = "target" if strict else engine.role
-            verdict = Verdict(engine.name, engine.installed_version() or "-", role)
+            verdict = begin(engine, engine.installed_version() or "-", strict=strict)
             verdict.not_compared = engine.obstacle(network.config)
             if not verdict.not_compared:
                 try:

@@ -39,20 +39,32 @@ REMEMBERED = 1 << 22
 """Characters of the lines whose results are kept, in case a line comes again."""
 
 
+NO_CONFIDENCE = np.zeros(0, np.float32)
+"""Stands for confidences that were not asked for."""
+NO_LENGTHS = np.zeros(0, np.uint8)
+"""Stands for lengths that are all 1, and were not asked for."""
+
+
 class Annotation(NamedTuple):
-    """A decoded text, and the model's confidence in each character."""
+    """A decoded text, with what the model made of each character that it read."""
 
     text: str
     confidence: NDArray[np.float32]
-    """[characters]: the probability of the label chosen; 1 for a copied character."""
+    """[characters read]: the probability of the label chosen; 1 for a copied character."""
+    lengths: NDArray[np.uint8] = NO_LENGTHS
+    """[characters read]: how many characters of `text` it became. They follow one another."""
 
     def part(self, first: int, last: int) -> Annotation:
-        """Return the characters `[first:last]`."""
-        return Annotation(self.text[first:last], self.confidence[first:last])
+        """Return what the characters `[first:last]` of those read became."""
+        start, stop = first, last
+        if len(self.lengths):
+            start = int(self.lengths[:first].sum())
+            stop = start + int(self.lengths[first:last].sum())
+        return Annotation(
+            self.text[start:stop], self.confidence[first:last], self.lengths[first:last]
+        )
 
 
-NO_CONFIDENCE = np.zeros(0, np.float32)
-"""Stands for confidences that were not asked for."""
 EMPTY = Annotation("", NO_CONFIDENCE)
 
 
@@ -203,13 +215,14 @@ def finish(batch: PendingBatch, rows: dict[str, Annotation]) -> list[Annotation]
 
 
 def unshared(rows: Iterable[Annotation]) -> list[Annotation]:
-    """Return rows that share no array; without this, equal texts share their confidences."""
+    """Return rows that share no array; without this, equal texts share theirs."""
     taken: set[int] = set()
     own = []
     for row in rows:
         shared = id(row) in taken
         taken.add(id(row))
-        own.append(row._replace(confidence=row.confidence.copy()) if shared else row)
+        copied = Annotation(row.text, row.confidence.copy(), row.lengths.copy())
+        own.append(copied if shared else row)
     return own
 
 
@@ -222,6 +235,7 @@ class Parts:
     def __init__(self, rows: Iterable[Annotation] = ()) -> None:
         self._text = bytearray()
         self._confidences: list[NDArray[np.float32]] = []
+        self._lengths: list[NDArray[np.uint8]] = []
         for row in rows:
             self.add(row)
 
@@ -229,8 +243,9 @@ class Parts:
         """Append the row of the next part."""
         self._text += row.text.encode("utf-8", "surrogatepass")
         self._confidences.append(row.confidence)
+        self._lengths.append(row.lengths)
 
     def joined(self) -> Annotation:
         """Return the row of the whole text."""
         text = self._text.decode("utf-8", "surrogatepass")
-        return Annotation(text, np.concatenate(self._confidences))
+        return Annotation(text, np.concatenate(self._confidences), np.concatenate(self._lengths))
