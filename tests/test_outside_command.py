@@ -229,7 +229,7 @@ def test_the_policies_for_unknown_characters(
     assert result.exit_code == 0, result.stderr
     row = "is left out" if policy == "error" else "is read for them"
     assert f"; row 1 of the embedding {row}\n" in result.stderr
-    assert "rows of the embedding that no text reaches: 0 (<pad>)\n" in result.stderr
+    assert "rows of the embedding that no text reaches: 0 ('<pad>')\n" in result.stderr
     said = run("hello-infer", "--model", "w", "a?d")
     expected = say(module, [2, 1, 5], "wxyz")
     if written == "error":
@@ -407,7 +407,7 @@ def test_a_malicious_pickle_does_not_run(run: Run, tmp_path: Path) -> None:
         (["--alphabet", "w.pt"], ["w.pt: a file of entries ends in .txt or .json"]),
         (
             ["--alphabet", "reserved.json", "--cell", "rnn"],
-            ["--cell rnn", "of reserved.json 0 is '<pad>'"],
+            ["--cell rnn", "reserved.json: label 0 is '<reserved>'"],
         ),
         (
             ["--alphabet", "abcdef", "--labels", "wxyz", "--unknown", "label"],
@@ -426,7 +426,7 @@ def test_options_that_do_not_fit_the_weights(
     save(seeded(Tagger), tmp_path / "w.pt")
     (tmp_path / "twice.txt").write_text("a\nb\na\nc\nd\ne\n")
     (tmp_path / "short.txt").write_text("w\nx\n")
-    (tmp_path / "reserved.json").write_text('["<pad>", "a"]')
+    (tmp_path / "reserved.json").write_text('["<reserved>", "a"]')
     result = export("w.pt", *arguments)
     assert result.exit_code == 1
     assert result.stdout == ""
