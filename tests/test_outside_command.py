@@ -236,6 +236,23 @@ def test_the_policies_for_unknown_characters(
         )
 
 
+def test_labels_that_add_and_delete(export: Export, run: Run, tmp_path: Path) -> None:
+    """The network's labels are those of plain PyTorch; what they write is an edit of each."""
+    module = seeded(Tagger)
+    save(module, tmp_path / "w.pt")
+    (tmp_path / "labels.json").write_text('[[null, "\u064e"], "", "ab", [null]]')
+    result = export("w.pt", "--alphabet", "abcdef", "--labels", "labels.json")
+    assert result.exit_code == 0, result.stderr
+    told = "labels that do not write one certain character: 0 ([null, "
+    assert told in result.stderr
+    text = "abcdeffedcba"
+    numbers = say(module, ["abcdef".index(char) for char in text], "0123")
+    assert len(set(numbers)) > 1
+    written = {"0": "{}\u064e", "1": "", "2": "ab", "3": "{}"}
+    expected = "".join(written[n].format(char) for n, char in zip(numbers, text, strict=True))
+    assert run("hello-infer", "--model", "w", text).stdout == expected + "\n"
+
+
 def test_float64_weights_say_how_they_were_rounded(export: Export, tmp_path: Path) -> None:
     state = {name: tensor.double() + 1e-10 for name, tensor in seeded(Tagger).state_dict().items()}
     torch.save(state, tmp_path / "w.pt")
