@@ -20,9 +20,9 @@ from torch.nn.parameter import UninitializedParameter
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
-from hello_export.intake.account import example, row_lines, summary, tensor_lines
+from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
 from hello_export.intake.agreement import check_forward
-from hello_export.intake.alphabets import Entries, Given, read_entries
+from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import build_network, find_rows
@@ -43,7 +43,7 @@ def export(
     folder: Path | str,
     *,
     alphabet: Given,
-    labels: Given | None = None,
+    labels: GivenLabels | None = None,
     task: str = "rewrite",
     call: Call | None = None,
     unknown: Unknown | None = None,
@@ -151,7 +151,7 @@ def take(
     call: Call | None,
     choices: Choices,
     alphabet: Given,
-    labels: Given | None,
+    labels: GivenLabels | None,
     unknown: Unknown | None,
     unknown_token: str | None,
 ) -> Taken:
@@ -164,7 +164,7 @@ def take(
     with faults.collecting():
         entries = read_entries(alphabet)
     with faults.collecting():
-        label_entries = None if labels is None else read_entries(labels)
+        label_entries = None if labels is None else read_labels(labels)
     faults.check()
     forward = ModuleForward(module, call)
     found, parts = recognise_module(forward, choices, entries)
@@ -183,6 +183,7 @@ def take(
             f"{kind.__name__}: {summary(network.config)}",
             *tensor_lines(parts, found.everything),
             *row_lines(rows, network.config.unknown),
+            *label_lines(network.config.output_labels),
             *filter(None, [rounding_note({own: found.tensors[own] for own in parts.roles})]),
         ],
     )
