@@ -621,6 +621,18 @@ def test_unknown_characters_and_reserved_entries(tmp_path: Path) -> None:
     export(module, tmp_path, alphabet="abcdefgh")
 
 
+@pytest.mark.usefixtures("quick")
+def test_labels_that_add_and_delete(tmp_path: Path) -> None:
+    """`None` is the character that was read."""
+    module = Tagger().eval()
+    decoder = export(module, tmp_path, labels=[[None], "", [None, " "], "xy"])
+    chosen = module(torch.tensor([[5, 0, 1, 2, 0, 1]]))[0].argmax(-1).tolist()
+    expected = "".join(
+        [char, "", f"{char} ", "xy"][label] for char, label in zip("fabcab", chosen, strict=True)
+    )
+    assert decoder.decode("fabcab") == expected
+
+
 @pytest.mark.parametrize("weights", ["float16", "int8"])
 @pytest.mark.usefixtures("quick")
 def test_smaller_weights(weights: str, tmp_path: Path) -> None:
@@ -641,6 +653,14 @@ def test_smaller_weights(weights: str, tmp_path: Path) -> None:
 def test_alphabets_that_do_not_fit(given: dict[str, Any], parts: list[str], tmp_path: Path) -> None:
     said = refused(Tagger().eval(), tmp_path, IntakeError, **given)
     for part in parts:
+        assert part in said
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    said = refused(
+        Called(nn.LayerNorm(5)).eval(), tmp_path, IntakeError, alphabet="aa", labels="zz"
+    )
+    for part in ("'a' has the ids", "'z' has the ids", "no place for more.weight [5]"):
         assert part in said
 
 
