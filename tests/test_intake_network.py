@@ -69,7 +69,7 @@ def test_the_reserved_entries_keep_their_ids() -> None:
         ("a.json", b'["\xff"]', "no JSON in UTF-8"),
         ("a.json", b"[" * 100_000, "no JSON in UTF-8"),
         ("a.json", b'["a", "\\ud800"]', "'\\ud800' has half of a surrogate pair"),
-        ("a.csv", b"a,b", "entries are read from a .txt or a .json file"),
+        ("a.csv", b"a,b", "a file of entries ends in .txt or .json"),
     ],
 )
 def test_a_file_of_no_alphabet(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -87,6 +87,7 @@ def test_entries_that_are_none() -> None:
         read_entries("hello")
     with pytest.raises(IntakeError, match=r"^'': it has no entries"):
         read_entries("")
+    assert len(read_entries("".join(map(chr, range(0x4E00, 0x9000))))) == 0x4200
     with pytest.raises(IntakeError, match="and 18 more"):
         read_entries([*map(chr, range(97, 123)), *map(chr, range(97, 123))])
 
@@ -165,12 +166,13 @@ def test_weights_of_other_types_become_float32(dtype: torch.dtype) -> None:
             "abcd",
             None,
             [
-                "emb.weight has 6 rows, and the alphabet 'abcd' 4 entries",
-                "out.weight gives 6 logits, and the alphabet, of which the labels are, 'abcd' 4",
+                "emb.weight has 6 rows, and the alphabet 'abcd' has 4 entries; it needs 6, or 5 if",
+                "out.weight gives 6 logits, and the labels are the alphabet, 'abcd', of 4 entries; "
+                "name 6 with --labels",
             ],
         ),
-        ("abcdef", "ab", ["out.weight gives 6 logits, and the labels 'ab' 2 entries"]),
-        ("abcdefg", "abcdef", ["emb.weight has 6 rows, and the alphabet 'abcdefg' 7 entries"]),
+        ("abcdef", "ab", ["out.weight gives 6 logits, and the labels 'ab', of 2 entries"]),
+        ("abcdefg", "abcdef", ["emb.weight has 6 rows, and the alphabet 'abcdefg' has 7 entries"]),
         (
             ["<pad>", "a", "b", "c", "d", "e"],
             None,
@@ -193,7 +195,7 @@ def test_entries_that_do_not_fit(alphabet: Given, labels: Given | None, words: l
 def test_an_unknown_token_that_is_no_entry() -> None:
     with pytest.raises(IntakeError, match="'abcdef' has no entry '<unk>' for --unknown-token"):
         build_network(parts(), read_entries("abcdef"), unknown_token="<unk>")
-    with pytest.raises(IntakeError, match=r"emb\.weight has 6 rows, and the alphabet 'abcde' 5"):
+    with pytest.raises(IntakeError, match=r"'abcde' has 5 entries; it needs 6; out"):
         build_network(parts(), read_entries("abcde"), unknown_token="a")
 
 

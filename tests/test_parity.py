@@ -398,7 +398,7 @@ def rewriting(engine: Engine, characters: dict[int, int]) -> Engine:
 def test_a_tie_is_a_mismatch_within_the_tolerance() -> None:
     differences = [Difference(size, 1.0, "") for size in (1e-6, 1.0)]
     verdict = Verdict("engine", "0", mismatches=differences)
-    verdict.count_ties(dict.fromkeys(NUMBERS, TOLERANCE))
+    verdict.allow({})
     assert (verdict.ties, verdict.text_differences) == (1, 1)
 
 
@@ -430,7 +430,7 @@ def test_a_large_condition_is_no_fault_and_excuses_none(tmp_path: Path) -> None:
     report = check(network, [engine], grid_cases(network.config))
     assert report.rounding.max_condition["logits"] > 1e3
     assert report.verdicts[0].max_difference["logits"] > 10 * TOLERANCE
-    assert report.share["logits"] < 3e-6
+    assert report.verdicts[0].share["logits"] < 4e-6
     for wrong in (1.0001, 0.9999):
         with pytest.raises(ParityError, match="in logits by up to"):
             check(network, [Edited(engine, lambda out: {**out, "logits": out["logits"] * wrong})])  # noqa: B023
@@ -445,10 +445,12 @@ def test_a_small_difference_with_a_large_share_hides_no_larger_one() -> None:
     for tensor, found in parity.differences(expected, said, lambda length: f"step {length}"):
         verdict.add(tensor, found)
     assert verdict.max_difference["logits"] == pytest.approx(5e-4)
-    fault = verdict.fault(dict.fromkeys(NUMBERS, 1e-6))
+    verdict.allow(dict.fromkeys(NUMBERS, 1e-6 / ROUNDING_FACTOR))
+    fault = verdict.fault()
     assert fault
     assert re.search(r"in logits by up to 0\.0005 .* for step 2", fault)
-    assert verdict.fault(dict.fromkeys(NUMBERS, 6e-6)) is None
+    verdict.allow(dict.fromkeys(NUMBERS, 6e-6 / ROUNDING_FACTOR))
+    assert verdict.fault() is None
 
 
 def test_no_share_beyond_the_largest_is_allowed(tmp_path: Path) -> None:
@@ -500,8 +502,9 @@ def test_the_tolerance_follows_what_rounding_does(tmp_path: Path) -> None:
     report = check(network, opened(network, tmp_path))
     measured = report.rounding.max_difference["logits"]
     assert measured > TOLERANCE / ROUNDING_FACTOR
-    assert TOLERANCE < report.tolerance["logits"] <= 5 * ROUNDING_FACTOR * measured
-    assert report.tolerance["state_out"] == TOLERANCE
+    exact = report.verdicts[0]  # TorchScript, whose activations are PyTorch's
+    assert TOLERANCE < exact.tolerance["logits"] <= 5 * ROUNDING_FACTOR * measured
+    assert exact.tolerance["state_out"] == TOLERANCE
 
 
 def test_the_grid_has_every_kind_of_case() -> None:

@@ -19,3 +19,7 @@ class ArtifactError(ExportError):
 
 class IntakeError(ExportError):
     """A network from outside cannot be taken in; the text names everything that is wrong."""
+
+
+class ForwardError(IntakeError):
+    """A module's forward does not give what its embedding, recurrence and linear layer give."""

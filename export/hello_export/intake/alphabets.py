@@ -7,6 +7,7 @@ They are given as text, one character for each id; as a `.txt` file, one entry a
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def read_entries(given: Given) -> Entries:
         >>> read_entries(["<pad>", "a", "b"]).reserved
         {0: '<pad>'}
     """
-    if isinstance(given, Path) or (isinstance(given, str) and given.lower().endswith(SUFFIXES)):
+    if isinstance(given, Path) or (isinstance(given, str) and is_file(given)):
         source = str(given)
         values = read_file(Path(given))
     elif isinstance(given, str):
@@ -82,6 +83,12 @@ def read_entries(given: Given) -> Entries:
     return Entries(source, values)
 
 
+def is_file(text: str) -> bool:
+    """Tell whether a text is the name of a file and not the entries themselves."""
+    # Path.is_file raises an error if the text is too long for a name.
+    return text.lower().endswith(SUFFIXES) or os.path.isfile(text)  # noqa: PTH113
+
+
 def read_file(file: Path) -> tuple[str | None, ...]:
     """Return the entries in a file.
 
@@ -89,7 +96,9 @@ def read_file(file: Path) -> tuple[str | None, ...]:
         IntakeError: it is missing, not UTF-8, or no list or object of entries.
     """
     if file.suffix.lower() not in SUFFIXES:
-        raise IntakeError(f"{file}: entries are read from a .txt or a .json file")
+        raise IntakeError(
+            f"{file}: a file of entries ends in .txt or .json, which says how to read it"
+        )
     try:
         with reading(file):
             content = file.read_bytes()

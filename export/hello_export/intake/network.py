@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hello_export.errors import IntakeError
 from hello_export.intake.alphabets import Entries, listed
+from hello_export.intake.faults import Faults
 from hello_export.intake.recognise import Parts
 
 WITH_UNKNOWN_ROW: Unknown = "label"
@@ -57,15 +58,15 @@ def build_network(
     labels = labels or alphabet
     rows = find_rows(parts, alphabet, unknown_token)
     policy = unknown or ("error" if rows.unknown is None else WITH_UNKNOWN_ROW)
-    faults = size_faults(parts, alphabet, labels, unknown_token)
+    faults = Faults(size_faults(parts, alphabet, labels, unknown_token))
     if policy != "error" and rows.unknown is None and unknown_token is None:
-        faults.append(
+        faults.texts.append(
             f"--unknown {policy} needs a row for unknown characters: name its entry with "
             f"--unknown-token, or give the last row of the embedding no entry"
         )
-    written = label_alphabet(labels, faults)
-    if faults:
-        raise IntakeError("; ".join(faults))
+    with faults.collecting():
+        written = label_alphabet(labels)
+    faults.check()
     network = empty_network(parts, "".join(rows.characters), written, policy)
     kept = [*rows.characters.values()] + [rows.unknown] * (policy != "error")
     weights = {"embedding.weight": parts.embedding[torch.tensor(kept)]}
@@ -83,22 +84,22 @@ def size_faults(
     faults = []
     rows, ids = len(parts.embedding), len(alphabet)
     if rows not in (ids, ids + (unknown_token is None)):
+        last = "" if unknown_token else f", or {rows - 1} if its last row is for unknown characters"
         faults.append(
             f"{tensor_name(parts, 'embedding')} has {rows} rows, and the alphabet "
-            f"{alphabet.source} {ids} entries; each row needs one, but for a last row of unknown "
-            f"characters"
+            f"{alphabet.source} has {ids} entries; it needs {rows}{last}"
+        )
+    if parts.labels != len(labels):
+        which = "the labels are the alphabet," if labels is alphabet else "the labels"
+        faults.append(
+            f"{logits_name(parts)} gives {parts.labels} logits, and {which} {labels.source}, "
+            f"of {len(labels)} entries; name {parts.labels} with --labels"
         )
     if not alphabet.characters:
         faults.append(f"{alphabet.source}: none of its entries is one character")
     if unknown_token is not None and unknown_token not in alphabet.values:
         faults.append(
             f"{alphabet.source} has no entry {printable(unknown_token)!r} for --unknown-token"
-        )
-    if parts.labels != len(labels):
-        named = "labels" if labels is not alphabet else "alphabet, of which the labels are,"
-        faults.append(
-            f"{logits_name(parts)} gives {parts.labels} logits, and the {named} {labels.source} "
-            f"{len(labels)} entries; name the labels with --labels"
         )
     return faults
 
@@ -114,19 +115,18 @@ def find_rows(parts: Parts, alphabet: Entries, unknown_token: str | None) -> Row
     return Rows(alphabet.characters, unknown, reserved)
 
 
-def label_alphabet(labels: Entries, faults: list[str]) -> str:
-    """Return the labels as the output alphabet of a configuration, and add what is wrong of them.
+def label_alphabet(labels: Entries) -> str:
+    """Return the labels as the output alphabet of a configuration.
 
-    Args:
-        labels: the entry of each logit.
-        faults: to which the faults are added.
+    Raises:
+        IntakeError: a label is not one character.
     """
     others = [
         f"{id_} is {'without an entry' if entry is None else repr(printable(entry))}"
         for id_, entry in labels.reserved.items()
     ]
     if others:
-        faults.append(
+        raise IntakeError(
             f"each label must be one character, and of {labels.source} {listed(others)}; "
             f"name the labels with --labels"
         )

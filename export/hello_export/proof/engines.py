@@ -44,6 +44,11 @@ class Engine(ABC):
     distribution: ClassVar[str]
     """The Python distribution that has it."""
     role: ClassVar[Role] = "target"
+    activation_error: ClassVar[float] = 0.0
+    """Largest error of its tanh and sigmoid, if they are approximations and not float32's best.
+
+    Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
+    """
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -132,6 +137,7 @@ class OnnxRuntime(GraphEngine):
 
     name = "onnxruntime"
     distribution = "onnxruntime"
+    activation_error = 6.1e-7
     provider: ClassVar[str] = CPU
     options: ClassVar[Mapping[str, str]] = {}
 
@@ -260,6 +266,7 @@ class Tract(GraphEngine):
     name = "tract"
     role = "witness"
     distribution = "tract"
+    activation_error = 1.1e-6
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
@@ -285,6 +292,7 @@ class Runtime(Engine):
 
     name = "hello-infer"
     distribution = "hello-rnn"
+    activation_error = OnnxRuntime.activation_error
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config

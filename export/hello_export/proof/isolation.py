@@ -56,6 +56,7 @@ class Isolated:
         self.name = engine.name
         self.version = engine.installed_version() or "-"
         self.role = engine.role
+        self.activation_error = engine.activation_error
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, *map(str, sys.path)],

@@ -25,7 +25,7 @@ from hello_export.proof.cases import Case
 from hello_export.proof.condition import Expected, MeasuredReference
 from hello_export.proof.engines import Array, Engine, Outputs
 from hello_export.proof.isolation import Isolated
-from hello_export.proof.reference import Row
+from hello_export.proof.reference import Forward, Row
 from hello_export.proof.verdict import (
     NUMBERS,
     TOLERANCE,
@@ -48,6 +48,7 @@ def compare(
     progress: Progress = SILENT,
     *,
     strict: bool = False,
+    forward: Forward | None = None,
 ) -> Report:
     """Run the cases on all engines and compare each result with eager PyTorch.
 
@@ -57,16 +58,14 @@ def compare(
         cases: the batches.
         progress: advanced by each case that an engine, or `PYTORCH`, has finished.
         strict: whether witnesses are targets too.
+        forward: that of the module that the network came in as, which then gives the logits.
 
     Raises:
         ParityError: PyTorch's own numbers are not finite, so there is nothing to compare with.
     """
-    reference = MeasuredReference(network)
+    reference = MeasuredReference(network, forward)
     rounding = Verdict("PyTorch float64", torch.__version__, "measure")
-    verdicts = [
-        Verdict(engine.name, engine.version, "target" if strict else engine.role)
-        for engine in engines
-    ]
+    verdicts = [begin(engine, engine.version, strict=strict) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
         try:
             list(pool.map(check_declaration, engines, verdicts))
@@ -85,6 +84,12 @@ def compare(
                 engine.close()
             raise
     return make_report(rounding, verdicts)
+
+
+def begin(engine: Engine | Isolated | type[Engine], version: str, *, strict: bool) -> Verdict:
+    """Return the verdict on an engine before it is compared; `strict` makes each a target."""
+    role = "target" if strict else engine.role
+    return Verdict(engine.name, version, role, engine.activation_error)
 
 
 def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:

@@ -5,13 +5,15 @@ another engine that happens to be installed: a difference is reported, and the e
 
 Decoded text must be equal. A number may differ by `TOLERANCE`. It may differ by more only where the
 network magnifies rounding: the allowed difference is then a share of the line's condition (see
-`condition`). The share is `ROUNDING_FACTOR` times the largest one that eager PyTorch itself shows
-between float32 and float64, and at most `LARGEST_SHARE`. So a line on which a network diverges
-excuses nothing on another line.
+`condition`). The share has two parts: `ROUNDING_FACTOR` times the largest one that eager PyTorch
+itself shows between float32 and float64, and `ACTIVATION_FACTOR` times the error of the engine's
+tanh and sigmoid, which acts like an equal relative change of the weights that read them. It is at
+most `LARGEST_SHARE`. So a line on which a network diverges excuses nothing on another line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal, NamedTuple
@@ -24,6 +26,8 @@ TOLERANCE = 1e-5
 """Largest difference of logits, confidence and state that needs no explanation by rounding."""
 ROUNDING_FACTOR = 4
 """Allowed share of the condition, as a multiple of that between PyTorch's float32 and float64."""
+ACTIVATION_FACTOR = 2
+"""Allowed share of the condition, as a multiple of the error of an engine's tanh and sigmoid."""
 LARGEST_SHARE = 1e-5
 """Largest share of the condition that is ever allowed."""
 NUMBERS = ("logits", "state_out", "confidence")
@@ -56,11 +60,16 @@ class Difference(NamedTuple):
 
 @dataclass
 class Verdict:
-    """What the comparison of one engine found; dictionaries are by tensor."""
+    """What the comparison of one engine found; dictionaries are by tensor.
+
+    Whether that is allowed is known once rounding is: see `allow`.
+    """
 
     engine: str
     version: str
     role: Role = "target"
+    activation_error: float = 0.0
+    """The error of the engine's tanh and sigmoid that is known, beyond float32's rounding."""
     not_compared: str | None = None
     """The known reason why it was not compared, or None."""
     failure: str | None = None
@@ -77,6 +86,8 @@ class Verdict:
     mismatches: list[Difference] = field(default_factory=list)
     """One for each character that was decoded otherwise. The size is how far the engine's label is
     below the best one in the reference's logits; infinite if it is no label."""
+    share: dict[str, float] = field(default_factory=dict)
+    """The allowed share of the condition."""
     ties: int = 0
     """Mismatches within the tolerance: the two labels are equally good."""
     text_differences: int = 0
@@ -94,22 +105,34 @@ class Verdict:
         if found.size > TOLERANCE and (known is None or found.share > known.share):
             self.beyond_tolerance[tensor] = found
 
-    def count_ties(self, share: dict[str, float]) -> None:
-        """Sort the mismatches into ties and text differences, once the allowed shares are known."""
-        self.ties = sum(found.is_allowed(share["logits"]) for found in self.mismatches)
+    def allow(self, rounding: Mapping[str, float]) -> None:
+        """Set the allowed shares, and sort the mismatches into ties and text differences.
+
+        Args:
+            rounding: the largest share between PyTorch's float32 and float64, by tensor.
+        """
+        activations = ACTIVATION_FACTOR * self.activation_error
+        for tensor in NUMBERS:
+            share = ROUNDING_FACTOR * rounding.get(tensor, 0.0) + activations
+            self.share[tensor] = min(share, LARGEST_SHARE)
+        self.ties = sum(found.is_allowed(self.share["logits"]) for found in self.mismatches)
         self.text_differences = len(self.mismatches) - self.ties
 
-    def fault(self, share: dict[str, float]) -> str | None:
+    @property
+    def tolerance(self) -> dict[str, float]:
+        """The largest difference that was allowed anywhere, by tensor."""
+        return {
+            tensor: max(
+                TOLERANCE, self.share.get(tensor, 0.0) * self.max_condition.get(tensor, 1.0)
+            )
+            for tensor in NUMBERS
+        }
+
+    def fault(self) -> str | None:
         """Return what is wrong with the engine, or None.
 
         Nothing is wrong with one that agrees on at least one case, or was not compared for a known
-        reason.
-
-        Args:
-            share: the allowed share of the condition, by tensor.
-
-        Returns:
-            The fault with the tensor, the worst difference and the input that shows it.
+        reason. The text has the tensor, the worst difference and the input that shows it.
         """
         if self.failure or self.not_compared:
             return self.failure
@@ -117,10 +140,10 @@ class Verdict:
             return f"{self.engine}: no case was compared, which proves nothing"
         for tensor in NUMBERS:
             found = self.beyond_tolerance.get(tensor)
-            if found and not found.is_allowed(share[tensor]):
+            if found and not found.is_allowed(self.share[tensor]):
                 return (
                     f"{self.engine} differs from PyTorch in {tensor} by up to {found.size:.3g} "
-                    f"(allowed: {found.allowed(share[tensor]):.3g}) for {found.place}"
+                    f"(allowed: {found.allowed(self.share[tensor]):.3g}) for {found.place}"
                 )
         if self.text_differences:
             return (
@@ -130,10 +153,10 @@ class Verdict:
             )
         return None
 
-    def to_json(self, share: dict[str, float]) -> dict[str, Any]:
-        """Return the engine's entry in the manifest, for an allowed share of the condition."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the engine's entry in the manifest."""
         reason = {"not_compared": self.not_compared} if self.not_compared else {}
-        fault = self.fault(share)
+        fault = self.fault()
         largest = self.max_difference
         return {
             "engine": self.engine,
@@ -148,6 +171,7 @@ class Verdict:
                 for name in NUMBERS
                 if name in largest
             },
+            "tolerance": self.tolerance,
             "text_differences": self.text_differences,
             "ties": self.ties,
         }
@@ -159,23 +183,12 @@ class Report:
 
     rounding: Verdict
     """Of PyTorch in float64 beside float32: the measure of rounding."""
-    share: dict[str, float]
-    """The allowed share of the condition, by tensor."""
     verdicts: list[Verdict]
     """One for each engine, those that fail or are not compared included."""
 
-    @property
-    def tolerance(self) -> dict[str, float]:
-        """The largest difference that was allowed anywhere, by tensor."""
-        conditions = self.rounding.max_condition
-        return {
-            tensor: max(TOLERANCE, self.share[tensor] * conditions.get(tensor, 1.0))
-            for tensor in NUMBERS
-        }
-
     def faults(self, role: Role) -> list[str]:
         """Return the fault of each engine with this role that has one."""
-        found = (verdict.fault(self.share) for verdict in self.verdicts if verdict.role == role)
+        found = (verdict.fault() for verdict in self.verdicts if verdict.role == role)
         return [fault for fault in found if fault]
 
     def check(self) -> None:
@@ -192,18 +205,13 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return the `parity` entry of the manifest."""
         return {
-            "tolerance": self.tolerance,
-            "rounding": self.rounding.to_json(self.share),
-            "engines": [verdict.to_json(self.share) for verdict in self.verdicts],
+            "rounding": self.rounding.to_json(),
+            "engines": [verdict.to_json() for verdict in self.verdicts],
         }
 
 
 def make_report(rounding: Verdict, verdicts: list[Verdict]) -> Report:
-    """Return the report, with the allowed shares that follow from the measure of rounding."""
-    share = {
-        tensor: min(ROUNDING_FACTOR * rounding.max_share.get(tensor, 0.0), LARGEST_SHARE)
-        for tensor in NUMBERS
-    }
+    """Return the report, with what is allowed by the measure of rounding."""
     for verdict in (rounding, *verdicts):
-        verdict.count_ties(share)
-    return Report(rounding, share, verdicts)
+        verdict.allow(rounding.max_share)
+    return Report(rounding, verdicts)
