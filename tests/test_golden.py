@@ -19,15 +19,15 @@ from golden.replay import (
 )
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import STORAGES
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine
-from hello_export.proof.prove import ENGINES
 from hello_export.proof.reference import Reference
 from hello_export.proof.verdict import TOLERANCE
 from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
+from helpers import ENGINES
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -35,7 +35,7 @@ def test_the_bare_engine_and_the_runtime_reproduce_the_golden_rows(name: str) ->
     assert replay(name, read_rows(name)) <= TOLERANCE
 
 
-@pytest.mark.parametrize("engine", [TorchScript, *ENGINES])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_engine_reproduces_the_golden_rows(
     name: str, engine: type[Engine], tmp_path: Path

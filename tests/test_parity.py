@@ -15,11 +15,12 @@ import torch
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import Storage
-from hello_export.graph.torchscript import TorchScript, save_program
-from hello_export.proof import parity, prove
+from hello_export.graph.torchscript import save_program
+from hello_export.proof import parity
 from hello_export.proof.cases import Case, grid_cases
 from hello_export.proof.condition import Condition, Expected
 from hello_export.proof.engines import Array, Engine, OnnxRuntime, Outputs, Runtime
+from hello_export.proof.javascript import node_version
 from hello_export.proof.reference import Reference
 from hello_export.proof.table import proof_table
 from hello_export.proof.verdict import (
@@ -33,9 +34,8 @@ from hello_export.proof.verdict import (
 from hello_runtime.errors import ModelFileError
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
-from helpers import KINDS, LABELS, TRAINING, make_network, quick_cases
+from helpers import ENGINES, KINDS, LABELS, TRAINING, make_network, quick_cases
 
-ENGINES: tuple[type[Engine], ...] = (TorchScript, *prove.ENGINES)
 SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
 UNKNOWN: tuple[Unknown, ...] = ("error", "copy", "label")
 POLICIES = list(itertools.product((False, True), ("error", "copy"), (False, True)))
@@ -177,6 +177,7 @@ def test_the_grid_is_whole() -> None:
         "TorchScript",
         "onnxruntime",
         "hello-infer",
+        *(["JavaScript"] if node_version() else []),
         "onnx evaluator",
         "OpenVINO",
         "tract",
