@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from golden.replay import GOLDEN, TEXTS, GoldenError, model_file, read_rows, replay
+from golden.replay import (
+    GOLDEN,
+    TEXTS,
+    GoldenError,
+    model_file,
+    read_rows,
+    replay,
+    text_of,
+)
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import STORAGES
 from hello_export.graph.torchscript import save_program
@@ -42,7 +50,7 @@ def test_every_engine_reproduces_the_golden_rows(
     for row in read_rows(name):
         text = to_codepoints(row["text"])[None].copy()
         found = opened.run(Case(text, np.array([text.size], np.int32)))
-        assert "".join(map(chr, found["decoded"][0])) == row["decoded"]
+        assert text_of(found["decoded"][0]) == row["decoded"]
         for tensor in found.keys() & {"confidence", "logits"}:
             difference = np.abs(found[tensor][0] - np.array(row[tensor], np.float32)).max()
             assert difference <= TOLERANCE, tensor
@@ -63,7 +71,7 @@ def test_todays_pytorch_still_says_it(name: str) -> None:
     reference = Reference(load_checkpoint(GOLDEN / f"{name}.safetensors")[0])
     for row in read_rows(name):
         said = reference.run([ord(char) for char in row["text"]])
-        assert "".join(map(chr, said["decoded"])) == row["decoded"]
+        assert text_of(said["decoded"]) == row["decoded"]
         for tensor in ("logits", "confidence"):
             assert np.abs(said[tensor] - np.array(row[tensor], np.float32)).max() <= TOLERANCE
 
