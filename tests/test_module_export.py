@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import torch
 from hello_export.errors import ArtifactError, ForwardError, IntakeError, ParityError
 from hello_export.intake import module as door
+from hello_export.intake.forward import Call
 from hello_export.proof.cases import readable_cases
 from hello_runtime import Decoder
 from hello_train.network.checkpoint import load_checkpoint
@@ -44,7 +47,7 @@ def export(module: nn.Module, folder: Path, **more: Any) -> Decoder:
     return Decoder.open(folder / "artifact")
 
 
-def decoded(module: nn.Module, call: Callable[[nn.Module, Tensor], Tensor], text: str) -> str:
+def decoded(module: nn.Module, call: Call, text: str) -> str:
     """Return what a module says of a text, by plain PyTorch."""
     ids = torch.tensor([[ALPHABET.index(char) for char in text]])
     with torch.no_grad():
@@ -123,14 +126,11 @@ class LabelsSecond(Tagger):
         return super().forward(ids).transpose(1, 2)
 
 
-def time_first(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids.T).transpose(0, 1)
-    return logits
+class OneText(Tagger):
+    """Takes a text, [time, 1], and gives logits [time, labels], as the post's class does."""
 
-
-def packed(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids, torch.full((len(ids),), ids.shape[1]))
-    return logits
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids.T).reshape(-1, 4)
 
 
 def first_of(module: nn.Module, ids: Tensor) -> Tensor:
@@ -138,45 +138,38 @@ def first_of(module: nn.Module, ids: Tensor) -> Tensor:
     return logits
 
 
-def unflattened(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids).view(*ids.shape, -1)
-    return logits
+PAGE = Path(__file__).parents[1] / "docs/bring-your-own.md"
+CALLS: dict[str, Call] = {
+    forward: eval(call, {"torch": torch})
+    for forward, call in re.findall(
+        r"^\| (.*) \| `(lambda module, ids: .*)` \|$",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+}
+"""The examples of the page on one's own network, by the forwards that they serve."""
+FORWARDS: dict[str, tuple[type[nn.Module], str]] = {
+    "takes ids [time, batch]": (TimeFirst, "as if the batch axis were time: is batch_first=True"),
+    "packs its rows": (Packing, "missing 1 required positional argument: 'lengths'; if it takes"),
+    "returns a tuple": (Returning, "returns a tuple, not logits [2, 3, labels], [batch, time, lab"),
+    "flattens its logits": (Flattening, "returns [6, 4] for ids [2, 3], not logits [2, 3, labels]"),
+    "has labels before time": (LabelsSecond, "lambda module, ids: module(ids).transpose(1, 2)"),
+    "takes one text, as the post's": (OneText, "returns [6, 4] for ids [2, 3], not logits"),
+}
 
 
-def labels_last(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids).transpose(1, 2)
-    return logits
+def test_the_page_has_an_example_for_each_forward() -> None:
+    assert CALLS.keys() == FORWARDS.keys()
 
 
-SHAPES: list[tuple[type[nn.Module], Callable[[nn.Module, Tensor], Tensor], str]] = [
-    (
-        TimeFirst,
-        time_first,
-        "call=, for instance lambda module, ids: module(ids.T).transpose(0, 1)",
-    ),
-    (Packing, packed, "missing 1 required positional argument: 'lengths'; if it takes something"),
-    (Returning, first_of, "returns a tuple, not logits [2, 3, labels], [batch, time, labels]; for"),
-    (Flattening, unflattened, "returns [6, 4] for ids [2, 3], not logits [2, 3, labels], [batch"),
-    (LabelsSecond, labels_last, "for instance lambda module, ids: module(ids).transpose(1, 2)"),
-]
-
-
-@pytest.mark.parametrize(("kind", "call", "said"), SHAPES)
+@pytest.mark.parametrize("name", FORWARDS)
 @pytest.mark.usefixtures("quick")
-def test_call_serves_forwards_of_other_shapes(
-    kind: type[nn.Module],
-    call: Callable[[nn.Module, Tensor], Tensor],
-    said: str,
-    tmp_path: Path,
-) -> None:
+def test_call_serves_forwards_of_other_shapes(name: str, tmp_path: Path) -> None:
+    kind, said = FORWARDS[name]
     module = kind().eval()
-    if kind is TimeFirst:  # takes [batch, time] too, as rows of other lengths
-        fault = refused(module, tmp_path, ForwardError)
-        assert "batch axis were time" in fault
-    else:
-        assert said in refused(module, tmp_path, IntakeError)
-    decoder = export(module, tmp_path, call=call)
-    assert decoder.decode("fabcab") == decoded(module, call, "fabcab")
+    assert said in refused(module, tmp_path, IntakeError)
+    decoder = export(module, tmp_path, call=CALLS[name])
+    assert decoder.decode("fabcab") == decoded(module, CALLS[name], "fabcab")
 
 
 class TimeFirstOut(Tagger):
@@ -194,15 +187,9 @@ def test_the_error_of_a_shape_has_the_call_that_helps(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_the_class_of_the_post(tmp_path: Path) -> None:
-    """It takes one text, [time, 1], and gives [time, labels]; two recurrences are unused."""
+    """It takes one text; two of its recurrences are unused."""
     module = NoNameNet().eval()
-
-    def call(net: nn.Module, ids: Tensor) -> Tensor:
-        return torch.stack([net(row[:, None]) for row in ids])
-
-    assert "its forward returns [6, 4]" in refused(
-        module, tmp_path, IntakeError, alphabet="ehlo", labels=None
-    )
+    call = CALLS["takes one text, as the post's"]
     decoder = export(module, tmp_path, alphabet="ehlo", labels=None, call=call)
     expected = module(torch.tensor([[1], [0], [2], [2], [3]])).argmax(-1).tolist()
     assert decoder.decode("hello") == "".join("ehlo"[label] for label in expected)
@@ -634,6 +621,18 @@ def test_unknown_characters_and_reserved_entries(tmp_path: Path) -> None:
     export(module, tmp_path, alphabet="abcdefgh")
 
 
+@pytest.mark.usefixtures("quick")
+def test_labels_that_add_and_delete(tmp_path: Path) -> None:
+    """`None` is the character that was read."""
+    module = Tagger().eval()
+    decoder = export(module, tmp_path, labels=[[None], "", [None, " "], "xy"])
+    chosen = module(torch.tensor([[5, 0, 1, 2, 0, 1]]))[0].argmax(-1).tolist()
+    expected = "".join(
+        [char, "", f"{char} ", "xy"][label] for char, label in zip("fabcab", chosen, strict=True)
+    )
+    assert decoder.decode("fabcab") == expected
+
+
 @pytest.mark.parametrize("weights", ["float16", "int8"])
 @pytest.mark.usefixtures("quick")
 def test_smaller_weights(weights: str, tmp_path: Path) -> None:
@@ -644,8 +643,8 @@ def test_smaller_weights(weights: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
-        ({"alphabet": "abc"}, ["embed.weight has 6 rows, and the alphabet 'abc' 3 entries"]),
-        ({"labels": "xyz"}, ["head.weight gives 4 logits, and the labels 'xyz' 3 entries"]),
+        ({"alphabet": "abc"}, ["embed.weight has 6 rows, and the alphabet 'abc' has 3 entries"]),
+        ({"labels": "xyz"}, ["head.weight gives 4 logits", "'xyz'", "3 entries", "with labels="]),
         ({"alphabet": "abcdea", "labels": "xx"}, ["'a' has the ids 0 and 5", "'x' has the ids"]),
         ({"unknown": "copy"}, ["unknown= copy needs a row", "with unknown_token="]),
         ({"ignore": ["gone"]}, ["ignore= gone: no tensor has this prefix"]),
@@ -654,6 +653,14 @@ def test_smaller_weights(weights: str, tmp_path: Path) -> None:
 def test_alphabets_that_do_not_fit(given: dict[str, Any], parts: list[str], tmp_path: Path) -> None:
     said = refused(Tagger().eval(), tmp_path, IntakeError, **given)
     for part in parts:
+        assert part in said
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    said = refused(
+        Called(nn.LayerNorm(5)).eval(), tmp_path, IntakeError, alphabet="aa", labels="zz"
+    )
+    for part in ("'a' has the ids", "'z' has the ids", "no place for more.weight [5]"):
         assert part in said
 
 
@@ -669,6 +676,19 @@ def test_wrong_arguments_are_named_all(tmp_path: Path) -> None:
         )
     for part in ("task='sing'", "weights='int4'", "unknown='guess'", "hello-export WEIGHTS"):
         assert part in str(caught.value)
+
+
+def test_modules_that_do_not_show_their_parts(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        program = torch.jit.script(Tagger().eval())
+    with pytest.raises(IntakeError, match="TorchScript does not show the classes of its parts"):
+        export(program, tmp_path)
+    lazy = Tagger().eval()
+    lazy.head = nn.LazyLinear(4)
+    with pytest.raises(IntakeError, match="parameters without values: run its forward once"):
+        export(lazy, tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 def test_weights_that_are_no_numbers(tmp_path: Path) -> None:

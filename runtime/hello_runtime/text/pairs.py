@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from hello_runtime.errors import InputError, OutputError, reason
+from hello_runtime.errors import InputError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
@@ -122,10 +122,7 @@ def write_pairs(path: Path, pairs: Iterable[AnyPair]) -> None:
         OutputError: the file cannot be written.
     """
     lines = (f"{pair.input}{TAB}{pair.target}\n" for pair in pairs if is_writable(pair))
-    try:
-        write_whole(path, "".join(lines).encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, "".join(lines).encode())
 
 
 def is_writable(pair: AnyPair) -> bool:
