@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
+from hello_runtime.text.edits import KEEP, Edit
 from hello_train.network import model
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
@@ -45,6 +47,21 @@ def test_a_guard_allows_what_it_names(seed: int) -> None:
     free = allowed_labels(guarded(inputs, outputs, None))
     assert (free.shape, free.dtype) == ((len(inputs) + 1, len(outputs)), torch.bool)
     assert free.all()
+
+
+def test_an_unknown_character_gets_labels_that_keep_it() -> None:
+    labels: tuple[Edit, ...] = ((KEEP,), ("b",), (), (" ", KEEP))
+    config = replace(
+        guarded("ab", "ab", {"a": "ab", "b": "b"}),
+        output_labels=labels,
+        unknown="label",
+        guard={"a": (0, 1), "b": (2,)},
+    )
+    assert allowed_labels(config)[2].tolist() == [True, False, False, True]
+    assert allowed_labels(replace(config, unknown="copy"))[2].all()
+    assert allowed_labels(replace(config, guard=None)).all()
+    only = replace(config, output_labels=(("a",), ("b",)), guard={"a": (0,), "b": (1,)})
+    assert allowed_labels(only)[2].all()
 
 
 def operations(config: ModelConfig) -> int:

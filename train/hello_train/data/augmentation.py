@@ -25,7 +25,7 @@ class Augmentation:
 
     Some lines are put into upper case, and as many into lower case. Unless the model refuses
     unknown characters, some characters get the unknown id. Where it labels them, their labels still
-    count, except those that replace a character: nothing follows from a character that is unknown.
+    count if they keep the character: of what else it could become nothing can be learned.
     """
 
     def __init__(self, config: ModelConfig, case_rate: float) -> None:
@@ -39,11 +39,12 @@ class Augmentation:
         self._hides = config.unknown != "error"
         self._case_rate = case_rate
         labels = config.output_labels
-        self._keeps = np.array([KEEP in label or not label for label in labels] + [False])
+        keeps = np.array([KEEP in label for label in labels] + [False])
+        self._fits_any_case = keeps | np.array([not label for label in labels] + [False])
         # Neither an unknown character that is copied nor a target that is no label counts.
         self._classes, allowed = label_classes(config)
         self._counts: Flags = np.pad(allowed, ((0, 0), (0, 1)))
-        self._counts_unknown = self._keeps & (config.unknown == "label")
+        self._counts_unknown: Flags = keeps & (config.unknown == "label")
         self._upper, self._lower = (
             (in_case(config.input_alphabet, change), labels_in_case(labels, change))
             for change in (str.upper, str.lower)
@@ -78,11 +79,13 @@ class Augmentation:
     ) -> None:
         """Put rows into another case, except characters whose target would not be allowed.
 
-        A label that replaces a character must change with it; one that keeps it need not.
+        A label that replaces a character must change with it; one that keeps or deletes it need
+        not.
         """
         new_ids, new_labels = id_cases[ids[rows]], label_cases[labels[rows]]
         changed_together = (new_ids != ids[rows]) == (new_labels != labels[rows])
-        fits = self._are_allowed(new_ids, new_labels) & (changed_together | self._keeps[new_labels])
+        fits = changed_together | self._fits_any_case[new_labels]
+        fits &= self._are_allowed(new_ids, new_labels)
         ids[rows] = np.where(fits, new_ids, ids[rows])
         labels[rows] = np.where(fits, new_labels, labels[rows])
 
