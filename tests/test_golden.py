@@ -11,11 +11,12 @@ import pytest
 from golden.replay import GOLDEN, TEXTS, GoldenError, model_file, read_rows, replay
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import STORAGES
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine
 from hello_export.proof.prove import ENGINES
 from hello_export.proof.reference import Reference
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import TOLERANCE
 from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.cells import CELLS

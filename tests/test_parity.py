@@ -15,13 +15,15 @@ import torch
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import Storage
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof import parity, prove
 from hello_export.proof.cases import Case, grid_cases
 from hello_export.proof.condition import Condition, Expected
-from hello_export.proof.engines import Engine, OnnxRuntime, Outputs, Runtime
+from hello_export.proof.engines import Engine, OnnxRuntime, Outputs
 from hello_export.proof.reference import Reference
+from hello_export.proof.runtime_engine import Runtime
 from hello_export.proof.table import proof_table
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import (
     NUMBERS,
     ROUNDING_FACTOR,

@@ -14,11 +14,12 @@ from hello_export.errors import ExportError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import Storage
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof import parity
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import Engine
 from hello_export.proof.prove import ENGINES
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import TOLERANCE
 from hello_export.rounding_cost import agreement, first_characters
 from hello_train.network.model import Network
