@@ -230,6 +230,12 @@ class FunctionalDropping(Tagger):
         return nn.functional.dropout(super().forward(ids), 0.2, self.training)
 
 
+class RecurrentDropping(Tagger):
+    def __init__(self) -> None:
+        super().__init__(layers=2)
+        self.encoder.dropout = 0.2
+
+
 class Reversed(Tagger):
     def forward(self, ids: Tensor) -> Tensor:
         return super().forward(ids.flip(1)).flip(1)
@@ -330,6 +336,7 @@ PLANTED: list[tuple[type[Tagger], bool, str]] = [
     (SlightlyScaled, False, MORE),
     (AfterManySteps, False, MORE),
     (Dropping, True, "dropout is active: call the module's .eval()"),
+    (RecurrentDropping, True, "dropout is active: call the module's .eval()"),
     (FunctionalDropping, True, "it gives two answers to one input"),
     (Reversed, False, BACKWARDS),
     (ReversedOut, False, BACKWARDS),
