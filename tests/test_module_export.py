@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -620,6 +621,18 @@ def test_unknown_characters_and_reserved_entries(tmp_path: Path) -> None:
     export(module, tmp_path, alphabet="abcdefgh")
 
 
+@pytest.mark.usefixtures("quick")
+def test_labels_that_add_and_delete(tmp_path: Path) -> None:
+    """`None` is the character that was read."""
+    module = Tagger().eval()
+    decoder = export(module, tmp_path, labels=[[None], "", [None, " "], "xy"])
+    chosen = module(torch.tensor([[5, 0, 1, 2, 0, 1]]))[0].argmax(-1).tolist()
+    expected = "".join(
+        [char, "", f"{char} ", "xy"][label] for char, label in zip("fabcab", chosen, strict=True)
+    )
+    assert decoder.decode("fabcab") == expected
+
+
 @pytest.mark.parametrize("weights", ["float16", "int8"])
 @pytest.mark.usefixtures("quick")
 def test_smaller_weights(weights: str, tmp_path: Path) -> None:
@@ -630,8 +643,8 @@ def test_smaller_weights(weights: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "parts"),
     [
-        ({"alphabet": "abc"}, ["embed.weight has 6 rows, and the alphabet 'abc' 3 entries"]),
-        ({"labels": "xyz"}, ["head.weight gives 4 logits, and the labels 'xyz' 3 entries"]),
+        ({"alphabet": "abc"}, ["embed.weight has 6 rows, and the alphabet 'abc' has 3 entries"]),
+        ({"labels": "xyz"}, ["head.weight gives 4 logits", "'xyz'", "3 entries", "with labels="]),
         ({"alphabet": "abcdea", "labels": "xx"}, ["'a' has the ids 0 and 5", "'x' has the ids"]),
         ({"unknown": "copy"}, ["unknown= copy needs a row", "with unknown_token="]),
         ({"ignore": ["gone"]}, ["ignore= gone: no tensor has this prefix"]),
@@ -640,6 +653,14 @@ def test_smaller_weights(weights: str, tmp_path: Path) -> None:
 def test_alphabets_that_do_not_fit(given: dict[str, Any], parts: list[str], tmp_path: Path) -> None:
     said = refused(Tagger().eval(), tmp_path, IntakeError, **given)
     for part in parts:
+        assert part in said
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    said = refused(
+        Called(nn.LayerNorm(5)).eval(), tmp_path, IntakeError, alphabet="aa", labels="zz"
+    )
+    for part in ("'a' has the ids", "'z' has the ids", "no place for more.weight [5]"):
         assert part in said
 
 
@@ -655,6 +676,19 @@ def test_wrong_arguments_are_named_all(tmp_path: Path) -> None:
         )
     for part in ("task='sing'", "weights='int4'", "unknown='guess'", "hello-export WEIGHTS"):
         assert part in str(caught.value)
+
+
+def test_modules_that_do_not_show_their_parts(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        program = torch.jit.script(Tagger().eval())
+    with pytest.raises(IntakeError, match="TorchScript does not show the classes of its parts"):
+        export(program, tmp_path)
+    lazy = Tagger().eval()
+    lazy.head = nn.LazyLinear(4)
+    with pytest.raises(IntakeError, match="parameters without values: run its forward once"):
+        export(lazy, tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 def test_weights_that_are_no_numbers(tmp_path: Path) -> None:

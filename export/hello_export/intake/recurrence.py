@@ -123,16 +123,20 @@ class Recurrence:
 
     @property
     def own_names(self) -> list[str]:
-        """The own names of its tensors."""
-        return [name for kinds in self.names.values() for name in kinds.values()]
+        """The own names of its tensors, in PyTorch's order."""
+        return [
+            name
+            for kinds in self.names.values()
+            for _, name in sorted(kinds.items(), reverse=True)  # weight_ih first
+        ]
 
     def roles(self) -> dict[str, str]:
-        """Return what each tensor is, in words, by its own name."""
+        """Return what each tensor is, in words, by its own name, in PyTorch's order."""
         title = CELLS[self.cell].title if self.cell else "recurrence"
         return {
             name: f"{title} {part}: {WHAT[kind]}"
             for part, kinds in self.names.items()
-            for kind, name in kinds.items()
+            for kind, name in sorted(kinds.items(), reverse=True)
         }
 
     def weights(self) -> dict[str, Tensor]:
