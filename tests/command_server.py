@@ -1,8 +1,8 @@
 """Runs a command many times, each time in a fork of one process that has imported PyTorch once.
 
 The import takes seconds, and most of what the tests run takes less. Every run is still a process:
-it has its own folder, arguments, streams, signals and exit. What needs a fresh Python, such as an
-environment that is read at its start, is run without this.
+it has its own folder, arguments, environment, streams, signals and exit. What needs a fresh Python,
+such as a variable that is read at its start, is run without this.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import atexit
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -32,7 +33,7 @@ COMMANDS = {
 
 
 class CommandServer:
-    """A process that runs one of the commands in forks of itself."""
+    """A process that runs one of the commands in forks of itself, one at a time."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -45,26 +46,61 @@ class CommandServer:
                 pass_fds=[theirs.fileno()],
             )
 
-    def run(
-        self, arguments: Sequence[str], folder: Path, stdin: bytes
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run the command in a folder."""
+    def start(
+        self,
+        arguments: Sequence[object],
+        folder: Path,
+        streams: Sequence[int],
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """Start the command in a folder, and return its process id; `wait` must follow.
+
+        Args:
+            arguments: those of the command line.
+            folder: the current folder of the run.
+            streams: descriptors of its standard input, output and error, which are closed here.
+            environment: variables to add to those of the tests.
+        """
         assert self._process.stdin
+        socket.send_fds(self._pipes, [b"s"], streams)
+        for stream in streams:
+            os.close(stream)
+        variables = {**os.environ, **(environment or {})}
+        request = [[*map(str, arguments)], str(folder), variables]
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def wait(self) -> int:
+        """Return the exit code of the run that was started; a negative one is a signal."""
+        return self._answer()
+
+    def _answer(self) -> int:
         assert self._process.stdout
+        return int(self._process.stdout.readline())
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        *,
+        output: str | None = None,
+        errors: str | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run the command in a folder; `output` and `errors` name devices to write to."""
+        reading, writing = os.pipe()
+        feeding = Thread(target=feed, args=(writing, stdin), daemon=True)
+        feeding.start()
         with TemporaryDirectory() as temporary:
-            outputs = [Path(temporary) / name for name in ("stdout", "stderr")]
-            reading, writing = os.pipe()
-            feeding = Thread(target=feed, args=(writing, stdin), daemon=True)
-            feeding.start()
-            socket.send_fds(self._pipes, [b"p"], [reading])
-            os.close(reading)
-            request = [list(arguments), str(folder), dict(os.environ), [*map(str, outputs)]]
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-            code = int(self._process.stdout.readline())
+            files = [Path(output or f"{temporary}/output"), Path(errors or f"{temporary}/errors")]
+            streams = [reading, *(os.open(file, os.O_WRONLY | os.O_CREAT) for file in files)]
+            self.start(arguments, folder, streams, environment)
+            code = self.wait()
             feeding.join()
-            output, errors = (file.read_bytes() for file in outputs)
-        return subprocess.CompletedProcess([self._command, *arguments], code, output, errors)
+            said = [file.read_bytes() if file.is_file() else b"" for file in files]
+        return subprocess.CompletedProcess([self._command, *arguments], code, *said)
 
     def close(self) -> None:
         """End the server."""
@@ -85,13 +121,17 @@ def serve(command: str, pipes: socket.socket) -> None:
     if function:
         getattr(prepared, function)()
     main = import_module(f"{package}.__main__").main
+    if command == "hello-export":
+        import_module("helpers")  # it may be asked to shorten a proof
     sys.path[0] = str(Path(sys.executable).parent)  # as a console script has it
     for line in sys.stdin:
-        _, (stdin,), *_ = socket.recv_fds(pipes, 1, 1)
+        _, streams, *_ = socket.recv_fds(pipes, 1, 3)
         if (child := os.fork()) == 0:
-            become(command, stdin, *json.loads(line))
+            become(command, streams, *json.loads(line))
             end(main)
-        os.close(stdin)
+        for stream in streams:
+            os.close(stream)
+        print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
@@ -115,21 +155,24 @@ def end(main: Callable[[], None]) -> NoReturn:
 
 def become(
     command: str,
-    stdin: int,
+    streams: Sequence[int],
     arguments: list[str],
     folder: str,
     environment: dict[str, str],
-    outputs: list[str],
 ) -> None:
-    """Take over the arguments, folder, environment and standard streams of a run."""
+    """Take over the arguments, folder, environment, signals and standard streams of a run."""
     sys.argv = [str(Path(sys.executable).with_name(command)), *arguments]
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    created = [os.open(name, os.O_WRONLY | os.O_CREAT) for name in outputs]
-    for number, opened in enumerate((stdin, *created)):
-        os.dup2(opened, number)
-        os.close(opened)
+    if command == "hello-export" and "SHORT_PROOF" in environment:
+        import_module("helpers").shorten_proof(setattr)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     sys.stdin = io.TextIOWrapper(
         io.BufferedReader(io.FileIO(0, closefd=False)), sys.stdin.encoding, sys.stdin.errors
     )

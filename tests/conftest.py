@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from command_server import CommandServer
-from hello_export import artifact, verify
+from hello_export import artifact, cli, verify
 from hello_export.proof.cases import grid_cases
-from helpers import Run
+from helpers import Export, Run, shorten_proof
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,7 +50,7 @@ def servers() -> Iterator[Callable[[str], CommandServer]]:
 def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     """Return a function that runs one of the commands in an empty folder.
 
-    With an environment, which Python or a library may read at its start, it starts Python anew.
+    With an environment variable that Python reads at its start, it starts Python anew.
     """
 
     def run_command(
@@ -57,7 +58,7 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     ) -> subprocess.CompletedProcess[str]:
         given = [as_argument(argument) for argument in arguments]
         read = stdin.encode() if isinstance(stdin, str) else stdin
-        if environment:
+        if any(name.startswith("PYTHON") for name in environment):
             result = subprocess.run(
                 [Path(sys.executable).with_name(command), *given],
                 cwd=tmp_path,
@@ -67,7 +68,7 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
                 check=False,
             )
         else:
-            result = servers(command).run(given, tmp_path, read)
+            result = servers(command).run(given, tmp_path, read, environment)
         output, errors = result.stdout.decode(), result.stderr.decode()
         assert "Traceback" not in errors
         return subprocess.CompletedProcess(result.args, result.returncode, output, errors)
@@ -75,8 +76,21 @@ def run(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Run:
     return run_command
 
 
+@pytest.fixture
+def short_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the proof of exports in this process."""
+    shorten_proof(monkeypatch.setattr)
+
+
 def as_argument(value: object) -> str:
     return os.fsdecode(value) if isinstance(value, bytes) else str(value)
+
+
+@pytest.fixture
+def export(tmp_path: Path, short_proof: None, monkeypatch: pytest.MonkeyPatch) -> Export:
+    """`hello-export` in this process, in an empty folder, with the short proof."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
 @pytest.fixture

@@ -8,16 +8,21 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
+from click.testing import Result
+from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
+from hello_export.proof import prove
 from hello_export.proof.cases import Case, grid_cases
+from hello_export.proof.engines import OnnxRuntime
 from hello_runtime import Decoder
 from hello_runtime.model.model_file import Unknown
-from hello_train.network.cells import RECURRENCES
+from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -26,6 +31,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TRAINING = Training(data="nothing", example="abc", seed=0, characters=0)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Export = Callable[..., Result]
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ def read_golden(name: str) -> Golden:
     return Golden(network, training, rows)
 
 
-KINDS = list(RECURRENCES)
+KINDS = [(name, choice) for name, cell in CELLS.items() for choice in cell.nonlinearities]
 """The recurrences: cell and nonlinearity."""
 
 
@@ -80,6 +86,22 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(config).eval()
+
+
+SHORT_PROOF = {"SHORT_PROOF": "1"}
+"""The environment in which a command server shortens the proof; see `shorten_proof`."""
+
+
+def shorten_proof(replace: Callable[[object, str, object], None]) -> None:
+    """Prove on four cases and one engine, in this process: for tests of anything but the proof.
+
+    Args:
+        replace: sets an attribute, as `setattr` does; a test's own undoes it.
+    """
+    for module in (artifact, verify):
+        replace(module, "grid_cases", lambda *given: islice(grid_cases(*given), 4))
+    replace(prove, "ENGINES", (OnnxRuntime,))
+    replace(prove, "open_engine", lambda engine, config, folder, _: engine(config, folder))
 
 
 def save_run(network: Network, folder: Path) -> None:

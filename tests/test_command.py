@@ -8,15 +8,18 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from command_server import CommandServer
+from hello_export.artifact import write_artifact
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
-from helpers import make_network, save_run
+from helpers import TRAINING, make_network
 
 BIN = Path(sys.executable).parent
 PAGE = (Path(__file__).parents[1] / "docs" / "commands.md").read_text(encoding="utf-8")
@@ -140,24 +143,47 @@ def test_an_output_that_cannot_be_written(
     assert shell(f"{command} 2>&-", tmp_path, PYTHONUNBUFFERED=unbuffered).returncode == 1
 
 
-@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
-def test_the_work_is_done_without_a_standard_error(stderr: str, tmp_path: Path) -> None:
+LEARN = "--pairs a.tsv --holdout 0 --epochs 1 --hidden-size 3 --output run"
+
+
+def test_a_training_without_a_standard_error(
+    tmp_path: Path, servers: Callable[[str], CommandServer]
+) -> None:
     (tmp_path / "a.tsv").write_text("ab\tba\nba\tab\n")
-    options = "--pairs a.tsv --holdout 0 --epochs 1 --hidden-size 3 --output run"
-    result = shell(f"hello-train {options} {stderr}", tmp_path)
-    assert (result.returncode, result.stdout.splitlines()[-1]) == (0, "hello-export run")
+    closed = shell(f"hello-train {LEARN} 2>&-", tmp_path)
+    full = servers("hello-train").run(LEARN.split(), tmp_path, errors="/dev/full")
+    for code, said in ((closed.returncode, closed.stdout), (full.returncode, full.stdout.decode())):
+        assert (code, said.splitlines()[-1]) == (0, "hello-export run")
     assert (tmp_path / "run/report.html").exists()
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_other_work_without_a_standard_error(stderr: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("ab\tba\nba\tab\n")
     assert shell(f"hello-train --pairs none {stderr}", tmp_path).returncode == 1
     assert shell(f"hello-train --pairs a --text b {stderr}", tmp_path).returncode == 2
     assert shell(f"hello-infer hello {stderr}", tmp_path).stdout == "ohlol\n"
 
 
-def test_an_artifact_is_verified_without_a_standard_error(tmp_path: Path) -> None:
-    save_run(make_network(), tmp_path / "run")
-    assert shell("hello-export run 2>&-", tmp_path).returncode == 0
-    result = shell("hello-export --verify run/artifact --characters 10 2>&-", tmp_path)
+def test_an_artifact_is_verified_without_a_standard_error(
+    tmp_path: Path, short_proof: None
+) -> None:
+    write_artifact(make_network(), TRAINING, tmp_path / "artifact")
+    result = shell("hello-export --verify artifact --characters 10 2>&-", tmp_path)
     assert result.returncode == 0
     assert "onnxruntime" in result.stdout
+
+
+def test_a_terminal_without_greek_letters_loses_only_those() -> None:
+    script = (
+        "from hello_runtime.process import open_standard_streams; open_standard_streams(); "
+        "print('max |Δ logits|')"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+    assert result.stdout == b"max |? logits|\n"
 
 
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:

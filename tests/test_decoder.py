@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hello_runtime import Decoder, EngineError, UnknownCharacterError
+from hello_runtime import Decoder, EngineError, PolicyError, UnknownCharacterError
 from hello_runtime import decoder as decoder_module
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import CELLS
@@ -95,6 +95,37 @@ def test_an_unknown_character_is_named(tmp_path: Path) -> None:
         decoder.decode("\ud800")
     copying = Decoder.open(tmp_path, unknown="copy")
     assert copying.decode("ab🦀")[2] == "🦀"
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_unknown_characters_may_get_labels(bidirectional: bool, tmp_path: Path) -> None:
+    """The network reads all of them alike, and what it writes is a label, with its probability."""
+    decoder = open_model(tmp_path, bidirectional=bidirectional, unknown="label")
+    assert (decoder.info.unknown, decoder.info.format_version) == ("label", 2)
+    one, same = decoder.annotate_batch([STRANGE, STRANGE.replace("🦀", "\u2028")])
+    assert one.text == same.text
+    assert np.array_equal(one.confidence, same.confidence)
+    assert set(one.text) <= set(decoder.info.output_alphabet)
+    assert one.confidence.max() < 1
+    refusing = Decoder.open(tmp_path, unknown="error")
+    assert refusing.decode("abż") == decoder.decode("abż")
+    with pytest.raises(UnknownCharacterError) as caught:
+        refusing.decode("🦀")
+    assert "--unknown label (in Python: unknown='label') lets the model" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked"), [("label", "copy"), ("copy", "label"), ("error", "label")]
+)
+def test_a_policy_that_a_model_cannot_follow_is_refused(
+    own: Unknown, asked: Unknown, tmp_path: Path
+) -> None:
+    open_model(tmp_path, unknown=own)
+    message = rf"model\.onnx: its policy .* is {own}, and {asked} is none .* leave --unknown out"
+    with pytest.raises(PolicyError, match=message):
+        Decoder.open(tmp_path, unknown=asked)
+    for possible in (own, None, "error"):
+        assert len(Decoder.open(tmp_path, unknown=possible).decode("ab")) == 2
 
 
 def test_texts_of_another_type_are_refused() -> None:

@@ -62,6 +62,7 @@ def test_what_an_unknown_character_says() -> None:
     assert (error.character, error.position, error.index) == ("é", 7, 3)
     assert "'é' (U+00E9), character 8" in str(error)
     assert f"'{'ehlo' * 10}…'" in str(error)
+    assert "--unknown copy (in Python: unknown='copy') leaves such characters" in str(error)
 
 
 def test_a_pool_raises_it_in_the_parent() -> None:

@@ -92,6 +92,16 @@ def rewrite_unknown(model: ModelProto) -> None:
     node(model, "decoded").input[2] = "rewritten"
 
 
+def copy_unknown(model: ModelProto) -> None:
+    """Copy unknown characters, although the policy gives them labels."""
+    node(model, "decoded").output[0] = "rewritten"
+    constants = (np.array(5, np.int32), "unknown_id"), (np.array(1, np.float32), "certain")
+    model.graph.initializer.extend(numpy_helper.from_array(*constant) for constant in constants)
+    model.graph.node.append(helper.make_node("Less", ["ids", "unknown_id"], ["known"]))
+    given = ["known", "rewritten", "codepoints"]
+    model.graph.node.append(helper.make_node("Where", given, ["decoded"]))
+
+
 def forget_state(model: ModelProto) -> None:
     del node(model, "layer0.forward.hidden").input[4:]
 
@@ -158,6 +168,7 @@ FAULTS: list[tuple[Fault, str, dict[str, Any]]] = [
     (shift_alphabet, "logits", {}),
     (shift_labels, "decoded", {}),
     (rewrite_unknown, "decoded", {}),
+    (copy_unknown, "decoded", {"unknown": "label"}),
     (forget_state, "logits", {}),
     (shuffle_state, "state_out", {"cell": "lstm", "layers": 2}),
     (confidence_of_the_first_label, "confidence", {}),

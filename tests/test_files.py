@@ -84,7 +84,8 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].update(wings=2), "damaged header .*wings"),
         (lambda _, h: h["config"].pop("cell"), "damaged header .*cell"),
         (lambda _, h: h.pop("training"), "damaged header .*training"),
-        (lambda _, h: h.update(format_version=2), "format 2, and this hello-rnn reads up to 1"),
+        (lambda _, h: h.update(format_version=3), "format 3, and this hello-rnn reads up to 2"),
+        (lambda _, h: h["config"].update(unknown="label"), "its format_version is 1, and not 2"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(
@@ -121,8 +122,15 @@ def test_files_that_are_no_checkpoints(run: Run, tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, foreign)
     for name, content in (("empty", b""), ("text", b"hello\n"), ("cut", whole[:-9])):
         (tmp_path / name).write_bytes(content)
-        assert_one_line_error(run("hello-export", name), name, "not a readable safetensors file")
-    assert_one_line_error(run("hello-export", foreign), "has no hello-rnn configuration")
+        with pytest.raises(CheckpointError, match=f"{name}: not a readable safetensors file"):
+            load_checkpoint(tmp_path / name)
+    with pytest.raises(CheckpointError, match="has no hello-rnn configuration"):
+        load_checkpoint(foreign)
+    for name in ("empty", "text", "foreign.safetensors"):
+        assert_one_line_error(
+            run("hello-export", name), f"{name}: it is no checkpoint", "--alphabet"
+        )
+    assert_one_line_error(run("hello-export", "cut"), "cut: not a readable safetensors file")
 
 
 def model_bytes(edit: Callable[[onnx.ModelProto], None]) -> bytes:
@@ -179,8 +187,8 @@ BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
         "its metadata has no hello-rnn format_version",
     ),
     "newer": (
-        lambda: model_bytes(set_metadata("format_version", "2")),
-        "format 2, and this hello-rnn reads up to format 1; run: pip install --upgrade",
+        lambda: model_bytes(set_metadata("format_version", "3")),
+        "format 3, and this hello-rnn reads up to format 2; run: pip install --upgrade",
     ),
     "poor": (lambda: model_bytes(set_metadata("cell", None)), "its metadata lacks 'cell'"),
     "damaged": (lambda: model_bytes(set_metadata("causal", "perhaps")), "damaged metadata"),

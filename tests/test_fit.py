@@ -21,12 +21,11 @@ from hello_runtime.text.pairs import Pair
 from hello_train.cli import main
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
 from hello_train.data.augmentation import IGNORED
-from hello_train.data.batches import Batches
 from hello_train.errors import FitError, TeamError
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
-from hello_train.fit.loop import Ending, Trainer
+from hello_train.fit.loop import Ending, Trainer, batches_of
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
 from hello_train.fit.parallel import best_device
@@ -53,7 +52,7 @@ def alphabets_of(*pairs: Pair) -> Alphabets:
 def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
     pairs = [Pair(text, text[::-1]) for text in ("abc", "cab", "bca", "aabb", "c" * 600)]
     options = replace(TINY, guarded=False, batch_characters=6)
-    batches = Batches(configure(options, alphabets_of(*pairs)), pairs, options)
+    batches = batches_of(configure(options, alphabets_of(*pairs)), pairs, options)
     seen, hidden, total = Counter[str](), 0, 0
     for epoch in range(100):
         order = batches.order(epoch)
@@ -75,7 +74,7 @@ def test_batches_have_every_line_once_and_hide_a_few_characters() -> None:
 def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
     pairs = [Pair(f"ab{i:03}", f"ab{i:03}") for i in range(200)]
     config = configure(TINY, alphabets_of(*pairs))
-    one, two = (Batches(config, pairs, TINY) for _ in range(2))
+    one, two = (batches_of(config, pairs, TINY) for _ in range(2))
     first, second = one.order(1), one.order(2)
     assert not all(map(np.array_equal, first, second))
     assert all(map(np.array_equal, second, two.order(2)))
@@ -88,7 +87,7 @@ def test_an_epoch_is_in_another_order_and_each_is_the_same_again() -> None:
 def test_segments_are_sorted_in_pools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hello_train.data.batches.POOL", 7)
     pairs = [Pair("ab"[: 1 + i % 2], "ab"[: 1 + i % 2]) for i in range(40)]
-    batches = Batches(configure(TINY, alphabets_of(*pairs)), pairs, TINY)
+    batches = batches_of(configure(TINY, alphabets_of(*pairs)), pairs, TINY)
     order = batches.order(1)
     assert len(order) > 40 / 7
     assert sorted(np.concatenate(order).tolist()) == list(range(40))
@@ -98,7 +97,7 @@ def test_some_lines_are_learned_in_another_case() -> None:
     pairs = [Pair("zab", "żąb"), Pair("ZAB", "ŻAB"), Pair("z1", "z1")]
     options = replace(TINY, case_rate=0.2, unknown="error", batch_characters=300)
     config = configure(options, alphabets_of(*pairs))
-    many = Batches(config, [pairs[0]] * 100, options)
+    many = batches_of(config, [pairs[0]] * 100, options)
     ids, labels = many.load(np.arange(100, dtype=np.uint32), 1, 0)
     texts = Counter(
         (
@@ -110,7 +109,7 @@ def test_some_lines_are_learned_in_another_case() -> None:
     # Ą was never seen in the place of A, so the guard forbids it, and a stays.
     assert texts.keys() == {("zab", "żąb"), ("ZaB", "ŻąB")}
     assert 10 < texts["ZaB", "ŻąB"] < 35
-    never = Batches(config, [pairs[0]] * 100, replace(options, case_rate=0))
+    never = batches_of(config, [pairs[0]] * 100, replace(options, case_rate=0))
     assert not torch.equal(never.load(np.arange(100, dtype=np.uint32), 1, 0).ids, ids)
 
 
@@ -118,7 +117,7 @@ def test_a_character_changes_case_only_together_with_its_target() -> None:
     pairs = [Pair("zab", "żąb"), Pair("ZAB", "ZAB")]  # Ż is no label
     options = replace(TINY, case_rate=0.2, unknown="error", guarded=False, batch_characters=300)
     config = configure(options, alphabets_of(*pairs))
-    batches = Batches(config, [pairs[0]] * 100, options)
+    batches = batches_of(config, [pairs[0]] * 100, options)
     ids, labels = batches.load(np.arange(100, dtype=np.uint32), 1, 0)
     learned = {
         (config.input_alphabet[id_], config.output_alphabet[label])
@@ -131,7 +130,7 @@ def test_what_is_no_label_or_forbidden_does_not_count() -> None:
     learned = alphabets_of(Pair("ab", "ąb"))
     options = replace(TINY, unknown="error")
     pair = Pair("abax", "ąxbb")
-    batches = Batches(configure(options, learned), [pair], options)
+    batches = batches_of(configure(options, learned), [pair], options)
     _, labels = batches.load(np.array([0], np.uint32), 1, 0)
     assert labels.tolist() == [[learned.outputs.index("ą"), IGNORED, IGNORED, IGNORED]]
 

@@ -35,9 +35,9 @@ def first_layer(network: Network) -> tuple[Values, Values]:
     return hidden[0].numpy(), (last[1] if config.cell == "lstm" else last)[0].numpy()
 
 
-def worst(network: Network, judged: Network) -> float:
+def worst(network: Network, tested: Network) -> float:
     """Return how far the gates of a network are from PyTorch's states of another."""
-    found = gates(judged, TEXT)
+    found = gates(tested, TEXT)
     hidden, last = first_layer(network)
     return float(
         max(

@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 from command_server import CommandServer
 from hello_runtime.text.lines import read_stream
-from helpers import Run, assert_one_line_error
+from helpers import SHORT_PROOF, Run, assert_one_line_error
 
 INFER = Path(sys.executable).with_name("hello-infer")
 
@@ -33,7 +33,7 @@ def text_model(
         ("hello-train", f"{learn} --output run"),
         ("hello-export", "run"),
     ):
-        result = servers(command).run(arguments.split(), folder, b"")
+        result = servers(command).run(arguments.split(), folder, environment=SHORT_PROOF)
         assert result.returncode == 0, result.stderr
     return folder / "run" / "artifact"
 
@@ -175,6 +175,11 @@ def test_unknown_characters_can_be_copied(run: Run) -> None:
     result = run("hello-infer", "--unknown", "copy", "h\u00e9llo")
     assert result.returncode == 0
     assert result.stdout[1] == "\u00e9"
+
+
+def test_a_policy_that_the_model_cannot_follow(run: Run) -> None:
+    result = run("hello-infer", "--unknown", "label", "hello")
+    assert_one_line_error(result, "gru.onnx", "its policy for unknown characters is error", "--unk")
 
 
 def test_help_and_version(run: Run) -> None:

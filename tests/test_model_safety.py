@@ -28,7 +28,7 @@ from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
-from hello_runtime.model.model_file import load_model
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, load_model
 from hello_runtime.model.operators import OPERATORS
 from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
@@ -497,14 +497,14 @@ def test_a_model_without_a_state_that_calls_itself_causal(file: Path) -> None:
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["causal", "bidirectional"])
 def test_every_network_of_ours_opens(kind: Any, bidirectional: bool, file: Path) -> None:
     for layers in (1, 3):
-        for number in range(8):
+        for number in range(12):
             network = make_network(
                 *kind,
                 layers=layers,
                 bidirectional=bidirectional,
                 projection=number % 2 == 0,
                 guarded=number % 4 < 2,
-                unknown="error" if number < 4 else "copy",
+                unknown=UNKNOWN_POLICIES[number // 4],
                 hidden_size=(5, 300)[number == 0],
             )
             storage = STORAGES[number % 3]
@@ -596,6 +596,8 @@ METADATA: dict[str, tuple[str, str, str]] = {
     "more layers than numbers": ("layers", "9" * 5000, "damaged metadata"),
     "another nonlinearity": ("nonlinearity", "\x1b[31mtanh\n", "nonlinearity is '"),
     "other weights": ("weights", "w" * 10**6, "weights are 'www"),
+    "a policy of a newer format": ("unknown", "label", "its format_version is 1"),
+    "a newer format than it needs": ("format_version", "2", "its format_version is 2"),
     "a cell of ten megabytes": ("cell", "\x1b[31m\n" * 10**6, "cell is '"),
     "an end too early": ("training", "{", "damaged metadata"),
 }
@@ -623,10 +625,10 @@ def test_a_key_of_the_metadata_stands_once(file: Path) -> None:
 
 def test_a_newer_format_is_told_before_the_graph_is_read(file: Path) -> None:
     def edit(model: ModelProto) -> None:
-        set_metadata("format_version", "2")(model)
+        set_metadata("format_version", "3")(model)
         model.graph.node[0].domain = "of the future"
 
-    open_edited(file, edit, "written in format 2, .* run: pip install --upgrade hello-rnn")
+    open_edited(file, edit, "written in format 3, .* run: pip install --upgrade hello-rnn")
 
 
 def test_other_labels_that_some_tools_take_for_ends_end_no_line(run: Run, tmp_path: Path) -> None:

@@ -37,20 +37,25 @@ from helpers import KINDS, TRAINING, make_network, quick_cases
 
 ENGINES: tuple[type[Engine], ...] = (TorchScript, *prove.ENGINES)
 SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
+UNKNOWN: tuple[Unknown, ...] = ("error", "copy", "label")
 POLICIES = list(itertools.product((False, True), ("error", "copy"), (False, True)))
+LABELLING = list(itertools.product((False, True), ("label",), (False, True)))
+"""The policies: projection, unknown characters, guard."""
 
 
 def grid() -> Iterator[Any]:
     """Yield every shape with every policy, and whether it is compared on all cases.
 
     One policy of each shape, in turn, and the one that differs from it in every point are always
-    compared, the others by `pytest --long`.
+    compared, and of each shape of one layer one that labels unknown characters; the others by
+    `pytest --long`.
     """
     for place, (kind, bidirectional, layers) in enumerate(SHAPES):
         one = place % len(POLICIES)
-        for number, policy in enumerate(POLICIES):
+        other = len(POLICIES) + (place // 3) % len(LABELLING)
+        for number, policy in enumerate(POLICIES + LABELLING):
             name = f"{kind[0]}-{kind[1]}-{'two' if bidirectional else 'one'}-{layers}-{number}"
-            always = number in (one, len(POLICIES) - 1 - one)
+            always = number in (one, len(POLICIES) - 1 - one) or (number == other and layers == 1)
             if number == one and layers != 1:
                 yield param(
                     kind, bidirectional, layers, policy, True, id=f"{name}-whole", long=True
@@ -131,12 +136,12 @@ def test_the_grid_is_whole() -> None:
     """All of it by `pytest --long`; always every shape, and each value of a policy with it."""
     rows = [(row.values, bool(row.marks)) for row in GRID]
     shapes = {(kind, two, layers, policy) for (kind, two, layers, policy, _), _ in rows}
-    assert len(shapes) == 4 * 2 * 3 * 2 * 2 * 2
+    assert len(shapes) == 4 * 2 * 3 * 2 * 3 * 2
     assert sum(whole for (*_, whole), _ in rows) == len(SHAPES) == 4 * 2 * 3
     for shape in SHAPES:
         policies = [policy for (*of, policy, _), long in rows if tuple(of) == shape and not long]
-        assert len(policies) == 2
-        assert all(one != other for one, other in zip(*policies, strict=True))
+        assert [unknown for _, unknown, _ in policies[2:]] == ["label"] * (shape[2] == 1)
+        assert all(one != other for one, other in zip(*policies[:2], strict=True))
     assert [engine.name for engine in ENGINES] == [
         "TorchScript",
         "onnxruntime",
@@ -167,7 +172,7 @@ def test_an_engine_fails_on_each_network_that_its_limit_names(
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("guarded", [False, True])
-@pytest.mark.parametrize("unknown", ["error", "copy"])
+@pytest.mark.parametrize("unknown", UNKNOWN)
 def test_the_network_rewrites_as_the_reference_does(
     bidirectional: bool, guarded: bool, unknown: Unknown, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,13 @@ import os
 import pty
 import re
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
 import pytest
+from command_server import CommandServer
 from hello_runtime.text.score import Score
 from hello_train.fit.callbacks import Progress
 from hello_train.fit.hello import HELLO_ALPHABETS
@@ -23,33 +23,39 @@ from hello_train.fit.remarks import remarks
 from hello_train.network.model import Network
 from helpers import Run
 
-TRAIN = Path(sys.executable).with_name("hello-train")
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
 LEARN = ("--text", POLISH, "--corrupt", "strip-diacritics", "--hidden-size", "8")
+QUICK = ("--epochs", "120", "--learning-rate", "0.01")
+"""With these every cell learns hello from its first seed."""
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 
 
-def on_a_terminal(
-    folder: Path,
-    *arguments: object,
-    interrupt_at: str = "\0",
-) -> str:
-    """Return what a training shows; it is interrupted when it shows something."""
-    terminal, slave = pty.openpty()
-    command = [str(TRAIN), *map(str, arguments)]
-    shown = ""
-    with subprocess.Popen(command, stdout=slave, stderr=slave, cwd=folder) as process:
-        os.close(slave)
+Show = Callable[..., str]
+
+
+@pytest.fixture
+def on_a_terminal(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Show:
+    """Return a function that returns what a training shows on a terminal."""
+
+    def show(*arguments: object, interrupt_at: str = "\0") -> str:
+        """Train, and interrupt the training when it shows something."""
+        terminal, slave = pty.openpty()
+        server = servers("hello-train")
+        training = server.start(arguments, tmp_path, [os.dup(slave), os.dup(slave), slave])
+        shown = ""
         while True:
             try:
                 shown += os.read(terminal, 4096).decode()
             except OSError:
                 break
             if interrupt_at in shown:
-                process.send_signal(signal.SIGINT)
+                os.kill(training, signal.SIGINT)
                 interrupt_at = "\0"
-    os.close(terminal)
-    return shown
+        os.close(terminal)
+        server.wait()
+        return shown
+
+    return show
 
 
 def as_lines(shown: str) -> list[str]:
@@ -64,8 +70,8 @@ def assert_cursor_visible(shown: str) -> None:
     assert SHOW in shown[shown.rindex(HIDE) :]
 
 
-def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
-    shown = on_a_terminal(tmp_path, "--epochs", "400", "--seed", "1")
+def test_the_bar_on_a_terminal(on_a_terminal: Show) -> None:
+    shown = on_a_terminal("--epochs", "400", "--seed", "1")
     lines = as_lines(shown)
     assert lines[0] == "gru: hello -> ohlol"
     assert re.fullmatch(r"  \[#{16}\]  100%  epoch 400  loss 0\.\d+  'ohlol' *", lines[1])
@@ -74,8 +80,8 @@ def test_the_bar_on_a_terminal(tmp_path: Path) -> None:
     assert_cursor_visible(shown)
 
 
-def test_a_bar_for_each_cell(tmp_path: Path) -> None:
-    shown = on_a_terminal(tmp_path, "--compare", "--epochs", "700")
+def test_a_bar_for_each_cell(on_a_terminal: Show) -> None:
+    shown = on_a_terminal("--compare", *QUICK)
     lines = as_lines(shown)
     names = [line for line in lines if line.endswith(": hello -> ohlol")]
     assert names == [f"{cell}: hello -> ohlol" for cell in ("rnn", "gru", "lstm")]
@@ -84,10 +90,10 @@ def test_a_bar_for_each_cell(tmp_path: Path) -> None:
     assert_cursor_visible(shown)
 
 
-def test_the_terminal_is_left_as_it_was_when_a_training_ends_early(tmp_path: Path) -> None:
+def test_the_terminal_is_left_as_it_was_when_a_training_ends_early(on_a_terminal: Show) -> None:
     # So small a learning rate changes no character, whatever the weights.
     rate = ("--learning-rate", "1e-9", "--epochs", "60", "--patience", "2", "--seed", "1")
-    lines = as_lines(shown := on_a_terminal(tmp_path, *LEARN, *rate, "--holdout", "0.2"))
+    lines = as_lines(shown := on_a_terminal(*LEARN, *rate, "--holdout", "0.2"))
     assert_cursor_visible(shown)
     assert any(re.match(r"  \[#+-+\] ", line) for line in lines)
     assert "held-out lines        characters       words  exact lines" in lines
@@ -96,8 +102,8 @@ def test_the_terminal_is_left_as_it_was_when_a_training_ends_early(tmp_path: Pat
     )
 
 
-def test_the_terminal_is_left_as_it_was_after_ctrl_c(tmp_path: Path) -> None:
-    shown = on_a_terminal(tmp_path, *LEARN, "--epochs", "400", interrupt_at="% right")
+def test_the_terminal_is_left_as_it_was_after_ctrl_c(on_a_terminal: Show) -> None:
+    shown = on_a_terminal(*LEARN, "--epochs", "400", interrupt_at="% right")
     assert_cursor_visible(shown)
     assert (
         shown.index(SHOW)

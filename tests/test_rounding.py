@@ -22,7 +22,16 @@ from hello_export.proof.prove import ENGINES
 from hello_export.proof.verdict import TOLERANCE
 from hello_export.rounding_cost import agreement, first_characters
 from hello_train.network.model import Network
-from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network, quick_cases
+from helpers import (
+    GOLDEN,
+    KINDS,
+    SHORT_PROOF,
+    TRAINING,
+    Run,
+    assert_one_line_error,
+    make_network,
+    quick_cases,
+)
 
 SMALLER: tuple[Storage, ...] = ("float16", "int8")
 
@@ -143,7 +152,7 @@ def test_the_command_says_what_it_saves_and_costs(
     run: Run, tmp_path: Path, storage: Storage
 ) -> None:
     shutil.copy(GOLDEN / "hello-lstm.safetensors", tmp_path / "checkpoint.safetensors")
-    result = run("hello-export", ".", "--weights", storage)
+    result = run("hello-export", ".", "--weights", storage, **SHORT_PROOF)
     assert result.returncode == 0, result.stderr
     (line,) = (line for line in result.stdout.splitlines() if line.startswith(f"{storage}: "))
     assert " characters that leave a choice, drawn from the alphabet, for the run has none" in line
@@ -153,7 +162,7 @@ def test_the_command_says_what_it_saves_and_costs(
     assert cost["bytes"] == (tmp_path / "artifact/model.onnx").stat().st_size
     assert 0.9 < cost["agreement"] < 1
     assert run("hello-infer", "--model", "artifact", "hello").stdout == "ohlol\n"
-    verified = run("hello-export", "--verify", "artifact", "--characters", 1)
+    verified = run("hello-export", "--verify", "artifact", **SHORT_PROOF)
     assert verified.returncode == 0, verified.stderr
 
 
@@ -165,7 +174,7 @@ def test_held_out_lines_measure_the_cost(run: Run, tmp_path: Path) -> None:
     held_out = (tmp_path / "runs/pairs-gru/holdout.tsv").read_text().splitlines(keepends=True)
     assert len(held_out) == 18
     assert set(held_out) < set(lines)
-    result = run("hello-export", "runs/pairs-gru", "--weights", "int8")
+    result = run("hello-export", "runs/pairs-gru", "--weights", "int8", **SHORT_PROOF)
     assert "of 36 characters that leave a choice, of the held-out lines, " in result.stdout
     (tmp_path / "runs/pairs-gru/holdout.tsv").write_text("a\tbc\n")
     failed = run("hello-export", "runs/pairs-gru", "--weights", "int8")

@@ -27,7 +27,7 @@ from hello_runtime.text.score import Score, score_model, score_outputs
 from hello_train.data.alphabets import changeable, count_substitutions
 from hello_train.fit.score import count_baseline
 from hello_train.network.checkpoint import load_checkpoint
-from helpers import TRAINING, Run, assert_one_line_error, make_network
+from helpers import SHORT_PROOF, TRAINING, Run, assert_one_line_error, make_network
 
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
 
@@ -147,7 +147,7 @@ def trained(
         ["hello-train", "--text", "zolw.txt", *options, "--holdout", "0.3", "--output", "run"],
         ["hello-export", "run"],
     ):
-        result = servers(command).run(arguments, folder, b"")
+        result = servers(command).run(arguments, folder, environment=SHORT_PROOF)
         assert result.returncode == 0, result.stderr
         (folder / command).write_bytes(result.stdout)
     return folder
@@ -391,7 +391,7 @@ def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> Non
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-VERIFY = ("hello-export", "--characters", 1, "--verify", "run/artifact")
+VERIFY = ("hello-export", "--verify", "run/artifact")
 
 
 def test_an_artifact_carries_the_baseline_of_its_run(run: Run, copied: Path) -> None:
@@ -399,27 +399,31 @@ def test_an_artifact_carries_the_baseline_of_its_run(run: Run, copied: Path) -> 
     assert carried.read_bytes() == (copied / "baseline.json").read_bytes()
     manifest = json.loads((copied / "artifact/manifest.json").read_text(encoding="utf-8"))
     assert manifest["sha256"]["baseline.json"] == digest(carried.read_bytes())
-    assert run(*VERIFY).returncode == 0
+    assert run(*VERIFY, **SHORT_PROOF).returncode == 0
     carried.write_bytes(carried.read_bytes() + b" ")
-    assert_one_line_error(run(*VERIFY), "baseline.json: it has changed since it was exported")
+    assert_one_line_error(
+        run(*VERIFY, **SHORT_PROOF), "baseline.json: it has changed since it was exported"
+    )
     carried.unlink()
-    assert_one_line_error(run(*VERIFY), "baseline.json: the manifest names it, and it is missing")
+    assert_one_line_error(
+        run(*VERIFY, **SHORT_PROOF), "baseline.json: the manifest names it, and it is missing"
+    )
 
 
 def test_an_older_artifact_verifies_and_is_replaced(run: Run, copied: Path) -> None:
     (copied / "artifact/baseline.json").unlink()
     edit_manifest(copied / "artifact", lambda manifest: manifest["sha256"].pop("baseline.json"))
-    assert run(*VERIFY).returncode == 0
+    assert run(*VERIFY, **SHORT_PROOF).returncode == 0
     for _ in range(2):  # the second time, one that has a baseline
-        assert run("hello-export", "run").returncode == 0
+        assert run("hello-export", "run", **SHORT_PROOF).returncode == 0
         assert (copied / "artifact/baseline.json").exists()
 
 
 def test_a_run_without_a_baseline_exports_none(run: Run, copied: Path) -> None:
     (copied / "baseline.json").unlink()
-    assert run("hello-export", "run", "--weights", "int8").returncode == 0
+    assert run("hello-export", "run", "--weights", "int8", **SHORT_PROOF).returncode == 0
     assert not (copied / "artifact/baseline.json").exists()
-    assert run(*VERIFY).returncode == 0
+    assert run(*VERIFY, **SHORT_PROOF).returncode == 0
 
 
 def test_a_damaged_baseline_is_not_exported(run: Run, copied: Path) -> None:

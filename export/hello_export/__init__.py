@@ -1,4 +1,4 @@
-"""The export stage: from a checkpoint to an artifact that is proved to agree with PyTorch.
+"""The export stage: from a network to an artifact that is proved to agree with PyTorch.
 
 In the order in which to read it:
 
@@ -8,13 +8,34 @@ In the order in which to read it:
 - `proof`: what is compared. `reference` is the network in eager PyTorch, `engines` run the exported
   files, each in a process of its own by `isolation`, and `cases` are the batches. `condition`
   measures rounding, `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
+- `intake`: a network from outside. `weights` reads its file, `alphabets` its alphabet and labels,
+  `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
+  them, and `outside` does all of it.
 - `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
 - `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.
-- `cli` is the command, and `progress` shows how far it is.
+- `cli` is the command, with the `outside_options` for a network from outside, and `progress` shows
+  how far it is.
 
 Importing this package does not import torch.
 """
 
+from __future__ import annotations
+
 from hello_runtime import __version__
 
-__all__ = ["__version__"]
+TYPE_CHECKING = False  # not from `typing`, whose import would delay the start of the command
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hello_export.intake.module import export as export
+
+__all__ = ["__version__", "export"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `export` when it is first asked for."""
+    if name == "export":
+        from hello_export.intake.module import export
+
+        return export
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,8 +30,9 @@ from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import PROGRAM_NAME, save_program
 from hello_export.manifest import write_manifest
 from hello_export.progress import SILENT, Progress
-from hello_export.proof.cases import count_characters, grid_cases
+from hello_export.proof.cases import count_characters, grid_cases, module_cases
 from hello_export.proof.prove import prove
+from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report
 from hello_export.rounding_cost import RoundingCost, rounding_cost
 
@@ -56,6 +57,7 @@ def write_artifact(
     progress: Progress = SILENT,
     *,
     strict: bool = False,
+    forward: Forward | None = None,
 ) -> Export:
     """Export a network, prove the files by parity, and put the folder in place.
 
@@ -68,6 +70,7 @@ def write_artifact(
         baseline: the run's baseline file, which is copied into the artifact.
         progress: shows what is being done and how far it is.
         strict: whether a witness's difference refuses the export too.
+        forward: that of the module that the network came in as, which the files must agree with.
 
     Raises:
         BaselineError: the baseline is damaged.
@@ -88,7 +91,9 @@ def write_artifact(
             unfinished.mkdir()
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
-            export = write_files(network, training, unfinished, storage, lines, progress, strict)
+            export = write_files(
+                network, training, unfinished, storage, lines, progress, strict, forward
+            )
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
@@ -103,6 +108,7 @@ def write_files(
     lines: Sequence[str],
     progress: Progress,
     strict: bool,
+    forward: Forward | None,
 ) -> Export:
     """Write an artifact's files, and the manifest once the others have passed the proof."""
     progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")
@@ -113,10 +119,11 @@ def write_files(
     report = prove(
         rounded,
         folder,
-        grid_cases(network.config),
+        module_cases(network.config) if forward else grid_cases(network.config),
         strict=strict,
         characters=count_characters(network.config),
         progress=progress,
+        forward=forward,
     )
     report.check()
     cost = None
@@ -127,10 +134,10 @@ def write_files(
         cost = rounding_cost(network, rounded, lines, size=size, float32_size=float32_size)
     entries = {
         "config": asdict(network.config),
-        "training": asdict(training),
+        "training": training.record(),
         "weights": storage,
         "rounding_cost": asdict(cost) if cost else None,
         "parity": report.to_json(),
     }
-    write_manifest(folder, entries)
+    write_manifest(folder, network.config.format_version, entries)
     return Export(report, cost)

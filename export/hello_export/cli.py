@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from hello_runtime import __version__
@@ -13,16 +14,18 @@ from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.process import ending_at_once
 from hello_train.errors import TrainError
-from hello_train.files import CHECKPOINT_NAME
+from hello_train.files import CHECKPOINT_NAME, is_checkpoint
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import HELLO_OPTIONS, run_folder
 from hello_train.network.cells import CELLS
 
 from hello_export.errors import ExportError
 from hello_export.graph.storage import STORAGES, Storage
+from hello_export.outside_options import OUTSIDE, option_of, outside_options, read_outside
 from hello_export.progress import Display
 
 if TYPE_CHECKING:
+    from hello_export.artifact import Export
     from hello_export.proof.verdict import Report
 
 CHARACTERS = 1_000_000
@@ -30,6 +33,7 @@ CHARACTERS = 1_000_000
 
 SECTIONS = {
     "Export": ("cell", "output", "storage", "strict"),
+    "A network of your own": OUTSIDE,
     "Prove again": ("artifact", "characters", "trust_program"),
 }
 """The sections of the help."""
@@ -42,18 +46,19 @@ SECTIONS = {
     extra="export",
     sections=SECTIONS,
 )
-@click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN]")
+@click.argument("run", required=False, type=click.Path(path_type=Path), metavar="[RUN|WEIGHTS]")
 @click.option(
     "--cell",
     type=click.Choice(CELLS),
     help="Export the first example, hello, with this cell; train it first if there is no "
-    "checkpoint.  [default: gru]",
+    "checkpoint. With WEIGHTS: the recurrence to take, if there are several.  [default: gru]",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself]",
+    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself; "
+    "the path of WEIGHTS without its suffix]",
 )
 @click.option(
     "--weights",
@@ -62,6 +67,7 @@ SECTIONS = {
     help="Type of the weights in model.onnx; the smaller types make a smaller file.  [default: "
     "float32, or as in RUN if it is an artifact itself]",
 )
+@outside_options
 @click.option(
     "--strict",
     is_flag=True,
@@ -96,25 +102,55 @@ def main(
     artifact: Path | None,
     characters: int | None,
     trust_program: bool,
+    **outside: Any,
 ) -> None:
-    """Export a run of hello-train to TorchScript and ONNX, if both agree with PyTorch.
+    """Export a network to TorchScript and ONNX, if both agree with PyTorch.
 
-    RUN is the folder of a run, or its checkpoint file. The artifact is a folder with model.onnx,
-    model.pt, the checkpoint, manifest.json and, if the run learned from a file, baseline.json.
-    model.onnx alone is enough to decode.
+    RUN is the folder of a run of hello-train, or its checkpoint file. WEIGHTS is a file with the
+    weights of a network of your own, of an embedding, an RNN, GRU or LSTM, and a linear layer or
+    none: a state dict saved by torch.save, .safetensors, .npz or TorchScript. It needs --alphabet.
+
+    The artifact is a folder with model.onnx, model.pt, the checkpoint, manifest.json and, if the
+    run learned from a file, baseline.json. model.onnx alone is enough to decode.
     """
-    if run and cell:
-        raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    own = {name: value for name, value in outside.items() if value not in (None, ())}
     if characters and not artifact:
         raise click.UsageError("--characters belongs to --verify.")
     if trust_program and not artifact:
         raise click.UsageError("--trust-program belongs to --verify.")
-    if not artifact:
-        export(run or hello_run(cell or "gru"), output, storage, strict)
-    elif run or cell or output or storage:
-        raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
-    else:
+    if artifact:
+        if run or cell or output or storage or own:
+            raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
         verify(artifact, characters or CHARACTERS, trust_program, strict)
+    elif check_outside(run, own):
+        assert run
+        export_weights(run, output, storage, {"cell": cell, **outside}, strict)
+    elif run and cell:
+        raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    else:
+        export(run or hello_run(cell or "gru"), output, storage, strict)
+
+
+def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
+    """Tell whether a file of weights is to be exported, and check that its options belong to it.
+
+    Raises:
+        click.UsageError: an option is missing, or does not belong to a run.
+        ExportError: the file is no checkpoint, and there is no alphabet.
+    """
+    is_weights = run is not None and run.is_file() and not is_checkpoint(run)
+    if own and "alphabet" not in own:
+        raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
+    if own and run is None:
+        raise click.UsageError("--alphabet belongs to a file of weights: name it.")
+    if own and run and (run.is_dir() or (run.is_file() and not is_weights)):
+        raise click.UsageError("--alphabet belongs to a file of weights: a run has its alphabet.")
+    if is_weights and not own:
+        raise ExportError(
+            f"{run}: it is no checkpoint of hello-train; if it has the weights of a network of "
+            f"your own, say which characters it reads, with --alphabet"
+        )
+    return bool(own)
 
 
 def import_export() -> None:
@@ -151,12 +187,51 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
         made = write_artifact(
             network, training, folder, storage, lines, carried, progress, strict=strict
         )
+    show_export(made, folder, storage, training.example)
+
+
+def export_weights(
+    file: Path,
+    output: Path | None,
+    storage: Storage | None,
+    options: Mapping[str, Any],
+    strict: bool,
+) -> None:
+    """Export a file of weights; print first what was recognised in it."""
+    storage, folder = storage or "float32", output or folder_of(file)
+    with Display(f"reading {file}"):
+        import_export()
+        found = read_outside(file, options)
+    for line in found.account:
+        click.echo(line, err=True)
+    with Display("writing the artifact") as progress:
+        from hello_export.artifact import write_artifact
+
+        made = write_artifact(
+            found.network, found.training, folder, storage, progress=progress, strict=strict
+        )
+    show_export(made, folder, storage, found.training.example)
+
+
+def folder_of(file: Path) -> Path:
+    """Return the folder for the artifact of a file of weights: its path without the suffix.
+
+    Raises:
+        ExportError: its name has no suffix.
+    """
+    if not file.suffix:
+        raise ExportError(f"{file}: its name has no suffix; name the artifact folder with --output")
+    return file.with_suffix("")
+
+
+def show_export(made: Export, folder: Path, storage: Storage, example: str) -> None:
+    """Print the proof, and the command that decodes with the model."""
     show_proof(made.report)
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
-    example = [training.example] if training.example[:1] != "-" else ["--", training.example]
-    click.echo(shlex.join(["hello-infer", "--model", str(folder), *example]))
+    arguments = [example] if example[:1] != "-" else ["--", example]
+    click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 
 def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:

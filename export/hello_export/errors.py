@@ -15,3 +15,11 @@ class EngineFailedError(ParityError):
 
 class ArtifactError(ExportError):
     """An artifact folder cannot be read or written, or has changed since it was exported."""
+
+
+class IntakeError(ExportError):
+    """A network from outside cannot be taken in; the text names everything that is wrong."""
+
+
+class ForwardError(IntakeError):
+    """A module's forward does not give what its embedding, recurrence and linear layer give."""

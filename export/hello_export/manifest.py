@@ -48,11 +48,11 @@ class Manifest(NamedTuple):
         return tools if isinstance(tools, dict) else {}
 
 
-def write_manifest(folder: Path, entries: Mapping[str, Any]) -> None:
+def write_manifest(folder: Path, format_version: int, entries: Mapping[str, Any]) -> None:
     """Write a manifest with these entries, the digests of the folder's files and the versions."""
     carried = [BASELINE_NAME] if (folder / BASELINE_NAME).exists() else []
     content = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version,
         "sha256": {name: digest((folder / name).read_bytes()) for name in (*CONTENT, *carried)},
         **entries,
         "tools": {

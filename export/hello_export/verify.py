@@ -106,7 +106,7 @@ def check_manifest(file: Path, manifest: Manifest, network: Network, training: T
     Raises:
         ArtifactError: an entry differs; the text names the first.
     """
-    described = {"config": asdict(network.config), "training": asdict(training)}
+    described = {"config": asdict(network.config), "training": training.record()}
     for name, value in described.items():
         if manifest.entries.get(name) != value:
             raise ArtifactError(

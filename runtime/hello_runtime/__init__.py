@@ -32,15 +32,16 @@ if TYPE_CHECKING:
         HelloRuntimeError,
         ModelFileError,
         NotCausalError,
+        PolicyError,
         ProviderError,
         UnknownCharacterError,
     )
-    from hello_runtime.model.model_file import CELLS, ModelInfo
+    from hello_runtime.model.model_file import BUNDLED_CELLS, ModelInfo
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "CELLS",
+    "BUNDLED_CELLS",
     "Annotation",
     "DecodeColumn",
     "Decoder",
@@ -50,6 +51,7 @@ __all__ = [
     "ModelFileError",
     "ModelInfo",
     "NotCausalError",
+    "PolicyError",
     "ProviderError",
     "Stream",
     "UnknownCharacterError",
@@ -57,7 +59,7 @@ __all__ = [
 ]
 
 MODULES = {
-    "CELLS": "model.model_file",
+    "BUNDLED_CELLS": "model.model_file",
     "Annotation": "engine.batching",
     "DecodeColumn": "columns",
     "Decoder": "decoder",

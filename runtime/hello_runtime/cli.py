@@ -18,7 +18,7 @@ from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.info import describe
-from hello_runtime.model.model_file import CELLS, UNKNOWN_POLICIES, Unknown
+from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
     Block,
@@ -77,12 +77,12 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 
 @click.command("hello-infer", cls=Command, sections=SECTIONS)
 @click.argument("texts", nargs=-1, metavar="[TEXT]...")
-@click.option("--cell", type=click.Choice(CELLS), help="A model of the package.  [default: gru]")
+@click.option("--cell", type=click.Choice(BUNDLED_CELLS), help="A bundled model.  [default: gru]")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="An artifact folder or .onnx file of hello-export, instead of a model of the package.",
+    help="An artifact folder or .onnx file of hello-export, instead of a bundled model.",
 )
 @click.option(
     "--input",
@@ -129,7 +129,8 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
 @click.option(
     "--unknown",
     type=click.Choice(UNKNOWN_POLICIES),
-    help="Refuse or copy characters outside the model's alphabet.  [default: as the model says]",
+    help="What characters outside the model's alphabet become: an error, a copy, or the label that "
+    "the model gives them.  [default: as the model says]",
 )
 @click.option("--info", is_flag=True, help="Describe the model.")
 @click.version_option(__version__, prog_name="hello-infer")

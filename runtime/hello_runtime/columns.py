@@ -48,6 +48,7 @@ class DecodeColumn:
 
         Raises:
             ModelFileError: the file is missing, damaged, not from hello-export, or too new.
+            PolicyError: the model cannot follow the policy `unknown`.
             ProviderError: the model would not run on that provider.
         """
         self._column = column

@@ -20,12 +20,13 @@ from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.errors import (
     EngineError,
     NotCausalError,
+    PolicyError,
     ProviderError,
     UnknownCharacterError,
     first_line,
 )
 from hello_runtime.model.model_file import (
-    CELLS,
+    BUNDLED_CELLS,
     UNKNOWN_POLICIES,
     ModelInfo,
     Unknown,
@@ -68,6 +69,7 @@ class Decoder:
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
         content, self.info, state = load_model(file)
+        check_policy(file, self.info.unknown, unknown)
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
@@ -94,22 +96,27 @@ class Decoder:
         4
 
         Args:
-            path: an artifact folder or a model file; None for a model of the package.
+            path: an artifact folder or a model file; None for a bundled model.
             provider: `cpu`, `cuda`, or the NAME of an installed package onnxruntime-ep-NAME: the
                 model runs there or not at all. `auto`: the first that works of cuda, these packages
                 and cpu.
             threads: engine calls at the same time; None for the CPUs that the process may use.
-            cell: `rnn`, `gru` or `lstm`: which model of the package.
+            cell: `rnn`, `gru` or `lstm`: which bundled model.
             unknown: `error` or `copy`: what to do with a character outside the model's alphabet;
-                None for the policy in the model.
+                None for the policy in the model. A model whose own policy is `label` cannot copy,
+                and only such a model labels.
 
         Raises:
             ModelFileError: the file is missing, damaged, not from hello-export, or too new.
+            PolicyError: the model cannot follow the policy `unknown`.
             ProviderError: the model would not run on that provider.
             ForkError: the process was forked while another thread opened a model.
             ValueError: `cell`, `unknown` or `threads` has no valid value.
         """
-        for name, value, choices in (("cell", cell, CELLS), ("unknown", unknown, UNKNOWN_OR_NONE)):
+        for name, value, choices in (
+            ("cell", cell, BUNDLED_CELLS),
+            ("unknown", unknown, UNKNOWN_OR_NONE),
+        ):
             if value not in choices:
                 raise ValueError(f"{name} is {value!r}; it must be one of {choices}")
         if threads is not None and threads < 1:
@@ -216,8 +223,10 @@ class Decoder:
             raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
-            alphabet = self.info.input_alphabet
-            raise UnknownCharacterError(text[position], before + position, alphabet, index)
+            instead = "label" if self.info.unknown == "label" else "copy"
+            raise UnknownCharacterError(
+                text[position], before + position, self.info.input_alphabet, index, instead
+            )
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
         """Return the texts of a batch, each of them checked."""
@@ -301,6 +310,20 @@ class Decoder:
             raise EngineError(
                 f"{self.file}: the model wrote what is no code point ({error.reason})"
             ) from error
+
+
+def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
+    """Check that a model can follow the policy for unknown characters that is asked for.
+
+    Raises:
+        PolicyError: it copies where it should label, or the other way round.
+    """
+    if asked in (None, "error", own) or (own, asked) == ("error", "copy"):
+        return
+    raise PolicyError(
+        f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
+        f"follow; leave --unknown out (in Python: unknown=None), or take error"
+    )
 
 
 class Stream:

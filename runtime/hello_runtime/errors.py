@@ -13,6 +13,10 @@ class InputError(HelloRuntimeError):
     """Text cannot be read, or has not the expected form."""
 
 
+class AlignmentError(InputError):
+    """An input and its target cannot be aligned within the limits; the text says which one."""
+
+
 class OutputError(HelloRuntimeError):
     """A file or stream cannot be written."""
 
@@ -27,6 +31,10 @@ class BaselineError(HelloRuntimeError):
 
 class ProviderError(HelloRuntimeError):
     """The model would not run on the device that was asked for."""
+
+
+class PolicyError(HelloRuntimeError):
+    """A model cannot follow that policy for unknown characters."""
 
 
 class EngineError(HelloRuntimeError):
@@ -44,9 +52,11 @@ class NotCausalError(HelloRuntimeError):
 class UnknownCharacterError(HelloRuntimeError):
     """A text has a character outside the model's alphabet, and its policy is `error`."""
 
-    def __init__(self, character: str, position: int, alphabet: str, index: int = 0) -> None:
+    def __init__(
+        self, character: str, position: int, alphabet: str, index: int = 0, instead: str = "copy"
+    ) -> None:
         # Pickle stores these arguments, and calls the class with them.
-        super().__init__(character, position, alphabet, index)
+        super().__init__(character, position, alphabet, index, instead)
         self.character = character
         self.position = position
         """Index of the character in its text, or in all text that a stream was fed, from 0."""
@@ -54,14 +64,19 @@ class UnknownCharacterError(HelloRuntimeError):
         """The model's input alphabet."""
         self.index = index
         """Index of the text in its batch, from 0."""
+        self.instead = instead
+        """The policy with which the model takes such characters, `copy` or `label`."""
 
     def __str__(self) -> str:
         alphabet = self.alphabet
         shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
+        does = "leaves such characters as they are"
+        if self.instead == "label":
+            does = "lets the model give such characters labels"
         return (
             f"{self.character!r} (U+{ord(self.character):04X}), character {self.position + 1} of "
-            f"the text, is not in the model's alphabet {shown!r}; --unknown copy (in Python: "
-            f"unknown='copy') leaves such characters as they are"
+            f"the text, is not in the model's alphabet {shown!r}; --unknown {self.instead} (in "
+            f"Python: unknown={self.instead!r}) {does}"
         )
 
 

@@ -34,8 +34,10 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         return json.dumps(facts) + "\n"
     for name in ("input_alphabet", "output_alphabet"):
         facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
-    scores = facts["training"].pop("scores", None)
+    scores, source = (facts["training"].pop(name, None) for name in ("scores", "source"))
     facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
+    if isinstance(source, dict):
+        facts |= {f"source, {name}": value for name, value in source.items()}
     if isinstance(scores, dict):
         facts |= {f"score, {name}": json.dumps(row) for name, row in scores.items()}
     lines = (

@@ -8,12 +8,15 @@ import onnx
 import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.torchscript import save_program
+from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 LETTERS = "".join(map(chr, range(ord("!"), ord("w")))) + "żó😀\u0301"
 """86 printable ASCII characters, two letters, an astral character and a combining mark."""
+KINDS = [(name, choice) for name, cell in CELLS.items() for choice in cell.nonlinearities]
+"""The recurrences: cell and nonlinearity."""
 TRAINING = Training(data="nothing", example="hello", seed=0, characters=0)
 
 

@@ -20,9 +20,8 @@ from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import Engine
 from hello_export.proof.prove import ENGINES, prove
 from hello_export.proof.verdict import Report, Verdict
-from hello_train.network.cells import RECURRENCES
 from hello_train.network.model import Network
-from networks import random_network, save
+from networks import KINDS, random_network, save
 
 
 def measure(network: Network, characters: int) -> Report:
@@ -60,7 +59,7 @@ def main(characters: int, hidden_size: int, as_json: bool) -> None:
         click.echo(f"| network | cases | characters | float64 | {' | '.join(names)} |")
         click.echo(f"|---|---|---|---|{'---|' * len(names)}")
     failures = []
-    for cell, nonlinearity in RECURRENCES:
+    for cell, nonlinearity in KINDS:
         for bidirectional in (False, True):
             network = random_network(
                 cell, nonlinearity, bidirectional=bidirectional, hidden_size=hidden_size, layers=2

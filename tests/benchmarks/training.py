@@ -20,11 +20,11 @@ import click
 import numpy as np
 import torch
 from hello_train.data.alphabets import choose_alphabets, count_substitutions
-from hello_train.data.batches import Batches, lengths
+from hello_train.data.batches import lengths
 from hello_train.data.corruption import find_corruption
 from hello_train.data.lines import Split, read, text_source
 from hello_train.fit.evaluation import Evaluator
-from hello_train.fit.loop import Trainer
+from hello_train.fit.loop import Trainer, batches_of
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.parallel import Team, best_device
 from hello_train.fit.resume import ResumeFile
@@ -46,7 +46,7 @@ def bare_loop(options: TrainOptions, lines: Split, team: Team) -> Callable[[], N
     """Return an action that learns ready tensors, and does nothing else."""
     alphabets = choose_alphabets(count_substitutions(lines.train), options.rare)
     config = configure(options, alphabets)
-    batches = Batches(config, lines.train, options)
+    batches = batches_of(config, lines.train, options)
     ready = [
         tuple(tensor.to(team.device) for tensor in batches.load(segments, epoch, number))
         for epoch in range(1, EPOCHS + 1)

@@ -33,7 +33,7 @@ from hello_runtime.model.model_file import locate
 from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.hello import run_hello
 from hello_train.fit.options import HELLO_OPTIONS
-from hello_train.network.cells import CELLS, RECURRENCES
+from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -49,15 +49,15 @@ def main() -> None:
         network, training = hello_network(cell)
         write_golden(f"hello-{cell}", network, training, ["hello"])
         onnx.save(build_model(network, training), locate(None, cell))
-    for cell, nonlinearity in RECURRENCES:
-        kind = "relu" if nonlinearity == "relu" else cell
-        for name, config in (
-            ("deep", deep_config(cell, nonlinearity)),
-            ("tall", tall_config(cell, nonlinearity)),
-        ):
-            network, training = random_network(config)
-            write_golden(f"{name}-{kind}", network, training, texts_for(config))
-            onnx.save(build_model(network, training), GOLDEN / f"{name}-{kind}.onnx")
+        for nonlinearity in CELLS[cell].nonlinearities:
+            kind = "relu" if nonlinearity == "relu" else cell
+            for name, config in (
+                ("deep", deep_config(cell, nonlinearity)),
+                ("tall", tall_config(cell, nonlinearity)),
+            ):
+                network, training = random_network(config)
+                write_golden(f"{name}-{kind}", network, training, texts_for(config))
+                onnx.save(build_model(network, training), GOLDEN / f"{name}-{kind}.onnx")
     for storage in STORAGES[1:]:
         network, training = random_network(tall_config("lstm", "tanh"))
         network = round_weights(network, storage)

@@ -11,7 +11,6 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
-from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.process import ending_at_once
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
@@ -144,7 +143,7 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 )
 @click.option(
     "--unknown",
-    type=click.Choice(UNKNOWN_POLICIES),
+    type=click.Choice(["error", "copy"]),
     help="What an unknown character becomes: an error, or a copy of itself.  "
     f"[default: {default('unknown')}]",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hello_runtime.text.baseline import BASELINE_NAME
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -16,3 +18,15 @@ RESUME_NAME = "unfinished.safetensors"
 """The training state of a run that has not ended; it is removed at the end."""
 LOST_NAME = "lost"
 """A folder with the files of the last start, where no start learned hello."""
+CHECKPOINT_START = b'{"__metadata__":{"hello-rnn":'
+"""How the header of a checkpoint begins, behind the eight bytes of its length."""
+
+
+def is_checkpoint(file: Path) -> bool:
+    """Tell whether a file begins as a checkpoint does; what follows is not read.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with file.open("rb") as stream:
+        return stream.read(8 + len(CHECKPOINT_START))[8:] == CHECKPOINT_START

@@ -44,13 +44,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 import onnx
-from hello_runtime.model.model_file import FORMAT_VERSION
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
@@ -133,7 +131,7 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
 def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
     """Return the metadata; values that are not plain words are JSON."""
     values = (
-        str(FORMAT_VERSION),
+        str(config.format_version),
         config.cell,
         config.nonlinearity,
         json.dumps(not config.bidirectional),
@@ -144,7 +142,7 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         config.unknown,
         json.dumps(config.guard),
         storage,
-        json.dumps(asdict(training)),
+        json.dumps(training.record()),
     )
     return dict(zip(METADATA_KEYS, values, strict=True))
 
@@ -385,21 +383,34 @@ def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: st
 
 
 def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
-    """Write `decoded` and `confidence`, (b, t), from `logits`; unknown characters are copied."""
-    unknown_id = graph.constant("unknown_id", np.array(config.unknown_id, np.int32))
-    known = graph.node("Less", [ids, unknown_id], "known")
+    """Write `decoded` and `confidence`, (b, t), from `logits`.
+
+    Unknown characters are copied, with a confidence of 1, unless their policy is `label`.
+    """
+    copies = config.copies_unknown
+    known = write_known(graph, config, ids) if copies else ""
 
     characters = np.array([ord(char) for char in config.output_alphabet], np.int32)
     label_codepoints = graph.constant("label_codepoints", characters)
     label = graph.node("ArgMax", ["logits"], "label", axis=2, keepdims=0)
-    rewritten = graph.node("Gather", [label_codepoints, label], "rewritten", axis=0)
-    graph.node("Where", [known, rewritten, "codepoints"], "decoded")
+    rewritten = "rewritten" if copies else "decoded"
+    graph.node("Gather", [label_codepoints, label], rewritten, axis=0)
+    if copies:
+        graph.node("Where", [known, rewritten, "codepoints"], "decoded")
+        certain = graph.constant("certain", np.array(1, np.float32))
 
-    certain = graph.constant("certain", np.array(1, np.float32))
     near = "logits" if config.guard is None else write_raised_logits(graph)
     probabilities = graph.node("Softmax", [near], "probabilities", axis=2)
-    highest = graph.node("ReduceMax", [probabilities], "highest_probability", axes=[2], keepdims=0)
-    graph.node("Where", [known, highest, certain], "confidence")
+    highest = "highest_probability" if copies else "confidence"
+    graph.node("ReduceMax", [probabilities], highest, axes=[2], keepdims=0)
+    if copies:
+        graph.node("Where", [known, highest, certain], "confidence")
+
+
+def write_known(graph: Graph, config: ModelConfig, ids: str) -> str:
+    """Write whether each character is in the input alphabet, bool (b, t)."""
+    unknown_id = graph.constant("unknown_id", np.array(config.unknown_id, np.int32))
+    return graph.node("Less", [ids, unknown_id], "known")
 
 
 def write_raised_logits(graph: Graph) -> str:

@@ -132,6 +132,37 @@ class Bidirectional(CodepointProgram):
         return self.choose(codepoints, ids, hidden)
 
 
+class Labelling(CodepointProgram):
+    """Base class of the programs in which unknown characters get labels."""
+
+    def choose(
+        self, codepoints: Tensor, ids: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return decoded, confidence and logits, from hidden states [batch, time, features]."""
+        logits = self.projection(hidden)
+        logits = torch.where(self.forbidden[ids], self.forbidden_logit, logits)
+        probability, label = logits.softmax(-1).max(-1)
+        return self.labels[label].to(torch.int32), probability, logits
+
+
+class LabellingCausal(Labelling, Causal):
+    """`Causal`, with labels for unknown characters."""
+
+    __module__ = MODULE
+
+
+class LabellingCausalLstm(Labelling, CausalLstm):
+    """`CausalLstm`, with labels for unknown characters."""
+
+    __module__ = MODULE
+
+
+class LabellingBidirectional(Labelling, Bidirectional):
+    """`Bidirectional`, with labels for unknown characters."""
+
+    __module__ = MODULE
+
+
 def save_program(network: Network, path: Path) -> None:
     """Write the network's program."""
     # Not written by PyTorch itself: on a full disk it would end the whole process.
@@ -186,11 +217,15 @@ def sorted_lines(found: re.Match[bytes]) -> bytes:
 
 
 def program_of(network: Network) -> CodepointProgram:
-    """Return the program for a network's direction and kind of state."""
-    if network.config.bidirectional:
-        return Bidirectional(network)
-    has_cell_state = len(CELLS[network.config.cell].states) > 1
-    return CausalLstm(network) if has_cell_state else Causal(network)
+    """Return the program for a network's direction, kind of state, and policy."""
+    config = network.config
+    copying: type[CodepointProgram] = Causal
+    labelling: type[CodepointProgram] = LabellingCausal
+    if config.bidirectional:
+        copying, labelling = Bidirectional, LabellingBidirectional
+    elif len(CELLS[config.cell].states) > 1:
+        copying, labelling = CausalLstm, LabellingCausalLstm
+    return copying(network) if config.copies_unknown else labelling(network)
 
 
 def load_program(path: Path) -> torch.jit.ScriptModule:

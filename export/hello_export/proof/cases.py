@@ -47,15 +47,18 @@ class Case:
         return f"batch {batch}, length {time}{ragged}{chained}"
 
 
-def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Iterator[Case]:
+def grid_cases(
+    config: ModelConfig, characters: int = 0, seed: int = 0, unknown: float = UNKNOWN_SHARE
+) -> Iterator[Case]:
     """Yield the cases: every batch size with every length, ragged batches, chunks.
 
     Args:
         config: the network's configuration.
         characters: the least number; the grid is repeated with new text until it is reached.
         seed: seed of the text.
+        unknown: share of the characters that the model does not know.
     """
-    source = RandomText(config, seed)
+    source = RandomText(config, seed, unknown)
     chained = not config.bidirectional
     for case in source.grid(chained=chained):
         characters -= case.characters
@@ -67,6 +70,21 @@ def grid_cases(config: ModelConfig, characters: int = 0, seed: int = 0) -> Itera
         yield case
 
 
+def readable_cases(config: ModelConfig) -> Iterator[Case]:
+    """Yield the cases without the unknown characters that a network refuses."""
+    return grid_cases(config, unknown=UNKNOWN_SHARE if config.learns_unknown else 0)
+
+
+def module_cases(config: ModelConfig) -> Iterator[Case]:
+    """Yield the cases of a network that came in as a module.
+
+    Of the two grids every second case each: its module cannot read what the network refuses.
+    """
+    grids = zip(readable_cases(config), grid_cases(config), strict=True)
+    for number, (readable, other) in enumerate(grids):
+        yield other if number % 2 else readable
+
+
 def count_characters(config: ModelConfig, characters: int = 0, seed: int = 0) -> int:
     """Return about how many characters `grid_cases` yields: one grid, or as many as asked for."""
     return max(characters, sum(case.characters for case in grid_cases(config, 0, seed)))
@@ -75,7 +93,8 @@ def count_characters(config: ModelConfig, characters: int = 0, seed: int = 0) ->
 class RandomText:
     """Draws cases from a model's alphabet, with some unknown characters among them."""
 
-    def __init__(self, config: ModelConfig, seed: int) -> None:
+    def __init__(self, config: ModelConfig, seed: int, unknown: float = UNKNOWN_SHARE) -> None:
+        self._share = unknown
         self._random = np.random.default_rng(seed)
         self._known = np.array([ord(char) for char in config.input_alphabet], np.int32)
         self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
@@ -111,7 +130,7 @@ class RandomText:
             chunk: characters per call; None for a single call.
         """
         codepoints = self._random.choice(self._known, (batch, time))
-        unknown = self._random.random((batch, time)) < UNKNOWN_SHARE
+        unknown = self._random.random((batch, time)) < self._share
         codepoints[unknown] = self._random.choice(self._unknown, int(unknown.sum()))
         lengths = np.full(batch, time, np.int32)
         if ragged:

@@ -21,7 +21,7 @@ from hello_train.network.model import Network
 from hello_export.errors import ParityError
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Array
-from hello_export.proof.reference import Reference, Row
+from hello_export.proof.reference import Forward, Reference, Row
 from hello_export.proof.verdict import NUMBERS
 
 PERTURBATION = 2.0**-20
@@ -49,9 +49,11 @@ class Expected(NamedTuple):
 class MeasuredReference:
     """The reference, with the same network in float64 and with perturbed weights beside it."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, forward: Forward | None = None) -> None:
         self._config = network.config
-        self._reference = Reference(network)
+        self._reference = Reference(network, forward)
+        # A forward that differs from its parts must not look like one that magnifies rounding.
+        self._parts = Reference(network) if forward else None
         self._float64 = Reference(copy.deepcopy(network).double())
         self._perturbed = [perturbed(network, seed) for seed in range(PERTURBED_NETWORKS)]
 
@@ -63,10 +65,11 @@ class MeasuredReference:
         """
         rows = self._reference.run_rows(case.rows)
         check_finite(case, rows)
+        parts = self._parts.run_rows(case.rows) if self._parts else rows
         others = zip(*(other.run_rows(case.rows) for other in self._perturbed), strict=True)
         return [
-            Expected(row, condition(self._config, row, moved))
-            for row, moved in zip(rows, others, strict=True)
+            Expected(row, condition(self._config, part, moved))
+            for row, part, moved in zip(rows, parts, others, strict=True)
         ]
 
     def run_float64(self, case: Case) -> list[Row]:

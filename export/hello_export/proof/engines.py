@@ -17,7 +17,7 @@ from hello_runtime import Decoder, ModelInfo
 from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
-from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.model.model_file import MODEL_NAME, Unknown
 from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
@@ -294,7 +294,9 @@ class Runtime(Engine):
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
-        self._decoder = Decoder.open(folder, unknown="copy", threads=1)
+        # The cases have unknown characters, and the graph of a model that refuses them copies them.
+        unknown: Unknown | None = "copy" if config.unknown == "error" else None
+        self._decoder = Decoder.open(folder, unknown=unknown, threads=1)
 
     def check_declaration(self) -> None:
         """Check the metadata of the model file.

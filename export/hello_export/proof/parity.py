@@ -24,7 +24,7 @@ from hello_export.proof.cases import Case
 from hello_export.proof.condition import Expected, MeasuredReference
 from hello_export.proof.engines import Array, Engine, Outputs
 from hello_export.proof.isolation import Isolated
-from hello_export.proof.reference import Row
+from hello_export.proof.reference import Forward, Row
 from hello_export.proof.verdict import (
     NUMBERS,
     TOLERANCE,
@@ -47,6 +47,7 @@ def compare(
     progress: Progress = SILENT,
     *,
     strict: bool = False,
+    forward: Forward | None = None,
 ) -> Report:
     """Run the cases on all engines and compare each result with eager PyTorch.
 
@@ -56,11 +57,12 @@ def compare(
         cases: the batches.
         progress: advanced by each case that an engine, or `PYTORCH`, has finished.
         strict: whether witnesses are targets too.
+        forward: that of the module that the network came in as, which then gives the logits.
 
     Raises:
         ParityError: PyTorch's own numbers are not finite, so there is nothing to compare with.
     """
-    reference = MeasuredReference(network)
+    reference = MeasuredReference(network, forward)
     rounding = Verdict("PyTorch float64", torch.__version__, "measure")
     verdicts = [begin(engine, engine.version, strict=strict) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
@@ -207,7 +209,8 @@ def mismatches(
     for step in steps:
         label = labels.get(int(decoded[step]))
         margin = float("inf")
-        if label is not None and chr(text[step]) in config.input_alphabet:
+        copied = config.copies_unknown and chr(text[step]) not in config.input_alphabet
+        if label is not None and not copied:
             logits: Array = expected.row["logits"][step]
             margin = float(logits.max() - logits[label])
         found.append(Difference(margin, float(expected.condition.steps[step]), first))

@@ -24,6 +24,7 @@ from hello_export.proof.engines import (
 )
 from hello_export.proof.isolation import Isolated
 from hello_export.proof.parity import PYTORCH, begin, compare
+from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report, Verdict
 
 ENGINES: tuple[type[Engine], ...] = (
@@ -51,6 +52,7 @@ def prove(
     strict: bool = False,
     characters: int = 0,
     progress: Progress = SILENT,
+    forward: Forward | None = None,
 ) -> Report:
     """Compare the files in a folder with a network, on every engine that is installed.
 
@@ -62,6 +64,7 @@ def prove(
         strict: whether witnesses are targets too.
         characters: how many the cases have, for the progress.
         progress: shows how far the comparison is.
+        forward: that of the module that the network came in as, which then gives the logits.
 
     Returns:
         The report, not checked yet.
@@ -82,7 +85,7 @@ def prove(
                     verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
             others.append(verdict)
         progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
-        report = compare(network, opened, cases, progress, strict=strict)
+        report = compare(network, opened, cases, progress, strict=strict, forward=forward)
     names = [engine.name for engine in every]
     report.verdicts.extend(others)
     report.verdicts.sort(key=lambda verdict: names.index(verdict.engine))

@@ -2,14 +2,15 @@
 
 It shares no code with what is exported. The recurrence is PyTorch's own `nn.RNN`, `nn.GRU` or
 `nn.LSTM`. It gets no padding: rows run together only if their lengths are equal. Alphabet, guard
-and unknown characters are handled in plain Python, from the configuration.
+and unknown characters are handled in plain Python, from the configuration. The logits of a network
+that came in as a module are those of the module's own forward.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -20,19 +21,24 @@ from torch import Tensor, nn
 
 Row = dict[str, NDArray[Any]]
 """A row's outputs by name, without the batch axis: `state_out` is [slots, hidden]."""
+Forward: TypeAlias = Callable[[Tensor], Tensor]
+"""A module's forward: logits, float32 [batch, time, labels], of ids, int64 [batch, time]. The ids
+are those of the network's configuration."""
 
 
 class Reference:
     """A network that reads and writes code points."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, network: Network, forward: Forward | None = None) -> None:
+        """Take a network's weights, and the forward of the module that it came in as, if any."""
+        self._network, self._forward = network, forward
         self._config = config = network.config
         self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
         weight = network.embedding.weight.detach()
-        # A network that copies unknown characters has learned a vector for them; others read zeros.
+        self._rows = len(weight)
+        # A network that refuses unknown characters has learned no vector for them, and reads zeros.
         self._vectors = (
-            weight if config.unknown == "copy" else nn.functional.pad(weight, (0, 0, 0, 1))
+            nn.functional.pad(weight, (0, 0, 0, 1)) if config.unknown == "error" else weight
         )
         anything = config.output_alphabet
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
@@ -66,6 +72,9 @@ class Reference:
         ids = torch.tensor([[self._ids.get(code, unknown) for code in row] for row in rows])
         hidden, state_out = self._network.recurrence(self._vectors[ids])  # (b, t, features)
         logits = self._network.projection(hidden)  # (b, t, labels)
+        # A module has no vector for the unknown characters that its network refuses.
+        if self._forward and ids.max() < self._rows:
+            logits = self._forward(ids)
         logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
         states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
         for index, row in enumerate(rows):
@@ -77,7 +86,7 @@ class Reference:
         choices = zip(codepoints, labels.tolist(), probabilities.tolist(), strict=True)
         decoded, confidence = [], []
         for codepoint, label, probability in choices:
-            known = codepoint in self._ids
+            known = codepoint in self._ids or self._config.unknown == "label"
             decoded.append(ord(self._config.output_alphabet[label]) if known else codepoint)
             confidence.append(probability if known else 1.0)
         row: Row = {

@@ -10,7 +10,8 @@ graph is accepted only if `hello_export.graph.onnx_graph` could have written it:
 - Every shape is known beforehand. The only free sizes are `batch` and `time`, each at most once in
   a tensor. So a call allocates and multiplies at most a constant times batch x time, and the size
   of the file limits that constant (`Budget`).
-- Each element of `decoded` is a copy of an input code point or of a label in the metadata.
+- Each element of `decoded` is a copy of a label in the metadata, or of an input code point if the
+  policy for unknown characters lets the graph copy them.
 
 Not checked: that the text is any good. Not limited: the memory for a large file, which grows with
 the file. And `Gather` and `GatherND` have indices that are known only when the graph runs;
@@ -50,13 +51,16 @@ MAX_PRODUCTS = 1 << 16
 """What even the smallest file may use; `Budget` adds to it in proportion to the file's size."""
 
 
-def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | None:
+def check_graph(
+    graph: Graph, labels: str, file_size: int, *, copies: bool
+) -> tuple[int, int] | None:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Args:
         graph: the graph.
-        labels: the characters that it may write, besides those that it reads.
+        labels: the characters that it may write.
         file_size: the size of the model file in bytes.
+        copies: whether it may also write the characters that it reads.
 
     Returns:
         For a causal model the slots and the hidden size of its state, else None.
@@ -68,7 +72,7 @@ def check_graph(graph: Graph, labels: str, file_size: int) -> tuple[int, int] | 
     state = state_of(inputs)
     values = work_out(graph, inputs, file_size)
     check_outputs(declarations(graph.output), values, state, len(labels))
-    check_labels(values["decoded"], graph.initializer, labels)
+    check_labels(values["decoded"], graph.initializer, labels, copies=copies)
     return state
 
 
@@ -269,8 +273,8 @@ def check_outputs(
         need(value and value[:2] == (dtype, shape), f"the output {name} is not what is declared")
 
 
-def check_labels(decoded: Value, constants: Sequence[Tensor], labels: str) -> None:
-    """Check that a graph can write only characters that it reads and labels of its metadata.
+def check_labels(decoded: Value, constants: Sequence[Tensor], labels: str, *, copies: bool) -> None:
+    """Check that a graph can write only labels of its metadata, and what it reads if it `copies`.
 
     Raises:
         ValueError: it may write something else.
@@ -283,3 +287,4 @@ def check_labels(decoded: Value, constants: Sequence[Tensor], labels: str) -> No
             need(allowed.issuperset(table.tolist()), "it writes what is none of its labels")
     foreign = (decoded.sources or frozenset()) - {"codepoints", *(item.name for item in constants)}
     need(not foreign, "it writes what is no character")
+    need(copies or "codepoints" not in (decoded.sources or ()), "it copies what it should label")

@@ -18,17 +18,21 @@ from hello_runtime.model.onnx_wire import (
     need,
     read_message,
 )
+from hello_runtime.text.files import read_regular
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Newest format of the graph and its metadata that this runtime reads."""
 
-Unknown = Literal["error", "copy"]
-"""The policy for a character outside a model's alphabet: refuse it, or copy it."""
+Unknown = Literal["error", "copy", "label"]
+"""The policy for a character outside a model's alphabet: refuse it, copy it, or give it the label
+that the network chooses, as every other character."""
 UNKNOWN_POLICIES: tuple[Unknown, ...] = get_args(Unknown)
 
 MODELS = Path(__file__).parents[1] / "models"
-"""The folder of the package's models, one for each cell."""
-CELLS = tuple(file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size))
+"""The folder of the bundled models, one for each cell."""
+BUNDLED_CELLS = tuple(
+    file.stem for file in sorted(MODELS.glob("*.onnx"), key=lambda f: f.stat().st_size)
+)
 """The cells of these models, that of the smallest file first."""
 
 NONLINEARITIES = ("tanh", "relu")
@@ -68,6 +72,16 @@ class ModelInfo(NamedTuple):
     """The type of the stored weights; files older than this field have `float32`."""
     training: Mapping[str, Any]
     """The training data, and the scores."""
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format that can say all of this."""
+        return oldest_format(self.unknown)
+
+
+def oldest_format(unknown: Unknown) -> int:
+    """Return the oldest format of a model with these properties; older runtimes refuse newer."""
+    return 2 if unknown == "label" else 1
 
 
 def locate(path: str | Path | None, cell: str) -> Path:
@@ -113,7 +127,8 @@ def load_model(file: Path) -> CheckedModel:
     graph = parse(file, Graph, model.graph)
     try:
         check_versions(model)
-        state = check_graph(graph, info.output_alphabet, len(content))
+        copies = info.unknown != "label"
+        state = check_graph(graph, info.output_alphabet, len(content), copies=copies)
         need(info.causal == (state is not None), "its inputs are not those of its metadata")
     except ValueError as error:
         raise ModelFileError(
@@ -141,9 +156,7 @@ def read_content(file: Path) -> bytes:
         ModelFileError: it is unreadable, empty, too large, or in onnxruntime's own format.
     """
     try:
-        if file.stat().st_size > MAX_SIZE:
-            raise ModelFileError(f"{file}: it is larger than an ONNX file can be")
-        content = file.read_bytes()
+        content = read_regular(file, MAX_SIZE)
     except OSError as error:
         raise ModelFileError(f"{file}: {reason(error)}") from error
     if not content:
@@ -225,6 +238,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             training=json.loads(metadata["training"]),
         )
         check_info(info)
+        need(int(version) == info.format_version, f"its format_version is {version}")
     except KeyError as error:
         raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
     except (ValueError, RecursionError) as error:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from hello_train.data.augmentation import Augmentation
 from hello_train.data.lines import Lines
-from hello_train.fit.options import TrainOptions
 from hello_train.network.config import ModelConfig
 from hello_train.network.encoding import encode
 
@@ -45,11 +44,28 @@ class Batches:
     A batch has segments of one length, so it has no padding.
     """
 
-    def __init__(self, config: ModelConfig, pairs: Sequence[Pair], options: TrainOptions) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        pairs: Sequence[Pair],
+        *,
+        characters: int,
+        case_rate: float,
+        seed: int,
+    ) -> None:
+        """Cut the lines into segments.
+
+        Args:
+            config: of the network that is trained.
+            pairs: the training lines.
+            characters: of a batch, at most, unless a single segment has more.
+            case_rate: share of the lines that are put into upper case, and into lower case.
+            seed: of the order and the augmentation.
+        """
         self._pairs = pairs
-        self._characters = options.batch_characters
-        self._seed = options.seed
-        self._augment = Augmentation(config, options.case_rate)
+        self._characters = characters
+        self._seed = seed
+        self._augment = Augmentation(config, case_rate)
         self._line, self._start, self._length = cut(lengths(pairs))
         self._config = config
 

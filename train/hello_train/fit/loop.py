@@ -25,9 +25,21 @@ from hello_train.fit.resume import ResumeFile
 from hello_train.fit.state import TrainingState
 from hello_train.fit.step import optimizer_step
 from hello_train.fit.threads import ThreadTuner, is_tunable
+from hello_train.network.config import ModelConfig
 
 SAVE_SECONDS = 30.0
 """Seconds between two writes of the resume file; it is also written after each evaluation."""
+
+
+def batches_of(config: ModelConfig, pairs: Sequence[Pair], options: TrainOptions) -> Batches:
+    """Return the batches of a training."""
+    return Batches(
+        config,
+        pairs,
+        characters=options.batch_characters,
+        case_rate=options.case_rate,
+        seed=options.seed,
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class Trainer:
         self._evaluator = evaluator or Evaluator([])
         self._resume_file = resume_file
         self._team = team
-        self._data = Batches(state.network.config, pairs, options)
+        self._data = batches_of(state.network.config, pairs, options)
         self._forward = team.join(state.network)
         self._started = time.monotonic() - state.position.seconds
         self._saved = time.monotonic()

@@ -140,8 +140,3 @@ CELLS: dict[str, Cell] = {
     ),
 }
 """By the name in options and files."""
-
-RECURRENCES = [
-    (name, nonlinearity) for name, cell in CELLS.items() for nonlinearity in cell.nonlinearities
-]
-"""Every cell with each of its nonlinearities."""

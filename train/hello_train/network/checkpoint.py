@@ -27,7 +27,8 @@ from hello_train.files import CHECKPOINT_NAME
 from hello_train.network.config import ModelConfig, check_types
 from hello_train.network.model import Network
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Newest format of checkpoints that this version reads."""
 METADATA_KEY = "hello-rnn"
 """One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
 LARGEST = 2**63
@@ -40,28 +41,66 @@ SHOWN_FAULTS = 4
 class Training:
     """What a network was trained on, and its scores; for people, in every file of the network."""
 
-    data: str
-    """The training data, in words."""
+    data: str | None
+    """The training data, in words; None if it is not known."""
     example: str
     """An input for a demonstration."""
-    seed: int
-    characters: int
-    """Characters in the training lines."""
+    seed: int | None
+    """The seed of the training; None if it is not known."""
+    characters: int | None
+    """Characters in the training lines; None if it is not known."""
     scores: dict[str, dict[str, float | int | None]] = field(default_factory=dict)
     """The scores on the held-out lines by name; empty without such lines."""
+    source: dict[str, str] | None = None
+    """Where a network from outside came from: the name and SHA-256 of its file, or its module. Of
+    such a network nothing else is known. None for a network that hello-train trained."""
 
     def __post_init__(self) -> None:
-        check_types(
-            self, {str: ("data", "example"), int: ("seed", "characters"), dict: ("scores",)}
-        )
+        known: dict[type, tuple[str, ...]] = {str: ("data",), int: ("seed", "characters")}
+        if self.source is None:
+            check_types(self, known)
+        elif not isinstance(self.source, dict) or not all(
+            type(text) is str for pair in self.source.items() for text in pair
+        ):
+            raise ConfigError(f"source is {shortened(self.source)}")
+        check_types(self, {str: ("example",), dict: ("scores",)})
         for name, row in self.scores.items():
             if not isinstance(row, dict) or not all(map(is_score, row.values())):
                 raise ConfigError(f"the scores of {shortened(name)} are {shortened(row)}")
+
+    @classmethod
+    def from_outside(cls, source: dict[str, str], example: str) -> Training:
+        """Return the description of a network from outside.
+
+        >>> Training.from_outside({"file": "hello.pt"}, "hello").record()
+        {'example': 'hello', 'scores': {}, 'source': {'file': 'hello.pt'}}
+        """
+        return cls(data=None, example=example, seed=None, characters=None, source=source)
+
+    def record(self) -> dict[str, Any]:
+        """Return what is known, for a file."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Training:
+        """Return the description that a file has.
+
+        Raises:
+            ConfigError: a value has another type.
+            TypeError: a field is missing, or unknown.
+        """
+        unknown = {"data": None, "seed": None, "characters": None} if "source" in record else {}
+        return cls(**(unknown | record))
 
 
 def is_score(value: object) -> bool:
     """Tell whether a value is a share, a count, or None."""
     return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
+
+
+def format_version(config: ModelConfig, training: Training) -> int:
+    """Return the oldest format of checkpoints that can hold a network and its description."""
+    return max(config.format_version, 1 if training.source is None else 2)
 
 
 def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
@@ -71,9 +110,9 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
         CheckpointError: the folder or the file cannot be written.
     """
     header = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version(network.config, training),
         "config": asdict(network.config),
-        "training": asdict(training),
+        "training": training.record(),
     }
     path = folder / CHECKPOINT_NAME
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -162,7 +201,11 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
                 f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
                 f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
-        return ModelConfig(**entry(content, "config")), Training(**entry(content, "training"))
+        config = ModelConfig(**entry(content, "config"))
+        training = Training.from_record(entry(content, "training"))
+        if version != (expected := format_version(config, training)):
+            raise ValueError(f"its format_version is {version}, and not {expected}")
+        return config, training
     except (ConfigError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{file}: damaged header ({first_line(error)}); train it again"

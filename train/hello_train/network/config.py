@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown, oldest_format
 
 from hello_train.errors import ConfigError, shortened
 from hello_train.network.cells import CELLS
@@ -69,7 +69,7 @@ class ModelConfig:
     projection: bool
     """Whether a Linear layer makes logits of the hidden states; otherwise they are the logits."""
     unknown: Unknown
-    """What a character outside `input_alphabet` gets: an error, or a copy of itself."""
+    """What a character outside `input_alphabet` gets: an error, a copy of itself, or a label."""
     guard: Mapping[str, str] | None
     """The possible output characters of each input character; None if all are possible."""
     nonlinearity: str = "tanh"
@@ -82,7 +82,10 @@ class ModelConfig:
                 f"cell is {shortened(self.cell)}; it must be one of {', '.join(CELLS)}"
             )
         if self.unknown not in UNKNOWN_POLICIES:
-            raise ConfigError(f"unknown is {shortened(self.unknown)}; it must be error or copy")
+            raise ConfigError(
+                f"unknown is {shortened(self.unknown)}; it must be one of "
+                f"{', '.join(UNKNOWN_POLICIES)}"
+            )
         choice = CELLS[self.cell].nonlinearities
         if self.nonlinearity not in choice:
             raise ConfigError(
@@ -143,3 +146,18 @@ class ModelConfig:
     def unknown_id(self) -> int:
         """The id of a character outside the input alphabet."""
         return len(self.input_alphabet)
+
+    @property
+    def learns_unknown(self) -> bool:
+        """Whether the embedding has a row for unknown characters."""
+        return self.unknown != "error"
+
+    @property
+    def copies_unknown(self) -> bool:
+        """Whether an unknown character is copied, where it is not refused."""
+        return self.unknown != "label"
+
+    @property
+    def format_version(self) -> int:
+        """The oldest format of files that can hold this configuration."""
+        return oldest_format(self.unknown)

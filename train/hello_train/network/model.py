@@ -37,13 +37,13 @@ class Network(nn.Module):
     arXiv:1406.1078; Hochreiter and Schmidhuber 1997). Without a projection the hidden states are
     the logits. Each line starts from a zero state.
 
-    With `unknown="copy"` the embedding has one more row, for the id of unknown characters.
+    The embedding has one more row, for the id of unknown characters, unless these are refused.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        rows = len(config.input_alphabet) + (config.unknown == "copy")
+        rows = len(config.input_alphabet) + config.learns_unknown
         self.embedding = Embedding(rows, config.embedding_dim)
         self.recurrence = recurrence(config)
         self.projection = (
@@ -82,12 +82,12 @@ class Network(nn.Module):
         With `unknown="error"` that of unknown characters is zeros. It was not learned, and runtimes
         refuse such characters.
         """
-        if self.config.unknown == "copy":
+        if self.config.learns_unknown:
             return self.embedding.weight
         return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
 
     def rewrite(self, text: str) -> str:
-        """Return the output for a line; unknown characters are copied."""
+        """Return the output for a line; unknown characters are copied, unless they get labels."""
         return self.rewrite_lines([text])[0]
 
     @torch.inference_mode()
@@ -107,8 +107,8 @@ class Network(nn.Module):
         alphabet = to_codepoints(config.output_alphabet)
         rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
         for text, ids, labels in zip(texts, rows, self._choose(rows), strict=True):
-            unknown = ids.numpy() == config.unknown_id
-            yield to_text(np.where(unknown, to_codepoints(text), alphabet[labels.numpy()]))
+            copied = (ids.numpy() == config.unknown_id) & config.copies_unknown
+            yield to_text(np.where(copied, to_codepoints(text), alphabet[labels.numpy()]))
 
     def _choose(self, rows: list[Tensor]) -> list[Tensor]:
         """Return the labels of each row of ids, int64 [time]; the longest row comes first."""

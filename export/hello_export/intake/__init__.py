@@ -1,0 +1,1 @@
+"""The intake: a network from outside becomes an ordinary configuration and network."""

@@ -1,0 +1,251 @@
+"""Exports a module: its own forward is the truth that the files must agree with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+from hello_runtime.errors import printable
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
+from hello_train.network.checkpoint import Training
+from hello_train.network.model import Network
+from torch import Tensor, nn
+
+from hello_export.artifact import Export, write_artifact
+from hello_export.errors import IntakeError
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.intake.agreement import check_forward
+from hello_export.intake.alphabets import Entries, Given, read_entries
+from hello_export.intake.forward import Call, ModuleForward
+from hello_export.intake.network import build_network, find_rows
+from hello_export.intake.outside import Faults, example, row_lines, summary, tensor_lines
+from hello_export.intake.recognise import Choices, Parts, recognise
+from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
+from hello_export.intake.weights import rounding_note, value_faults
+from hello_export.progress import SILENT, Display, Progress
+from hello_export.proof.cases import readable_cases
+
+TASKS = ("rewrite",)
+OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+"""An option of the command, in an error or account of the rooms that both doors share."""
+
+
+def export(
+    module: nn.Module,
+    folder: Path | str,
+    *,
+    alphabet: Given,
+    labels: Given | None = None,
+    task: str = "rewrite",
+    call: Call | None = None,
+    unknown: Unknown | None = None,
+    unknown_token: str | None = None,
+    weights: Storage = "float32",
+    cell: str | None = None,
+    nonlinearity: str | None = None,
+    embedding: str | None = None,
+    linear: str | None = None,
+    ignore: Sequence[str] = (),
+    quiet: bool = False,
+) -> Export:
+    """Export a module of PyTorch, if the files agree with its own forward.
+
+    The module has one embedding, one recurrence (`nn.RNN`, `nn.GRU`, `nn.LSTM` or a loop of their
+    cells) and one linear layer or none. They are found by their classes. The module is left as it
+    is: its mode, weights and gradients, and the random generators.
+
+    Args:
+        module: the module, in the mode in which it is to be used; mostly after `.eval()`. Half
+            precision is compared as a copy of the module in float32.
+        folder: where the artifact goes.
+        alphabet: the entry of each row of the embedding: a text with one character for each, a
+            `.txt` or `.json` file, or a list or mapping.
+        labels: the entry of each logit likewise; None for the alphabet.
+        task: `rewrite`, a label for each character.
+        call: gets the module and ids, int64 [batch, time], in the embedding's own numbering and on
+            the module's device, and returns logits [batch, time, labels]. None for `module(ids)`.
+        unknown: what is written for characters that are not in the alphabet: `error`, `copy` or
+            `label`. None for `label` if the embedding has a row for them, else for `error`.
+        unknown_token: the entry whose row is read for such characters. If the embedding has one
+            row more than the alphabet, it is the last row.
+        weights: how `model.onnx` stores the weights. If smaller than float32, the files must agree
+            with the rounded weights, and the module's forward with those before.
+        cell: the recurrence to take, `rnn`, `gru` or `lstm`, if forward calls several.
+        nonlinearity: `tanh` or `relu`, if the module does not say it.
+        embedding: the name of the embedding's tensor, if classes do not tell.
+        linear: the name of the linear layer's weights, or `none`, if classes do not tell.
+        ignore: names of submodules to leave out, such as a head of another task.
+        quiet: whether nothing is written to stderr.
+
+    Returns:
+        The proof, and what smaller weights cost.
+
+    Raises:
+        IntakeError: the module has other parts, or its alphabet does not fit.
+        ForwardError: the forward does not give what the parts give.
+        ParityError: a file does not give what the module gives; nothing was written.
+        ArtifactError: the folder cannot be written, or holds something else.
+
+    Example:
+        >>> import tempfile, torch, hello_export
+        >>> class Tagger(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.embedding = torch.nn.Embedding(4, 10)
+        ...         self.gru = torch.nn.GRU(10, 4, batch_first=True)
+        ...     def forward(self, ids):
+        ...         return self.gru(self.embedding(ids))[0]
+        >>> folder = tempfile.mkdtemp() + "/tagger"
+        >>> made = hello_export.export(Tagger().eval(), folder, alphabet="ehlo", quiet=True)
+        >>> made.report.check()
+    """
+    name = type(module).__name__
+    check_arguments(module, task, weights, unknown)
+    choices = Choices(cell, nonlinearity, embedding, linear, tuple(ignore))
+    with unchanged(module), named_errors(name):
+        with showing(f"reading {name}", quiet):
+            taken = take(module, call, choices, alphabet, labels, unknown, unknown_token)
+        for line in [] if quiet else taken.account:
+            click.echo(in_python(line), err=True)
+        with showing("comparing", quiet) as progress:
+            progress.phase("comparing the module's forward with its parts")
+            check_forward(
+                module, taken.forward, taken.network, readable_cases(taken.network.config)
+            )
+            return write_artifact(
+                taken.network,
+                taken.training,
+                Path(folder),
+                weights,
+                progress=progress,
+                forward=taken.forward if weights == "float32" else None,
+            )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was taken from a module."""
+
+    forward: ModuleForward
+    network: Network
+    training: Training
+    account: list[str]
+    """What was recognised, in lines for people."""
+
+
+def take(
+    module: nn.Module,
+    call: Call | None,
+    choices: Choices,
+    alphabet: Given,
+    labels: Given | None,
+    unknown: Unknown | None,
+    unknown_token: str | None,
+) -> Taken:
+    """Return the network that a module's parts make; for the arguments see `export`.
+
+    Raises:
+        IntakeError: the text has all that is wrong.
+    """
+    faults = Faults()
+    with faults.collecting():
+        entries = read_entries(alphabet)
+    with faults.collecting():
+        label_entries = None if labels is None else read_entries(labels)
+    faults.check()
+    forward = ModuleForward(module, call)
+    found, parts = recognise_module(forward, choices, entries)
+    faults.texts += value_faults({own: found.tensors[own] for own in parts.roles})
+    faults.check()
+    network = build_network(parts, entries, label_entries, unknown, unknown_token)
+    rows = find_rows(parts, entries, unknown_token)
+    forward.read(rows, network.config.labels)
+    kind = type(module)
+    source = {"module": printable(f"{kind.__module__}.{kind.__qualname__}")}
+    return Taken(
+        forward,
+        network,
+        Training.from_outside(source, example(network.config.input_alphabet)),
+        [
+            f"{kind.__name__}: {summary(network.config)}",
+            *tensor_lines(parts, found.everything),
+            *row_lines(rows, network.config.unknown),
+            *filter(None, [rounding_note({own: found.tensors[own] for own in parts.roles})]),
+        ],
+    )
+
+
+def recognise_module(
+    forward: ModuleForward, choices: Choices, entries: Entries
+) -> tuple[Found, Parts]:
+    """Return the submodules and what they were recognised as.
+
+    Raises:
+        IntakeError: the module has other parts.
+    """
+    rows = [
+        part.num_embeddings for part in forward.module.modules() if isinstance(part, nn.Embedding)
+    ]
+    known = [id_ for id_ in entries.characters.values() if id_ < min(rows, default=1)] or [0]
+    logits: list[Tensor] = []
+    found = find_parts(forward.module, lambda: logits.append(forward.probe(known)))
+    by_class = Choices(
+        choices.cell,
+        choices.nonlinearity or found.nonlinearity,
+        choices.embedding or found.only(EMBEDDING),
+        choices.linear or found.linear(logits[0].shape[-1]),
+        choices.ignored,
+    )
+    parts = recognise(found.tensors, by_class, "its tensors")
+    return found, replace(parts, ignored=parts.ignored | found.ignored)
+
+
+def check_arguments(module: object, task: str, weights: str, unknown: str | None) -> None:
+    """Check the arguments that name one of a few things.
+
+    Raises:
+        IntakeError: one does not.
+    """
+    faults = [
+        f"{name}={value!r} must be one of {', '.join(map(repr, possible))}"
+        for name, value, possible in (
+            ("task", task, TASKS),
+            ("weights", weights, STORAGES),
+            ("unknown", unknown, (None, *UNKNOWN_POLICIES)),
+        )
+        if value not in possible
+    ]
+    if not isinstance(module, nn.Module):
+        faults.append(
+            f"a {type(module).__name__} is no nn.Module; a file of weights is exported by the "
+            f"command hello-export WEIGHTS --alphabet ALPHABET"
+        )
+    if faults:
+        raise IntakeError("; ".join(faults))
+
+
+@contextmanager
+def named_errors(name: str) -> Iterator[None]:
+    """Begin the errors of this context with a module's name, and speak of Python's arguments."""
+    try:
+        yield
+    except IntakeError as error:
+        raise type(error)(f"{name}: {in_python(str(error))}") from error
+
+
+def in_python(text: str) -> str:
+    """Return a text that names options of the command with the arguments of `export`.
+
+    >>> in_python("name its entry with --unknown-token")
+    'name its entry with unknown_token='
+    """
+    return OPTION.sub(lambda found: f"{found[1].replace('-', '_')}=", text)
+
+
+def showing(first: str, quiet: bool) -> AbstractContextManager[Progress]:
+    """Return what shows the progress on stderr, or nothing."""
+    return nullcontext(SILENT) if quiet else Display(first)

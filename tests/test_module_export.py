@@ -1,0 +1,749 @@
+"""A module is exported if the files agree with its own forward, and refused if its parts do not."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hello_export
+import pytest
+import torch
+from hello_export import artifact
+from hello_export.errors import ArtifactError, ForwardError, IntakeError, ParityError
+from hello_export.intake import module as door
+from hello_export.proof import prove
+from hello_export.proof.cases import Case, module_cases
+from hello_export.proof.engines import OnnxRuntime
+from hello_runtime import Decoder
+from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.config import ModelConfig
+from outside import CellLoop, NoNameNet, Tagger
+from torch import Tensor, nn
+from torch.nn.utils.prune import l1_unstructured
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+ALPHABET, LABELS = "abcdef", "wxyz"
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prove on a few short cases and one engine, in this process."""
+
+    def short_cases(config: ModelConfig) -> Iterator[Case]:
+        return (case for case in module_cases(config) if case.codepoints.size < 100)
+
+    for name in ("module_cases", "grid_cases"):
+        monkeypatch.setattr(artifact, name, short_cases)
+    monkeypatch.setattr(door, "readable_cases", short_cases)
+    monkeypatch.setattr(prove, "ENGINES", (OnnxRuntime,))
+    monkeypatch.setattr(prove, "open_engine", lambda engine, *given: engine(*given[:2]))
+
+
+def export(module: nn.Module, folder: Path, **more: Any) -> Decoder:
+    """Export a module with the alphabets of these tests, and open the artifact."""
+    given = {"alphabet": ALPHABET, "labels": LABELS, "quiet": True, **more}
+    made = hello_export.export(module, folder / "artifact", **given)
+    made.report.check()
+    assert all(verdict.cases for verdict in made.report.verdicts if not verdict.not_compared)
+    return Decoder.open(folder / "artifact")
+
+
+def decoded(module: nn.Module, call: Callable[[nn.Module, Tensor], Tensor], text: str) -> str:
+    """Return what a module says of a text, by plain PyTorch."""
+    ids = torch.tensor([[ALPHABET.index(char) for char in text]])
+    with torch.no_grad():
+        return "".join(LABELS[label] for label in call(module, ids)[0].argmax(-1).tolist())
+
+
+def refused(module: nn.Module, folder: Path, kind: type[IntakeError], **more: Any) -> str:
+    """Return the error that refuses a module, once nothing was written."""
+    with pytest.raises(kind) as caught:
+        export(module, folder, **more)
+    assert not any(folder.iterdir())
+    said = str(caught.value)
+    assert said.startswith(f"{type(module).__name__}: ")
+    assert "--" not in said
+    assert "\n" not in said
+    return said
+
+
+def plainly(module: nn.Module, ids: Tensor) -> Tensor:
+    logits: Tensor = module(ids)
+    return logits
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.usefixtures("quick")
+def test_a_module_is_exported(cell: str, bidirectional: bool, tmp_path: Path) -> None:
+    module = Tagger(cell, bidirectional=bidirectional, layers=2).eval()
+    decoder = export(module, tmp_path)
+    assert decoder.decode("abcfedab") == decoded(module, plainly, "abcfedab")
+    _, training = load_checkpoint(tmp_path / "artifact")
+    assert training.source == {"module": "outside.Tagger"}
+    manifest = json.loads((tmp_path / "artifact/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["training"]["source"] == {"module": "outside.Tagger"}
+
+
+# Forwards of other shapes, each with the `call` that serves it.
+
+
+class TimeFirst(Tagger):
+    """Takes ids [time, batch] and gives logits [time, batch, labels]."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids.T).transpose(0, 1)
+
+
+class Packing(Tagger):
+    """Takes the lengths of padded rows and packs them."""
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:  # type: ignore[override]
+        packed = pack_padded_sequence(self.embed(ids), lengths, batch_first=True)
+        hidden, _ = pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
+        logits: Tensor = self.head(hidden)
+        return logits
+
+
+class Returning(Tagger):
+    """Returns its logits and its last state."""
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        hidden, state = self.encoder(self.embed(ids))
+        return self.head(hidden), state
+
+
+class Flattening(Tagger):
+    """Gives logits [batch * time, labels]."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids).reshape(-1, 4)
+
+
+class LabelsSecond(Tagger):
+    """Gives logits [batch, labels, time], as `nn.CrossEntropyLoss` wants them."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids).transpose(1, 2)
+
+
+def time_first(module: nn.Module, ids: Tensor) -> Tensor:
+    logits: Tensor = module(ids.T).transpose(0, 1)
+    return logits
+
+
+def packed(module: nn.Module, ids: Tensor) -> Tensor:
+    logits: Tensor = module(ids, torch.full((len(ids),), ids.shape[1]))
+    return logits
+
+
+def first_of(module: nn.Module, ids: Tensor) -> Tensor:
+    logits: Tensor = module(ids)[0]
+    return logits
+
+
+def unflattened(module: nn.Module, ids: Tensor) -> Tensor:
+    logits: Tensor = module(ids).view(*ids.shape, -1)
+    return logits
+
+
+def labels_last(module: nn.Module, ids: Tensor) -> Tensor:
+    logits: Tensor = module(ids).transpose(1, 2)
+    return logits
+
+
+SHAPES: list[tuple[type[nn.Module], Callable[[nn.Module, Tensor], Tensor], str]] = [
+    (
+        TimeFirst,
+        time_first,
+        "call=, for instance lambda module, ids: module(ids.T).transpose(0, 1)",
+    ),
+    (Packing, packed, "missing 1 required positional argument: 'lengths'; if it takes something"),
+    (Returning, first_of, "returns a tuple, not logits [2, 3, labels], [batch, time, labels]; for"),
+    (Flattening, unflattened, "returns [6, 4] for ids [2, 3], not logits [2, 3, labels], [batch"),
+    (LabelsSecond, labels_last, "for instance lambda module, ids: module(ids).transpose(1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("kind", "call", "said"), SHAPES)
+@pytest.mark.usefixtures("quick")
+def test_call_serves_forwards_of_other_shapes(
+    kind: type[nn.Module],
+    call: Callable[[nn.Module, Tensor], Tensor],
+    said: str,
+    tmp_path: Path,
+) -> None:
+    module = kind().eval()
+    if kind is TimeFirst:  # takes [batch, time] too, as rows of other lengths
+        fault = refused(module, tmp_path, ForwardError)
+        assert "batch axis were time" in fault
+    else:
+        assert said in refused(module, tmp_path, IntakeError)
+    decoder = export(module, tmp_path, call=call)
+    assert decoder.decode("fabcab") == decoded(module, call, "fabcab")
+
+
+class TimeFirstOut(Tagger):
+    """Gives logits [time, batch, labels] of ids [batch, time]."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids).transpose(0, 1)
+
+
+def test_the_error_of_a_shape_has_the_call_that_helps(tmp_path: Path) -> None:
+    said = refused(TimeFirstOut().eval(), tmp_path, IntakeError)
+    assert "returns [3, 2, 4] for ids [2, 3]" in said
+    assert "lambda module, ids: module(ids.T).transpose(0, 1)" in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_class_of_the_post(tmp_path: Path) -> None:
+    """It takes one text, [time, 1], and gives [time, labels]; two recurrences are unused."""
+    module = NoNameNet().eval()
+
+    def call(net: nn.Module, ids: Tensor) -> Tensor:
+        return torch.stack([net(row[:, None]) for row in ids])
+
+    assert "its forward returns [6, 4]" in refused(
+        module, tmp_path, IntakeError, alphabet="ehlo", labels=None
+    )
+    decoder = export(module, tmp_path, alphabet="ehlo", labels=None, call=call)
+    expected = module(torch.tensor([[1], [0], [2], [2], [3]])).argmax(-1).tolist()
+    assert decoder.decode("hello") == "".join("ehlo"[label] for label in expected)
+    assert decoder.info.cell == "gru"
+
+
+# Forwards that do more than their parts say.
+
+
+class Residual(Tagger):
+    def __init__(self) -> None:
+        super().__init__(width=5)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        vectors = self.embed(ids)
+        logits: Tensor = self.head(self.encoder(vectors)[0] + vectors)
+        return logits
+
+
+class Scaled(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.encoder(self.embed(ids) * 7**0.5)[0])
+        return logits
+
+
+class Dropping(Tagger):
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.drop(self.encoder(self.embed(ids))[0]))
+        return logits
+
+
+class FunctionalDropping(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(ids), 0.2, self.training)
+
+
+class Reversed(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids.flip(1)).flip(1)
+
+
+class ReversedOut(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids).flip(1)
+
+
+class Softmax(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids).softmax(-1)
+
+
+class LogSoftmax(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids).log_softmax(-1)
+
+
+class OtherOrder(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids)[..., [0, 2, 1, 3]]
+
+
+class SwappedAxes(Tagger):
+    """Has a GRU without batch_first, and is called as if it had it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.GRU(7, 5)
+
+
+class Stateful(Tagger):
+    """Goes on from the state of the call before, if the batch is as large."""
+
+    state: Tensor | None = None
+
+    def forward(self, ids: Tensor) -> Tensor:
+        before = self.state
+        if before is not None and before.shape[1] != len(ids):
+            before = None
+        hidden, self.state = self.encoder(self.embed(ids), before)
+        logits: Tensor = self.head(hidden)
+        return logits
+
+
+class StatefulAlways(Tagger):
+    """Goes on from the state of the call before, whatever its size."""
+
+    state: Tensor | None = None
+
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden, self.state = self.encoder(self.embed(ids), self.state)
+        logits: Tensor = self.head(hidden)
+        return logits
+
+
+class MaxNorm(Tagger):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(6, 7, max_norm=0.5)
+
+
+class Normalised(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden = self.encoder(self.embed(ids))[0]
+        logits: Tensor = self.head(nn.functional.layer_norm(hidden, (5,)))
+        return logits
+
+
+class Activated(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.head(nn.functional.relu(self.encoder(self.embed(ids))[0]))
+        return logits
+
+
+class SlightlyScaled(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids) * 1.0005
+
+
+class AfterManySteps(Tagger):
+    """Forgets what it read on long lines."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits = super().forward(ids)
+        return torch.cat([logits[:, :200], logits[:, 200:] + 1], 1)
+
+
+MORE = "it does more than they do, or something else, such as a residual"
+BACKWARDS = "it reads or writes the line backwards"
+PLANTED: list[tuple[type[Tagger], bool, str]] = [
+    (Residual, False, MORE),
+    (Scaled, False, MORE),
+    (Normalised, False, MORE),
+    (Activated, False, MORE),
+    (SlightlyScaled, False, MORE),
+    (AfterManySteps, False, MORE),
+    (Dropping, True, "dropout is active: call the module's .eval()"),
+    (FunctionalDropping, True, "it gives two answers to one input"),
+    (Reversed, False, BACKWARDS),
+    (ReversedOut, False, BACKWARDS),
+    (Softmax, False, "it applies softmax"),
+    (LogSoftmax, False, "it applies softmax"),
+    (OtherOrder, False, "its logits are in another order than the rows of the linear layer"),
+    (SwappedAxes, False, "as if the batch axis were time: is batch_first=True missing"),
+    (Stateful, False, "it gives two answers to one input: it keeps a state between calls"),
+    (MaxNorm, False, "its embedding has max_norm"),
+]
+
+
+@pytest.mark.parametrize(("kind", "training", "cause"), PLANTED)
+def test_a_forward_that_does_more_than_its_parts_is_refused(
+    kind: type[Tagger], training: bool, cause: str, tmp_path: Path
+) -> None:
+    """Before any engine runs, with the input that shows it, and what may be the cause."""
+    torch.manual_seed(1)
+    module = kind().train(training)
+    said = refused(module, tmp_path, ForwardError)
+    assert "its forward does not give what its embedding, GRU and linear layer give" in said
+    assert cause in said
+    assert "for '" in said or "for ...'" in said
+    assert ", row 1, character " in said
+
+
+def test_a_forward_that_fails_after_another_batch_is_refused(tmp_path: Path) -> None:
+    said = refused(StatefulAlways().eval(), tmp_path, IntakeError)
+    assert "its forward fails on ids [batch, time] [1, 1] [[" in said
+    assert "does it keep a state between calls?" in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_dropout_that_is_inactive_is_no_fault(tmp_path: Path) -> None:
+    export(Dropping().eval(), tmp_path)
+    export(Tagger(layers=2).train(), tmp_path)  # there is nothing that the mode changes
+
+
+def test_the_first_input_that_shows_it_is_shown(tmp_path: Path) -> None:
+    said = refused(AfterManySteps().eval(), tmp_path, ForwardError)
+    assert "batch 1, length 257, row 1, character 2" in said
+    said = refused(ReversedOut().eval(), tmp_path, ForwardError)
+    assert "(batch 1, length 2, row 1, character 1)" in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_files_are_compared_with_the_forward_and_not_with_the_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "check_forward", lambda *_: None)
+    with pytest.raises(ParityError, match=r"onnxruntime differs from PyTorch in logits by up to"):
+        export(Scaled().eval(), tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
+# What is found in a module.
+
+
+class TwoHeads(Tagger):
+    def __init__(self) -> None:
+        super().__init__()
+        self.aux = nn.Linear(5, 3)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        hidden = self.encoder(self.embed(ids))[0]
+        return self.head(hidden), self.aux(hidden)
+
+
+class Unused(Tagger):
+    """Has parts that its forward does not call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.old = nn.Embedding(6, 7)
+        self.other = nn.GRU(7, 5)
+        self.norm = nn.LayerNorm(5)
+        self.spare = nn.Linear(5, 4)
+
+
+class FunctionallyTied(nn.Module):
+    """Reads its embedding as the linear layer too, without a module for it."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.emb = nn.Embedding(6, 5)
+        self.gru = nn.GRU(5, 5, batch_first=True)
+        self.out_bias = nn.Parameter(torch.randn(6)) if bias else None
+
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden = self.gru(self.emb(ids))[0]
+        return nn.functional.linear(hidden, self.emb.weight, self.out_bias)
+
+
+class Called(nn.Module):
+    """Calls modules with weights that have no place."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(6, 7)
+        self.encoder = nn.GRU(7, 5, batch_first=True)
+        self.more = part
+        self.head = nn.Linear(5, 4)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.more(self.encoder(self.embed(ids))[0]))
+        return logits
+
+
+@pytest.mark.usefixtures("quick")
+def test_parts_that_forward_does_not_call_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(Unused().eval(), tmp_path, quiet=False)
+    said = capsys.readouterr().err
+    assert "Unused: GRU, layers: 1, directions: 1, hidden values: 5, linear layer: yes" in said
+    for name in ("old.weight", "other.weight_ih_l0", "norm.bias", "spare.weight"):
+        line = next(line for line in said.splitlines() if line.strip().startswith(name))
+        assert line.endswith("not used: forward does not call it")
+    assert "comparing the module's forward with its parts" in said
+    assert "onnxruntime" in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_second_head_is_left_out_by_name(tmp_path: Path) -> None:
+    module = TwoHeads().eval()
+    said = refused(module, tmp_path, IntakeError, call=first_of)
+    assert "not all of head.weight [4, 5], head.bias [4], aux.weight [3, 5], aux.bias [3]" in said
+    assert "leave out with ignore= what is not used" in said
+    decoder = export(module, tmp_path, call=first_of, ignore=["aux"])
+    assert decoder.decode("fabcab") == decoded(module, first_of, "fabcab")
+
+
+def test_a_head_that_call_does_not_return_is_found(tmp_path: Path) -> None:
+    module = TwoHeads().eval()
+    said = refused(module, tmp_path, IntakeError, call=first_of, ignore=["head"], labels="xyz")
+    assert "its forward returns [1, 1, 4] for ids [1, 1], not logits [1, 1, 3]" in said
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.usefixtures("quick")
+def test_weights_that_are_tied_without_a_module(bias: bool, tmp_path: Path) -> None:
+    module = FunctionallyTied(bias).eval()
+    decoder = export(module, tmp_path, labels="uvwxyz")
+    ids = torch.tensor([[ALPHABET.index(char) for char in "fabcab"]])
+    expected = module(ids)[0].argmax(-1).tolist()
+    assert decoder.decode("fabcab") == "".join("uvwxyz"[label] for label in expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "labels"),
+    [
+        (Tagger(tied=True), "uvwxyz"),
+        (Tagger(width=5, linear=False), "vwxyz"),
+        (Tagger(width=5, linear_bias=False), LABELS),
+        (CellLoop("lstm", layers=2), LABELS),
+        (CellLoop("rnn", nonlinearity="relu", bias=False), LABELS),
+        (Tagger("rnn", nonlinearity="relu"), LABELS),
+        (nn.Sequential(Tagger()), LABELS),
+        (nn.DataParallel(Tagger()), LABELS),
+    ],
+)
+@pytest.mark.usefixtures("quick")
+def test_classes_tell_what_shapes_do_not(module: nn.Module, labels: str, tmp_path: Path) -> None:
+    export(module.eval(), tmp_path, labels=labels)
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        (nn.LayerNorm(5), "no place for more.weight [5], more.bias [5]"),
+        (nn.Linear(5, 5), "more.weight [5, 5], more.bias [5]"),
+        (nn.PReLU(), "no place for more.weight [1]"),
+    ],
+)
+def test_what_has_no_place_is_named(part: nn.Module, names: str, tmp_path: Path) -> None:
+    said = refused(Called(part).eval(), tmp_path, IntakeError)
+    assert names in said
+    assert "supported are one embedding, one nn.RNN, nn.GRU or nn.LSTM" in said
+
+
+class Stacked(nn.Module):
+    """Two recurrences, one on the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(6, 7)
+        self.low, self.high = nn.GRU(7, 5, batch_first=True), nn.LSTM(5, 4, batch_first=True)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.high(self.low(self.embed(ids))[0])[0]
+        return logits
+
+
+def test_two_recurrences_are_refused(tmp_path: Path) -> None:
+    said = refused(Stacked().eval(), tmp_path, IntakeError)
+    assert "2 recurrences, high (LSTM) with high.weight_hh_l0 [16, 4], low (GRU)" in said
+    assert "choose with cell= lstm or gru, or leave others out with ignore= PREFIX" in said
+
+
+def normed(module: Tagger) -> Tagger:
+    nn.utils.parametrizations.weight_norm(module.head)
+    nn.utils.parametrizations.weight_norm(module.encoder, "weight_hh_l0")
+    return module
+
+
+def pruned(module: Tagger) -> Tagger:
+    l1_unstructured(module.head, "weight", amount=0.5)  # type: ignore[no-untyped-call]
+    return module
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of PyTorch: such weights are not contiguous
+@pytest.mark.parametrize("wrap", [normed, pruned])
+@pytest.mark.usefixtures("quick")
+def test_weights_that_are_computed_are_taken_as_they_are_computed(
+    wrap: Callable[[Tagger], Tagger], tmp_path: Path
+) -> None:
+    module = wrap(Tagger()).eval()
+    decoder = export(module, tmp_path)
+    assert decoder.decode("fabcab") == decoded(module, plainly, "fabcab")
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.usefixtures("quick")
+def test_other_precisions(
+    kind: torch.dtype, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = Tagger("lstm", layers=2).to(kind).eval()
+    before = copy.deepcopy(module.state_dict())
+    export(module, tmp_path, quiet=False)
+    assert all(torch.equal(before[name], now) for name, now in module.state_dict().items())
+    assert all(tensor.dtype == kind for tensor in module.parameters())
+    said = capsys.readouterr().err
+    assert ("float64 and are rounded to float32" in said) == (kind == torch.float64)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_module_of_float16_that_cannot_be_copied_says_what_to_do(tmp_path: Path) -> None:
+    module = Tagger().half().eval()
+    module.kept = torch.ones(2, requires_grad=True) * 2
+    said = refused(module, tmp_path, IntakeError)
+    assert "cannot be copied to compare it in float32" in said
+    assert "export module.float()" in said
+
+
+@pytest.mark.parametrize("kind", [MaxNorm, Stateful, StatefulAlways, Dropping, Tagger])
+@pytest.mark.usefixtures("quick")
+def test_a_module_is_left_as_it_is(kind: type[Tagger], tmp_path: Path) -> None:
+    module = kind()
+    module.embed.eval()  # a mode of its own
+    module(torch.tensor([[0, 1]])).sum().backward()
+    if isinstance(module, (Stateful, StatefulAlways)):
+        module.state = None
+    weights = copy.deepcopy(module.state_dict())
+    gradients = [weight.grad.clone() for weight in module.parameters() if weight.grad is not None]
+    modes = [part.training for part in module.modules()]
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with_error = (IntakeError,)
+    try:
+        export(module, tmp_path)
+    except with_error:
+        assert kind is not Tagger
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(weights[name], now) for name, now in module.state_dict().items())
+    assert modes == [part.training for part in module.modules()]
+    for weight, gradient in zip(module.parameters(), gradients, strict=True):
+        assert weight.grad is not None
+        assert weight.requires_grad
+        assert torch.equal(weight.grad, gradient)
+    assert not any(part._forward_pre_hooks for part in module.modules())
+    assert getattr(module, "state", None) is None
+    module(torch.tensor([[0, 1]])).sum().backward()  # can be trained further
+
+
+@pytest.mark.usefixtures("quick")
+def test_unknown_characters_and_reserved_entries(tmp_path: Path) -> None:
+    """Ids are those of the embedding, with the reserved ones left out."""
+    module = Tagger(rows=8).eval()
+    entries = ["<pad>", "a", "b", "<unk>", "c", "d", "e", "f"]
+    decoder = export(module, tmp_path, alphabet=entries, unknown_token="<unk>")
+    ids = torch.tensor([[entries.index(entry) for entry in ["a", "<unk>", "f", "c"]]])
+    expected = "".join(LABELS[label] for label in module(ids)[0].argmax(-1).tolist())
+    assert decoder.decode("a?fc") == expected
+    decoder = export(module, tmp_path, alphabet=entries, unknown_token="<unk>", unknown="copy")
+    assert decoder.decode("a?fc") == f"{expected[0]}?{expected[2:]}"
+    decoder = export(module, tmp_path, alphabet="abcdefg")
+    assert decoder.info.unknown == "label"
+    export(module, tmp_path, alphabet="abcdefgh")
+
+
+@pytest.mark.parametrize("weights", ["float16", "int8"])
+@pytest.mark.usefixtures("quick")
+def test_smaller_weights(weights: str, tmp_path: Path) -> None:
+    export(Tagger(bidirectional=True).eval(), tmp_path, weights=weights)
+    assert json.loads((tmp_path / "artifact/manifest.json").read_bytes())["weights"] == weights
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({"alphabet": "abc"}, ["embed.weight has 6 rows, and the alphabet 'abc' 3 entries"]),
+        ({"labels": "xyz"}, ["head.weight gives 4 logits, and the labels 'xyz' 3 entries"]),
+        ({"alphabet": "abcdea", "labels": "xx"}, ["'a' has the ids 0 and 5", "'x' has the ids"]),
+        ({"unknown": "copy"}, ["unknown= copy needs a row", "with unknown_token="]),
+        ({"ignore": ["gone"]}, ["ignore= gone: no tensor has this prefix"]),
+    ],
+)
+def test_alphabets_that_do_not_fit(given: dict[str, Any], parts: list[str], tmp_path: Path) -> None:
+    said = refused(Tagger().eval(), tmp_path, IntakeError, **given)
+    for part in parts:
+        assert part in said
+
+
+def test_wrong_arguments_are_named_all(tmp_path: Path) -> None:
+    with pytest.raises(IntakeError) as caught:
+        hello_export.export(
+            Tagger().state_dict(),  # type: ignore[arg-type]
+            tmp_path,
+            alphabet="a",
+            task="sing",
+            weights="int4",  # type: ignore[arg-type]
+            unknown="guess",  # type: ignore[arg-type]
+        )
+    for part in ("task='sing'", "weights='int4'", "unknown='guess'", "hello-export WEIGHTS"):
+        assert part in str(caught.value)
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
+    module = Tagger().eval()
+    with torch.no_grad():
+        module.head.weight[1, 2] = torch.nan
+        module.encoder.weight_hh_l0[0, 0] = torch.inf
+    said = refused(module, tmp_path, IntakeError)
+    assert "head.weight has 1 values that are NaN" in said
+    assert "encoder.weight_hh_l0 has 1 values" in said
+    assert "on the device meta" in refused(Tagger().to("meta"), tmp_path, IntakeError)
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "artifact/thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="thesis"):
+        export(Tagger().eval(), tmp_path)
+    assert (tmp_path / "artifact/thesis.txt").exists()
+
+
+SCRIPT = """
+import torch
+import hello_export
+from hello_export.proof import cases
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb = torch.nn.Embedding(4, 8)
+        self.gru = torch.nn.GRU(8, 4, batch_first=True)
+    def forward(self, ids):
+        return self.gru(self.emb(ids))[0]
+
+print("once")
+cases.BATCHES, cases.LENGTHS = (1, 2), (1, 7)
+made = hello_export.export(Net().eval(), "net", alphabet="ehlo")
+made.report.check()
+print(sum(bool(verdict.cases) for verdict in made.report.verdicts))
+"""
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_notebook_and_a_script_without_a_guard(from_file: bool, tmp_path: Path) -> None:
+    """Whose classes are in no file that another process could import."""
+    script = tmp_path / "make.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    arguments = [str(script)] if from_file else ["-"]
+    result = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tmp_path,
+        input="" if from_file else SCRIPT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["once", "6"]
+    assert Decoder.open(tmp_path / "net").info.cell == "gru"
+    _, training = load_checkpoint(tmp_path / "net")
+    assert training.source == {"module": "__main__.Net"}
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    script = "import sys, hello_export; dir(hello_export); print('torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    )
+    assert result.stdout.strip() == "False"
