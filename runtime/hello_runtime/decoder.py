@@ -50,7 +50,11 @@ if TYPE_CHECKING:
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
-DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
+DTYPES = {
+    "decoded": np.dtype(np.int32),
+    "confidence": np.dtype(np.float32),
+    "state_out": np.dtype(np.float32),
+}
 """The outputs of an engine call, and their types."""
 
 
