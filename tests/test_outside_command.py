@@ -225,7 +225,7 @@ def test_the_policies_for_unknown_characters(
     assert result.exit_code == 0, result.stderr
     row = "is left out" if policy == "error" else "is read for them"
     assert f"; row 1 of the embedding {row}\n" in result.stderr
-    assert "rows of the embedding that no text reaches: 0 (<pad>)\n" in result.stderr
+    assert "rows of the embedding that no text reaches: 0 ('<pad>')\n" in result.stderr
     said = run("hello-infer", "--model", "w", "a?d")
     expected = say(module, [2, 1, 5], "wxyz")
     if written == "error":
@@ -234,6 +234,23 @@ def test_the_policies_for_unknown_characters(
         assert said.stdout == (
             f"{expected[0]}?{expected[2]}\n" if written == "?" else f"{expected}\n"
         )
+
+
+def test_labels_that_add_and_delete(export: Export, run: Run, tmp_path: Path) -> None:
+    """The network's labels are those of plain PyTorch; what they write is an edit of each."""
+    module = seeded(Tagger)
+    save(module, tmp_path / "w.pt")
+    (tmp_path / "labels.json").write_text('[[null, "\u064e"], "", "ab", [null]]')
+    result = export("w.pt", "--alphabet", "abcdef", "--labels", "labels.json")
+    assert result.exit_code == 0, result.stderr
+    told = "labels that do not write one certain character: 0 ([null, "
+    assert told in result.stderr
+    text = "abcdeffedcba"
+    numbers = say(module, ["abcdef".index(char) for char in text], "0123")
+    assert len(set(numbers)) > 1
+    written = {"0": "{}\u064e", "1": "", "2": "ab", "3": "{}"}
+    expected = "".join(written[n].format(char) for n, char in zip(numbers, text, strict=True))
+    assert run("hello-infer", "--model", "w", text).stdout == expected + "\n"
 
 
 def test_float64_weights_say_how_they_were_rounded(export: Export, tmp_path: Path) -> None:
@@ -403,7 +420,7 @@ def test_a_malicious_pickle_does_not_run(run: Run, tmp_path: Path) -> None:
         (["--alphabet", "w.pt"], ["w.pt: a file of entries ends in .txt or .json"]),
         (
             ["--alphabet", "reserved.json", "--cell", "rnn"],
-            ["--cell rnn", "of reserved.json 0 is '<pad>'"],
+            ["--cell rnn", "reserved.json: label 0 is '<reserved>'"],
         ),
         (
             ["--alphabet", "abcdef", "--labels", "wxyz", "--unknown", "label"],
@@ -422,7 +439,7 @@ def test_options_that_do_not_fit_the_weights(
     save(seeded(Tagger), tmp_path / "w.pt")
     (tmp_path / "twice.txt").write_text("a\nb\na\nc\nd\ne\n")
     (tmp_path / "short.txt").write_text("w\nx\n")
-    (tmp_path / "reserved.json").write_text('["<pad>", "a"]')
+    (tmp_path / "reserved.json").write_text('["<reserved>", "a"]')
     result = export("w.pt", *arguments)
     assert result.exit_code == 1
     assert result.stdout == ""

@@ -19,9 +19,10 @@ from hello_export.graph.torchscript import save_program
 from hello_export.proof import parity
 from hello_export.proof.cases import Case, grid_cases
 from hello_export.proof.condition import Condition, Expected
-from hello_export.proof.engines import Array, Engine, OnnxRuntime, Outputs, Runtime
+from hello_export.proof.engines import Array, Engine, OnnxRuntime, Outputs
 from hello_export.proof.javascript import node_version
 from hello_export.proof.reference import Reference
+from hello_export.proof.runtime_engine import Runtime
 from hello_export.proof.table import proof_table
 from hello_export.proof.verdict import (
     NUMBERS,

@@ -22,7 +22,6 @@ from hello_export.artifact import write_artifact
 from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import (
-    TorchScript,
     deprecation_accepted,
     nothing_compiled,
     program_bytes,
@@ -32,6 +31,7 @@ from hello_export.proof import isolation, prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntimeCuda, Tract
 from hello_export.proof.javascript import node_version
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.verify import verify_artifact
 from hello_runtime.errors import ModelFileError
 from hello_train.network.cells import CELLS

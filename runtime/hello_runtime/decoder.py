@@ -1,7 +1,8 @@
 """The decoder: text -> code points -> engine -> code points -> text.
 
-`Decoder` and `Stream` are the public API. An engine call takes code points, int32 [batch, time],
-and the lengths, int32 [batch], or for a causal model the state, float32 [slots, batch, hidden].
+`Decoder` is the public API, with the `Stream` that it makes. An engine call takes code points,
+int32 [batch, time], and the lengths, int32 [batch], or for a causal model the state, float32
+[slots, batch, hidden].
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hello_runtime.engine.batching import (
-    EMPTY,
     NO_CONFIDENCE,
     NO_LENGTHS,
     Annotation,
-    Parts,
     run_ahead,
     unshared,
 )
@@ -37,6 +36,7 @@ from hello_runtime.errors import (
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
+from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
 
@@ -340,49 +340,3 @@ def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
         f"follow; leave --unknown out (in Python: unknown=None), or take error"
     )
-
-
-class Stream:
-    """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
-
-    Streams of one decoder are independent of each other. One stream is for one thread at a time.
-    """
-
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._state: Array = decoder._zero_state
-        self._fed = 0
-
-    def feed(self, text: str) -> str:
-        """Return the output for the next piece of the text.
-
-        >>> stream = Decoder.open().stream()
-        >>> [stream.feed(character) for character in "hello"]
-        ['o', 'h', 'l', 'o', 'l']
-
-        After an error the stream is as it was before the call.
-
-        Raises:
-            TypeError: the piece is not a str.
-            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
-            EngineError: onnxruntime failed.
-        """
-        return "".join(row.text for row in self._feed(["decoded"], text))
-
-    def annotate(self, text: str) -> Annotation:
-        """Return the output for the next piece, and what each character read became; see `feed`.
-
-        >>> Decoder.open().stream().annotate("hel").lengths.tolist()
-        [1, 1, 1]
-        """
-        rows = self._feed(["decoded", "confidence"], text)
-        return Parts(rows).joined() if rows else EMPTY
-
-    def _feed(self, outputs: list[str], text: str) -> list[Annotation]:
-        """Return the rows of the next piece, one for each engine call."""
-        self._decoder._check_alphabet(text, before=self._fed)
-        chunks = list(self._decoder._run_chunks(outputs, [text], self._state))
-        if chunks:
-            _, self._state = chunks[-1]
-        self._fed += len(text)
-        return [row for (row,), _ in chunks]

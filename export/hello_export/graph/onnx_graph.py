@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version as installed_version
 from typing import Any, Literal
 
@@ -111,9 +112,13 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
 
 
 def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
-    """Return the metadata, in order; values that are not plain words are JSON."""
+    """Return the metadata, in order; values that are not plain words are JSON.
+
+    Its text is ASCII in format 1. In format 2 characters stand for themselves, which takes less.
+    """
     held, version = config.to_json(), config.format_version
     labels = LABELS_KEYS[version]
+    text = partial(json.dumps, ensure_ascii=version == 1)
     return {
         "format_version": str(version),
         "cell": config.cell,
@@ -121,10 +126,10 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         "causal": json.dumps(not config.bidirectional),
         "layers": str(config.layers),
         "hidden_size": str(config.hidden_size),
-        "input_alphabet": json.dumps(config.input_alphabet),
-        labels: json.dumps(held[labels]),
+        "input_alphabet": text(config.input_alphabet),
+        labels: text(held[labels]),
         "unknown": config.unknown,
-        "guard": json.dumps(held["guard"]),
+        "guard": text(held["guard"]),
         "weights": storage,
         "training": json.dumps(training.record()),
     }
