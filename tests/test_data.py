@@ -41,12 +41,8 @@ from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import ConfigError, DataError
 from hello_train.fit.options import TEXT_OPTIONS, configure
 from hello_train.fit.remarks import dropped_labels
-from hello_train.fit.score import (
-    Context,
-    Mistake,
-    count_baseline,
-    mistakes,
-)
+from hello_train.fit.score import count_baseline
+from hello_train.report.mistakes import Context, Mistake, mistakes
 
 KEPT: Edit = (KEEP,)
 STRIP = CORRUPTIONS["strip-diacritics"]

@@ -28,10 +28,11 @@ from hello_train.data.lines import read
 from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import DataError
 from hello_train.fit.options import TEXT_OPTIONS, configure
-from hello_train.fit.score import Context, Mistake, count_baseline, mistakes, right_by_character
+from hello_train.fit.score import count_baseline, right_by_character
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
+from hello_train.report.mistakes import Context, Mistake, mistakes
 from helpers import SHORT_PROOF, TRAINING, Run, assert_one_line_error, make_network
 
 FORMS: tuple[NormalForm, ...] = ("nfc", "nfd")

@@ -1,7 +1,8 @@
 """The decoder: text -> code points -> engine -> code points -> text.
 
-`Decoder` and `Stream` are the public API. An engine call takes code points, int32 [batch, time],
-and the lengths, int32 [batch], or for a causal model the state, float32 [slots, batch, hidden].
+`Decoder` is the public API, with the `Stream` that it makes. An engine call takes code points,
+int32 [batch, time], and the lengths, int32 [batch], or for a causal model the state, float32
+[slots, batch, hidden].
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hello_runtime.engine.batching import (
-    EMPTY,
     NO_CONFIDENCE,
     NO_LENGTHS,
     Annotation,
-    Parts,
     run_ahead,
     unshared,
 )
@@ -37,9 +36,10 @@ from hello_runtime.errors import (
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.stream import Stream
+from hello_runtime.text.codepoints import LONGEST_ROW, check_type, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
-from hello_runtime.text.normal_forms import Normaliser, normalise
+from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,11 @@ if TYPE_CHECKING:
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
-DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
+DTYPES = {
+    "decoded": np.dtype(np.int32),
+    "confidence": np.dtype(np.float32),
+    "state_out": np.dtype(np.float32),
+}
 """The outputs of an engine call, and their types."""
 
 
@@ -332,16 +336,6 @@ class Decoder:
             ) from error
 
 
-def check_type(text: object, index: int = 0) -> None:
-    """Check that a text is a str; `index` is its index in its batch.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if not isinstance(text, str):
-        raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
-
-
 def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
     """Check that a model can follow the policy for unknown characters that is asked for.
 
@@ -354,68 +348,3 @@ def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
         f"follow; leave --unknown out (in Python: unknown=None), or take error"
     )
-
-
-class Stream:
-    """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
-
-    A model with a normal form reads the last letter of what it was fed only when the next one
-    arrives, or at the end, for a mark that joins it may follow.
-
-    Streams of one decoder are independent of each other. One stream is for one thread at a time.
-    """
-
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._state: Array = decoder._zero_state
-        self._normaliser = Normaliser(decoder.info.normalization)
-        self._read = 0
-
-    def feed(self, text: str = "", *, final: bool = False) -> str:
-        """Return the output for the next piece of the text.
-
-        >>> stream = Decoder.open().stream()
-        >>> [stream.feed(character) for character in "hello"]
-        ['o', 'h', 'l', 'o', 'l']
-
-        After an error the stream is as it was before the call.
-
-        Args:
-            text: the piece.
-            final: whether the text ends with it, so that nothing is held back.
-
-        Raises:
-            TypeError: the piece is not a str.
-            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
-            EngineError: onnxruntime failed.
-        """
-        return "".join(row.text for row in self._feed(["decoded"], text, final))
-
-    def annotate(self, text: str = "", *, final: bool = False) -> Annotation:
-        """Return the output for the next piece, and what each character read became; see `feed`.
-
-        >>> Decoder.open().stream().annotate("hel").lengths.tolist()
-        [1, 1, 1]
-        """
-        rows = self._feed(["decoded", "confidence"], text, final)
-        return Parts(rows).joined() if rows else EMPTY
-
-    def _feed(self, outputs: list[str], text: str, final: bool) -> list[Annotation]:
-        """Return the rows of the next piece, one for each engine call."""
-        check_type(text)
-        held = self._normaliser.held
-        count = len(held)
-        try:
-            settled = self._normaliser.feed(text)
-            if final:
-                settled += self._normaliser.finish()
-            self._decoder._check_alphabet(settled, before=self._read)
-            chunks = list(self._decoder._run_chunks(outputs, [settled], self._state))
-        except Exception:
-            del held[count:]
-            self._normaliser.held = held
-            raise
-        if chunks:
-            _, self._state = chunks[-1]
-        self._read += len(settled)
-        return [row for (row,), _ in chunks]

@@ -31,6 +31,7 @@ WHAT = {
     "weight_hh": "recurrent weights",
     "bias_ih": "input bias",
     "bias_hh": "recurrent bias",
+    "weight_hr": "projection",
 }
 """The kinds of tensors, in words."""
 
@@ -193,16 +194,20 @@ class Recurrence:
 
     def _missing(self) -> Iterator[str]:
         """Yield the faults of missing tensors of a part that has others."""
-        biased = [part for part, kinds in self.names.items() if kinds.keys() & {*BIASES}]
+        biases = {
+            part: [kinds[kind] for kind in BIASES if kind in kinds]
+            for part, kinds in self.names.items()
+        }
+        anywhere = [name for names in biases.values() for name in names]
         for part, kinds in self.names.items():
-            needed = [*WEIGHTS]
-            if part in biased or (biased and not self.loop):
-                needed += BIASES
-            for kind in needed:
+            # In a loop each cell may have biases or none.
+            beside = biases[part] or ([] if self.loop else anywhere)
+            wanted = [*WEIGHTS, *(BIASES if beside else ())]
+            for kind in wanted:
                 if kind not in kinds:
-                    beside = self._first(part) if part in biased else self._first(*biased, part)
                     where = "" if self.loop else part.suffix
-                    yield f"there is no {kind}{where} beside {beside}"
+                    other = beside[0] if kind in BIASES else self._first(part)
+                    yield f"there is no {kind}{where} beside {other}"
 
     def _wrong_shapes(self) -> Iterator[str]:
         """Yield the faults of tensors whose shapes are not those of the cell."""
@@ -268,8 +273,11 @@ def split_number(prefix: str) -> tuple[str, int]:
 
 
 def ordered(parts: dict[Part, dict[str, str]]) -> dict[Part, dict[str, str]]:
-    """Return the parts in the order of layers."""
-    return {part: parts[part] for part in sorted(parts)}
+    """Return the parts in the order of layers, and their tensors in PyTorch's."""
+    return {
+        part: {kind: parts[part][kind] for kind in WHAT if kind in parts[part]}
+        for part in sorted(parts)
+    }
 
 
 def renumbered(parts: dict[Part, dict[str, str]]) -> dict[Part, dict[str, str]]:
