@@ -16,6 +16,7 @@ from hello_runtime.model.labels import (
     guard_from_json,
     labels_from_json,
     oldest_format,
+    width_of,
 )
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES, WEIGHTS, Unknown
 from hello_runtime.model.onnx_wire import need
@@ -58,6 +59,11 @@ class ModelInfo(NamedTuple):
     def output_alphabet(self) -> str:
         """The characters that it may write, besides those that it keeps."""
         return characters_of(self.output_labels)
+
+    @property
+    def width(self) -> int | None:
+        """The most characters that a label writes; None if every label writes exactly one."""
+        return width_of(self.output_labels)
 
     @property
     def changeable(self) -> frozenset[str] | None:

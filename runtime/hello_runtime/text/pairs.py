@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -42,6 +43,13 @@ def pieces(pair: AnyPair) -> Iterable[str]:
     (['c', 'd'], ['a ', 'b'])
     """
     return cut(pair.target, pair.lengths) if isinstance(pair, Aligned) else pair.target
+
+
+def target_places(pair: AnyPair) -> Sequence[int]:
+    """Return where the piece of each input character starts in the target, and where it ends."""
+    if isinstance(pair, Aligned):
+        return [*accumulate(pair.lengths, initial=0)]
+    return range(len(pair.input) + 1)
 
 
 def output_pieces(pair: AnyPair, output: str) -> Iterable[str]:

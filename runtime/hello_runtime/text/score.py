@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
-from hello_runtime.model.labels import width_of
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.normal_forms import normalise
@@ -204,7 +203,7 @@ def pair_parser(info: ModelInfo) -> Callable[[str], AnyPair]:
 
     Where the model writes one character for each, the two sides must have the same length.
     """
-    parse = parse_pair if width_of(info.output_labels) is None else parse_aligned
+    parse = parse_pair if info.width is None else parse_aligned
     return lambda line: parse(normalise(line, info.normalization))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import accumulate
 
 from hello_runtime.text.baseline import WORD, Baseline
-from hello_runtime.text.pairs import Aligned, AnyPair, output_pieces, pieces
+from hello_runtime.text.pairs import AnyPair, output_pieces, pieces, target_places
 
 COUNTED = 20_000_000
 """Characters of the training lines whose words are counted, at most, to bound the memory."""
@@ -32,13 +31,6 @@ def count_baseline(pairs: Sequence[AnyPair], changeable: frozenset[str]) -> Base
     best = {word: targets.most_common(1)[0][0] for word, targets in counts.items()}
     words = {word: target for word, target in best.items() if word != target}
     return Baseline(words, changeable)
-
-
-def target_places(pair: AnyPair) -> Sequence[int]:
-    """Return where the piece of each input character starts in the target, and where it ends."""
-    if isinstance(pair, Aligned):
-        return [*accumulate(pair.lengths, initial=0)]
-    return range(len(pair.input) + 1)
 
 
 def right_by_character(

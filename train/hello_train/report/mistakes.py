@@ -6,9 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hello_runtime.text.pairs import AnyPair, output_pieces, pieces
-
-from hello_train.fit.score import target_places
+from hello_runtime.text.pairs import AnyPair, output_pieces, pieces, target_places
 
 SHOWN_MISTAKES = 20
 """Kinds of mistakes that are returned, at most."""
