@@ -147,7 +147,7 @@ def main(
     unknown: Unknown | None,
     info: bool,
 ) -> None:
-    """Rewrite each line of text, one output character for each input character.
+    """Rewrite each line of text. The number of lines stays the same.
 
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """

@@ -72,8 +72,9 @@ def main(characters: int, hidden_size: int, as_json: bool) -> None:
             else:
                 by_name = {verdict.engine: verdict for verdict in report.verdicts}
                 columns = [table_cell(by_name[engine]) for engine in names]
+                most = max(report.verdicts, key=lambda verdict: verdict.cases)
                 click.echo(
-                    f"| {name} | {report.rounding.cases} | {report.rounding.characters} | "
+                    f"| {name} | {most.cases} | {most.characters} | "
                     f"{table_cell(report.rounding)} | {' | '.join(columns)} |"
                 )
             try:

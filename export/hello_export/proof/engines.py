@@ -48,6 +48,9 @@ class Engine(ABC):
     Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
     """
 
+    is_slow: ClassVar[bool] = False
+    """Whether it gets no large cases, which would take most of the proof's time."""
+
     @classmethod
     def installed_version(cls) -> str | None:
         """Return the version that is installed, or None."""
@@ -209,6 +212,7 @@ class ReferenceEvaluator(GraphEngine):
 
     name = "onnx evaluator"
     role = "witness"
+    is_slow = True
     distribution = "onnx"
 
     @classmethod
@@ -263,6 +267,7 @@ class Tract(GraphEngine):
 
     name = "tract"
     role = "witness"
+    is_slow = True
     distribution = "tract"
     activation_error = 1.1e-6
 
