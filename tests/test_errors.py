@@ -38,6 +38,7 @@ def below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
 
 EXAMPLES: dict[type[BaseException], BaseException] = {
     UnknownCharacterError: UnknownCharacterError("é", 7, "ehlo" * 20, 3),
+    TaskError: TaskError("model.onnx", "next", ("rewrite", "classify")),
 }
 """Of each class that takes something else than a text."""
 

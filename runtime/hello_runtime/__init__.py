@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hello_runtime.columns import DecodeColumn
-    from hello_runtime.decoder import Decoder, Stream
+    from hello_runtime.decoder import Classification, Decoder, Stream
     from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         NotCausalError,
         PolicyError,
         ProviderError,
+        TaskError,
         UnknownCharacterError,
     )
     from hello_runtime.model.metadata import ModelInfo
@@ -45,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BUNDLED_CELLS",
     "Annotation",
+    "Classification",
     "DecodeColumn",
     "Decoder",
     "EngineError",
@@ -56,6 +58,7 @@ __all__ = [
     "PolicyError",
     "ProviderError",
     "Stream",
+    "TaskError",
     "UnknownCharacterError",
     "__version__",
 ]
@@ -63,6 +66,7 @@ __all__ = [
 MODULES = {
     "BUNDLED_CELLS": "model.model_file",
     "Annotation": "engine.batching",
+    "Classification": "decoder",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
     "ModelInfo": "model.metadata",

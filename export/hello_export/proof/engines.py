@@ -18,6 +18,7 @@ from hello_runtime.engine.batching import Parts
 from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
+from hello_runtime.generation import read_through
 from hello_runtime.model.model_file import MODEL_NAME, Unknown
 from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.edits import NOTHING
@@ -110,8 +111,8 @@ class GraphEngine(Engine):
         """Run the graph once; both inputs, by name, and outputs are in the signature's order."""
 
     def run(self, case: Case) -> Outputs:
-        """Return all outputs of a case; a causal model starts from a zero state."""
-        if self._config.bidirectional:
+        """Return all outputs of a case; a model that has a state starts from zeros."""
+        if not self._config.has_state:
             return self._run_once(case.codepoints, case.lengths)
         batch, time = case.codepoints.shape
         state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)
@@ -296,8 +297,10 @@ class Runtime(Engine):
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
-        # The cases have unknown characters, and the graph of a model that refuses them copies them.
-        unknown: Unknown | None = "copy" if config.unknown == "error" else None
+        # The cases have unknown characters, and the graph of a model that refuses them copies them,
+        # or reads zeros.
+        instead: Unknown = "copy" if config.task == "rewrite" else "label"
+        unknown: Unknown | None = instead if config.unknown == "error" else None
         self._decoder = Decoder.open(folder, unknown=unknown, threads=1)
 
     def check_declaration(self) -> None:
@@ -319,13 +322,19 @@ class Runtime(Engine):
             nonlinearity=self._config.nonlinearity,
             weights="",
             training={},
+            task=self._config.task,
+            classes=self._config.classes,
         )
         if found != expected:
             raise ParityError(f"the metadata of the model says {found}, not {expected}")
 
     def run(self, case: Case) -> Outputs:
-        """Return what each character became, and the confidences."""
+        """Return what each character, or line, became, and the confidences."""
         texts = ["".join(map(chr, row)) for row in case.rows]
+        if self._config.task == "next":
+            return self._continue(texts, case)
+        if self._config.task == "classify":
+            return self._classify(texts)
         if case.chunk:
             annotations = [self._stream(text, case.chunk) for text in texts]
         else:
@@ -334,6 +343,21 @@ class Runtime(Engine):
             "decoded": padded([self._decoded(annotation) for annotation in annotations], case),
             "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
+
+    def _classify(self, texts: Sequence[str]) -> Outputs:
+        found = self._decoder.classify_batch(texts)
+        label = [self._config.classes.index(row.label) for row in found]
+        confidence = [row.confidence for row in found]
+        return {"label": np.array(label, np.int32), "confidence": np.array(confidence, np.float32)}
+
+    def _continue(self, texts: Sequence[str], case: Case) -> Outputs:
+        """Return the logits behind each character, as generation and scores take them."""
+        chunk = case.chunk or case.codepoints.shape[1]
+        pieces = [logits for logits, _ in read_through(self._decoder, texts, chunk)]
+        rows = np.concatenate(pieces, axis=1)
+        logits = np.zeros((*case.codepoints.shape, rows.shape[2]), np.float32)
+        logits[:, : rows.shape[1]] = rows
+        return {"logits": logits}
 
     def _stream(self, text: str, chunk: int) -> Annotation:
         stream = self._decoder.stream()
