@@ -17,9 +17,11 @@ import torch
 from click.testing import Result
 from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.torchscript import TorchScript
 from hello_export.proof import prove
 from hello_export.proof.cases import Case, grid_cases, module_cases
-from hello_export.proof.engines import OnnxRuntime
+from hello_export.proof.engines import Engine, OnnxRuntime
+from hello_export.proof.javascript import JavaScript, node_version
 from hello_runtime import Decoder
 from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
@@ -99,6 +101,12 @@ def make_network(
         torch.manual_seed(seed)
         return Network(config).eval()
 
+
+ENGINES: tuple[type[Engine], ...] = (
+    TorchScript,
+    *(engine for engine in prove.ENGINES if engine is not JavaScript or node_version()),
+)
+"""The engines of the proof on this machine, which may have no Node."""
 
 SHORT_PROOF = {"SHORT_PROOF": "1"}
 """The environment in which a command server shortens the proof; see `shorten_proof`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 import torch
 from hello_export.errors import ArtifactError, ForwardError, IntakeError, ParityError
 from hello_export.intake import module as door
+from hello_export.intake.forward import Call
 from hello_export.proof.cases import readable_cases
 from hello_runtime import Decoder
 from hello_train.network.checkpoint import load_checkpoint
@@ -44,7 +46,7 @@ def export(module: nn.Module, folder: Path, **more: Any) -> Decoder:
     return Decoder.open(folder / "artifact")
 
 
-def decoded(module: nn.Module, call: Callable[[nn.Module, Tensor], Tensor], text: str) -> str:
+def decoded(module: nn.Module, call: Call, text: str) -> str:
     """Return what a module says of a text, by plain PyTorch."""
     ids = torch.tensor([[ALPHABET.index(char) for char in text]])
     with torch.no_grad():
@@ -123,14 +125,11 @@ class LabelsSecond(Tagger):
         return super().forward(ids).transpose(1, 2)
 
 
-def time_first(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids.T).transpose(0, 1)
-    return logits
+class OneText(Tagger):
+    """Takes a text, [time, 1], and gives logits [time, labels], as the post's class does."""
 
-
-def packed(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids, torch.full((len(ids),), ids.shape[1]))
-    return logits
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids.T).reshape(-1, 4)
 
 
 def first_of(module: nn.Module, ids: Tensor) -> Tensor:
@@ -138,45 +137,38 @@ def first_of(module: nn.Module, ids: Tensor) -> Tensor:
     return logits
 
 
-def unflattened(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids).view(*ids.shape, -1)
-    return logits
+PAGE = Path(__file__).parents[1] / "docs/bring-your-own.md"
+CALLS: dict[str, Call] = {
+    forward: eval(call, {"torch": torch})
+    for forward, call in re.findall(
+        r"^\| (.*) \| `(lambda module, ids: .*)` \|$",
+        PAGE.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+}
+"""The examples of the page on one's own network, by the forwards that they serve."""
+FORWARDS: dict[str, tuple[type[nn.Module], str]] = {
+    "takes ids [time, batch]": (TimeFirst, "as if the batch axis were time: is batch_first=True"),
+    "packs its rows": (Packing, "missing 1 required positional argument: 'lengths'; if it takes"),
+    "returns a tuple": (Returning, "returns a tuple, not logits [2, 3, labels], [batch, time, lab"),
+    "flattens its logits": (Flattening, "returns [6, 4] for ids [2, 3], not logits [2, 3, labels]"),
+    "has labels before time": (LabelsSecond, "lambda module, ids: module(ids).transpose(1, 2)"),
+    "takes one text, as the post's": (OneText, "returns [6, 4] for ids [2, 3], not logits"),
+}
 
 
-def labels_last(module: nn.Module, ids: Tensor) -> Tensor:
-    logits: Tensor = module(ids).transpose(1, 2)
-    return logits
+def test_the_page_has_an_example_for_each_forward() -> None:
+    assert CALLS.keys() == FORWARDS.keys()
 
 
-SHAPES: list[tuple[type[nn.Module], Callable[[nn.Module, Tensor], Tensor], str]] = [
-    (
-        TimeFirst,
-        time_first,
-        "call=, for instance lambda module, ids: module(ids.T).transpose(0, 1)",
-    ),
-    (Packing, packed, "missing 1 required positional argument: 'lengths'; if it takes something"),
-    (Returning, first_of, "returns a tuple, not logits [2, 3, labels], [batch, time, labels]; for"),
-    (Flattening, unflattened, "returns [6, 4] for ids [2, 3], not logits [2, 3, labels], [batch"),
-    (LabelsSecond, labels_last, "for instance lambda module, ids: module(ids).transpose(1, 2)"),
-]
-
-
-@pytest.mark.parametrize(("kind", "call", "said"), SHAPES)
+@pytest.mark.parametrize("name", FORWARDS)
 @pytest.mark.usefixtures("quick")
-def test_call_serves_forwards_of_other_shapes(
-    kind: type[nn.Module],
-    call: Callable[[nn.Module, Tensor], Tensor],
-    said: str,
-    tmp_path: Path,
-) -> None:
+def test_call_serves_forwards_of_other_shapes(name: str, tmp_path: Path) -> None:
+    kind, said = FORWARDS[name]
     module = kind().eval()
-    if kind is TimeFirst:  # takes [batch, time] too, as rows of other lengths
-        fault = refused(module, tmp_path, ForwardError)
-        assert "batch axis were time" in fault
-    else:
-        assert said in refused(module, tmp_path, IntakeError)
-    decoder = export(module, tmp_path, call=call)
-    assert decoder.decode("fabcab") == decoded(module, call, "fabcab")
+    assert said in refused(module, tmp_path, IntakeError)
+    decoder = export(module, tmp_path, call=CALLS[name])
+    assert decoder.decode("fabcab") == decoded(module, CALLS[name], "fabcab")
 
 
 class TimeFirstOut(Tagger):
@@ -194,15 +186,9 @@ def test_the_error_of_a_shape_has_the_call_that_helps(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_the_class_of_the_post(tmp_path: Path) -> None:
-    """It takes one text, [time, 1], and gives [time, labels]; two recurrences are unused."""
+    """It takes one text; two of its recurrences are unused."""
     module = NoNameNet().eval()
-
-    def call(net: nn.Module, ids: Tensor) -> Tensor:
-        return torch.stack([net(row[:, None]) for row in ids])
-
-    assert "its forward returns [6, 4]" in refused(
-        module, tmp_path, IntakeError, alphabet="ehlo", labels=None
-    )
+    call = CALLS["takes one text, as the post's"]
     decoder = export(module, tmp_path, alphabet="ehlo", labels=None, call=call)
     expected = module(torch.tensor([[1], [0], [2], [2], [3]])).argmax(-1).tolist()
     assert decoder.decode("hello") == "".join("ehlo"[label] for label in expected)

@@ -24,7 +24,7 @@ from hello_export.intake.recognise import recognise
 from hello_runtime import DecodeColumn, Decoder
 from hello_train.errors import ConfigError
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
-from helpers import Export, Run, assert_one_line_error, make_network
+from helpers import SHORT_PROOF, Export, Run, assert_one_line_error, make_network
 from outside import CellLoop, NoNameNet, Tagger
 from torch import Tensor, nn
 
@@ -205,11 +205,7 @@ def test_everything_behind_it_works(
     assert result.exit_code == 0, result.stderr
     assert f"{storage}: model.onnx has " in result.stdout
     assert Decoder.open(tmp_path / "w").info.weights == storage
-    verified = (
-        run("hello-export", "--verify", "w", "--characters", 1)
-        if cell == "gru" and bidirectional
-        else None
-    )
+    verified = run("hello-export", "--verify", "w", **SHORT_PROOF) if cell == "gru" else None
     assert verified is None or verified.returncode == 0
 
 

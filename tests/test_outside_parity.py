@@ -20,10 +20,10 @@ from hello_export.proof import parity
 from hello_export.proof.cases import module_cases
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
-from helpers import KINDS, quick_cases, reference_steps
+from helpers import ENGINES, KINDS, quick_cases, reference_steps
 from outside import CellLoop, Tagger
 from safetensors.torch import save_model
-from test_parity import ENGINES, RELU_IS_BEYOND, opened
+from test_parity import RELU_IS_BEYOND, opened
 from torch import Tensor, nn
 
 CHARACTERS = "abż\u0301😀"

@@ -31,11 +31,13 @@ from hello_export.manifest import digest
 from hello_export.proof import isolation, prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntimeCuda, Tract
+from hello_export.proof.javascript import node_version
 from hello_export.verify import verify_artifact
 from hello_runtime.errors import ModelFileError
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import (
+    ENGINES,
     GOLDEN,
     SHORT_PROOF,
     TRAINING,
@@ -80,8 +82,8 @@ def test_the_verdict_is_a_row_for_each_engine(run: Run, artifact: Path) -> None:
     before = sorted(artifact.iterdir())
     result = run("hello-export", "--verify", artifact, "--characters", 60_000)
     assert result.returncode == 0, result.stderr
-    rows = [line.split("  ") for line in result.stdout.splitlines()[2:8]]
-    assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in prove.ENGINES)]
+    rows = [line.split("  ") for line in result.stdout.splitlines()[2 : 2 + len(ENGINES)]]
+    assert [row[0] for row in rows] == [engine.name for engine in ENGINES]
     for row in rows:
         columns = filter(None, map(str.strip, row))
         name, _, role, cases, characters, difference, differences = columns
@@ -118,9 +120,15 @@ def test_a_difference_is_shown_and_fails(run: Run, artifact: Path) -> None:
     result = run("hello-export", "--verify", artifact, "--characters", 1, "--trust-program")
     assert result.returncode == 1
     assert "Error: onnxruntime differs from PyTorch in logits by up to 0.00" in result.stderr
-    difference = {line[:15].rstrip(): line.split()[-2] for line in result.stdout.splitlines()[2:8]}
+    difference = {line[:15].rstrip(): line.split()[-2] for line in result.stdout.splitlines()[2:9]}
     assert float(difference["TorchScript"]) <= 1e-5
-    for engine in ("onnxruntime", "onnx evaluator", "OpenVINO", "tract"):
+    for engine in (
+        "onnxruntime",
+        "onnx evaluator",
+        "OpenVINO",
+        "tract",
+        *["JavaScript"] * bool(node_version()),
+    ):
         assert float(difference[engine]) > 1e-4
 
 
@@ -544,12 +552,13 @@ def test_the_manifest_has_the_limits_of_engines(tmp_path: Path) -> None:
         "TorchScript": 23,
         "onnxruntime": 23,
         "hello-infer": 23,
+        "JavaScript": 23 if node_version() else 0,
         "onnx evaluator": 0,
         "OpenVINO": 23,
         "tract": 0,
     }
     manifest = json.loads((tmp_path / "artifact/manifest.json").read_text())
     reasons = [row.get("not_compared") for row in manifest["parity"]["engines"]]
-    assert reasons[3:] == [
+    assert reasons[4:] == [
         "its RNN has no Relu", None, "it computes tanh in every RNN, without an error"
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from hello_export.proof.cases import Case
 from hello_export.proof.engines import Array, Engine
 from hello_export.proof.prove import engines
 from hello_export.proof.reference import Reference
+from hello_runtime.model.labels import alphabet_labels
 from hello_train.network.cells import sigmoid
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network

@@ -23,6 +23,7 @@ from hello_export.proof.engines import (
     Tract,
 )
 from hello_export.proof.isolation import Isolated
+from hello_export.proof.javascript import JavaScript
 from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
 from hello_export.proof.verdict import Report, Verdict
@@ -30,11 +31,12 @@ from hello_export.proof.verdict import Report, Verdict
 ENGINES: tuple[type[Engine], ...] = (
     OnnxRuntime,
     Runtime,
+    JavaScript,
     ReferenceEvaluator,
     OpenVino,
     Tract,
 )
-"""The engines that run the ONNX graph on the CPU."""
+"""The engines that run `model.onnx` on the CPU."""
 
 
 def engines() -> tuple[type[Engine], ...]:

@@ -8,7 +8,8 @@ the guard as a list of classes, each with its characters and the numbers of thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from hello_runtime.model.onnx_wire import need
@@ -87,11 +88,18 @@ def check_labels(labels: Sequence[Edit]) -> None:
     """
     need(labels, "it has no labels")
     for number, label in enumerate(labels):
-        try:
+        with of_label(number):
             check_edit(label)
-        except ValueError as error:
-            raise ValueError(f"label {number}: {error}") from error
     need(len(set(labels)) == len(labels), "it has a label twice")
+
+
+@contextmanager
+def of_label(number: int) -> Iterator[None]:
+    """Add the number of a label to the ValueErrors of this context."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"label {number}: {error}") from error
 
 
 def check_guard(guard: Guard, alphabet: str, labels: Sequence[Edit]) -> None:
@@ -125,9 +133,19 @@ def labels_from_json(value: object, version: int) -> tuple[Edit, ...]:
     else:
         if not isinstance(value, list):
             raise ValueError("its labels are not a list")
-        labels = tuple([from_json(label) for label in value])
+        labels = tuple([label_from_json(number, label) for number, label in enumerate(value)])
     check_labels(labels)
     return labels
+
+
+def label_from_json(number: int, value: object) -> Edit:
+    """Return the label that a list of a file holds.
+
+    Raises:
+        ValueError: it is no edit.
+    """
+    with of_label(number):
+        return from_json(value)
 
 
 def guard_to_json(guard: Guard | None, labels: Sequence[Edit], version: Format) -> Any:

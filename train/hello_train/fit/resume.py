@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
-from hello_runtime.errors import first_line, reason
+from hello_runtime.errors import first_line
 from hello_runtime.text.files import write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -57,10 +57,7 @@ class ResumeFile:
             "history": asdict(state.history),
         }
         content = save(tensors_of(state), {METADATA_KEY: json.dumps(header)})
-        try:
-            write_whole(self._path, content)
-        except OSError as error:
-            raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
+        write_whole(self._path, content, ResumeError)
 
     def restore(self, state: TrainingState, team: Team = ALONE) -> None:
         """Give a new training the saved state.

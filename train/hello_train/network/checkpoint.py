@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hello_runtime.errors import first_line, reason
+from hello_runtime.errors import first_line
 from hello_runtime.text.files import is_utf8, write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -116,10 +116,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     }
     path = folder / CHECKPOINT_NAME
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}), CheckpointError)
     return path
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from hello_runtime.errors import reason
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.score import Score
@@ -101,7 +100,7 @@ class HelloRun(ShownRun):
 
     @property
     def loss_floor(self) -> float | None:
-        """The bound of the loss from below, in nats; None if there is none."""
+        """A lower bound of the loss, in nats; None if there is none."""
         return loss_floor(self.network.config)
 
     @property
@@ -174,7 +173,7 @@ def compare_page(runs: Sequence[HelloRun]) -> str:
 
 
 def loss_floor(config: ModelConfig) -> float | None:
-    """Return a bound of a network's loss from below, in nats; None if there is none.
+    """Return a lower bound of a network's loss, in nats; None if there is none.
 
     Without a projection the hidden values are the logits. They lie between -1 and 1: that of an RNN
     is a tanh, that of a GRU a mean of a tanh and the last one, that of an LSTM a tanh times a gate.
@@ -187,7 +186,7 @@ def loss_floor(config: ModelConfig) -> float | None:
 
 
 def common_floor(configs: Sequence[ModelConfig]) -> float | None:
-    """Return the bound of the loss that all networks share; None if they do not share one."""
+    """Return the lower bound of the loss that all networks share; None if they differ."""
     floors = {loss_floor(config) for config in configs}
     return floors.pop() if len(floors) == 1 else None
 
@@ -260,7 +259,4 @@ def write_report(path: Path, content: str) -> None:
     Raises:
         ReportError: it cannot be written; an earlier file is unchanged.
     """
-    try:
-        write_whole(path, content.encode())
-    except OSError as error:
-        raise ReportError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, content.encode(), ReportError)
