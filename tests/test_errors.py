@@ -14,7 +14,7 @@ import hello_runtime
 import hello_train
 import numpy as np
 import pytest
-from hello_runtime import DecodeColumn, UnknownCharacterError
+from hello_runtime import DecodeColumn, TaskError, UnknownCharacterError
 
 PACKAGES = (hello_runtime, hello_train, hello_export)
 
