@@ -148,7 +148,8 @@ def test_a_damaged_configuration_of_a_task(changes: dict[str, Any], message: str
 
 
 def node(model: ModelProto, made: str) -> onnx.NodeProto:
-    return next(item for item in model.graph.node if made in item.output)
+    found: onnx.NodeProto = next(item for item in model.graph.node if made in item.output)
+    return found
 
 
 def read_one_step_early(model: ModelProto) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -234,8 +235,8 @@ def check_usage(given: Mapping[str, Any]) -> None:
         for option in DRAWING:
             if given[option] is not None:
                 raise click.UsageError(f"--{option} belongs to --generate.")
-    if (given["temperature"] or 0) == float("inf"):
-        raise click.UsageError("--temperature inf is no number to divide by.")
+    if not math.isfinite(given["temperature"] or 0):
+        raise click.UsageError("--temperature is no number to divide by.")
     if given["stream"] and texts not in ((), ("-",)):
         raise click.UsageError(STREAM_USAGE)
 

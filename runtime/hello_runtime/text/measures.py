@@ -25,9 +25,9 @@ def measures_table(rows: Mapping[str, Measures], title: str) -> str:
     model                       75.00%           4
     """
     names = [*next(iter(rows.values()))]
-    width = max(24, *map(len, rows))
+    width = max(22, *map(len, rows))
     columns = [max(10, len(TITLES[name])) for name in names]
-    line = "  ".join([f"{{:<{width - 2}}}", *(f"{{:>{column}}}" for column in columns)]).format
+    line = "  ".join([f"{{:<{width}}}", *(f"{{:>{column}}}" for column in columns)]).format
     lines = [line(title, *(TITLES[name] for name in names))]
     for row, measures in rows.items():
         lines.append(line(row, *(FORMATS[name].format(measures[name]) for name in names)))

@@ -72,7 +72,7 @@ class Network(nn.Module):
 
         Args:
             ids: int64 [batch, time], the characters' ids; `config.unknown_id` for unknown ones.
-            lengths: of a classifier's lines, int64 [batch] on the CPU; None for whole rows.
+            lengths: of a classifier's lines, int64 [batch]; None for whole rows.
 
         Returns:
             float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`. Of
@@ -83,7 +83,7 @@ class Network(nn.Module):
                 lengths = torch.full((len(ids),), ids.shape[1])
             return self.classify(
                 pack_padded_sequence(
-                    self.embed(ids), lengths, batch_first=True, enforce_sorted=False
+                    self.embed(ids), lengths.cpu(), batch_first=True, enforce_sorted=False
                 )
             )
         hidden, _ = self.recurrence(self.embed(ids))  # (b, t, features)
