@@ -43,17 +43,9 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory()
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
-        profile = f"--user-data-dir={self._profile.name}"
+        options = (*OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank")
         self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                LAUNCH,
-                *map(str, (requests, answers, chromium())),
-                *OPTIONS,
-                profile,
-                "about:blank",
-            ],
+            [sys.executable, "-c", LAUNCH, *map(str, (requests, answers, chromium())), *options],
             pass_fds=(requests, answers),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -17,11 +17,11 @@ import torch
 from click.testing import Result
 from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
-from hello_export.graph.torchscript import TorchScript
 from hello_export.proof import prove
 from hello_export.proof.cases import Case, grid_cases, module_cases
 from hello_export.proof.engines import Engine, OnnxRuntime
 from hello_export.proof.javascript import JavaScript, node_version
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_runtime import Decoder
 from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown

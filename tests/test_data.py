@@ -36,12 +36,8 @@ from hello_train.data.lines import (
 )
 from hello_train.errors import ConfigError, DataError
 from hello_train.fit.options import TEXT_OPTIONS, configure
-from hello_train.fit.score import (
-    Context,
-    Mistake,
-    count_baseline,
-    mistakes,
-)
+from hello_train.fit.score import count_baseline
+from hello_train.report.mistakes import Context, Mistake, mistakes
 
 STRIP = CORRUPTIONS["strip-diacritics"]
 

@@ -14,11 +14,11 @@ import pytest
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Annotation, DecodeColumn, Decoder, EngineError
 from hello_runtime import decoder as decoder_module
-from hello_runtime.engine import batching
+from hello_runtime.engine import batching, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
-from helpers import LABELS, STRANGE, TRAINING, make_network, random_texts
+from helpers import LABELS, SHORT_PROOF, STRANGE, TRAINING, make_network, random_texts
 
 EDITS = [labels for labels in LABELS if labels != "characters"]
 
@@ -113,11 +113,11 @@ def test_a_window_is_cut_where_its_characters_were_read(
     network, decoder = opened(tmp_path, labels="width 5", bidirectional=True)
     monkeypatch.setattr(decoder_module, "LONGEST_ROW", 20)
     monkeypatch.setattr(batching, "LONGEST_ROW", 20)
-    monkeypatch.setattr(batching, "WINDOW", 16)
-    monkeypatch.setattr(batching, "OVERLAP", 4)
+    monkeypatch.setattr(windows, "WINDOW", 16)
+    monkeypatch.setattr(windows, "OVERLAP", 4)
     text = "abż\u0301😀🦀ba" * 8
     expected = ""
-    for window in batching.windows(text):
+    for window in windows.windows(text):
         written = network.written_lines([window.read()])[0][window.first : window.last]
         expected += "".join(chr(code) for code in written.ravel() if code >= 0)
     assert decoder.decode(text) == expected != text
@@ -199,6 +199,26 @@ def test_json_and_info_of_edits(run: Any, tmp_path: Path) -> None:
     assert (facts["guarded"], facts["unknown"]) == (True, "label")
     shown = run("hello-infer", "--model", "model.onnx", "--info").stdout
     assert 'output labels               6 edits: [null], "", [null, "\\\\u0301"]' in shown
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_an_artifact_of_edits_is_proved_and_proved_again(
+    run: Any, tmp_path: Path, storage: str
+) -> None:
+    network = make_network("lstm", labels="width 5", guarded=True, unknown="label")
+    save_checkpoint(tmp_path / "run", network, TRAINING)
+    options = ("--weights", storage, "--output", "artifact")
+    exported = run("hello-export", "run", *options, **SHORT_PROOF)
+    assert exported.returncode == 0, exported.stderr
+    manifest = json.loads((tmp_path / "artifact/manifest.json").read_text())
+    assert manifest["format_version"] == 2
+    assert manifest["config"] == network.config.to_json()
+    assert ("that leave a choice" in exported.stdout) == (storage == "int8")
+    verified = run("hello-export", "--verify", "artifact", **SHORT_PROOF)
+    assert verified.returncode == 0, verified.stderr
+    if storage == "float32":
+        decoded = run("hello-infer", "--model", "artifact", "abżba").stdout
+        assert decoded == network.rewrite("abżba") + "\n"
 
 
 def test_a_column_of_edits(tmp_path: Path) -> None:

@@ -161,10 +161,11 @@ def test_a_fault_in_a_witness_alone_is_named_in_both_modes(
     network = make_network(**shape)
     good, bad = tmp_path / "good", tmp_path / "bad"
     model = build_model(network, TRAINING)
-    for folder in (good, bad):
-        folder.mkdir()
-        onnx.save(model, folder / "model.onnx")
-        fault(model)
+    good.mkdir()
+    onnx.save(model, good / "model.onnx")
+    fault(model)
+    bad.mkdir()
+    onnx.save(model, bad / "model.onnx")
     engines = [OnnxRuntime(network.config, good), Witness(network.config, bad)]
     cases = quick_cases(network.config)
     report = parity.compare(network, engines, cases)

@@ -176,7 +176,7 @@ def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.Mo
 
 
 def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hello_train.fit.step.cosine", lambda _: float("nan"))
+    monkeypatch.setattr("hello_train.fit.optimizer.cosine", lambda _: float("nan"))
     options = TrainOptions(epochs=5, decay=True)
     with pytest.raises(FitError, match=r"became nan in step 2 .* rate of nan; .* lower --learning"):
         fit(HELLO_CONFIG, [HELLO], options)

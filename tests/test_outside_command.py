@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from hello_export import artifact
 from hello_export.errors import ExportError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
-from hello_export.intake.alphabets import read_entries
+from hello_export.intake.alphabets import read_entries, read_labels
 from hello_export.intake.network import build_network
 from hello_export.intake.recognise import recognise
 from hello_runtime import DecodeColumn, Decoder
@@ -225,7 +226,7 @@ def test_the_policies_for_unknown_characters(
     assert result.exit_code == 0, result.stderr
     row = "is left out" if policy == "error" else "is read for them"
     assert f"; row 1 of the embedding {row}\n" in result.stderr
-    assert "rows of the embedding that no text reaches: 0 (<pad>)\n" in result.stderr
+    assert "rows of the embedding that no text reaches: 0 ('<pad>')\n" in result.stderr
     said = run("hello-infer", "--model", "w", "a?d")
     expected = say(module, [2, 1, 5], "wxyz")
     if written == "error":
@@ -234,6 +235,23 @@ def test_the_policies_for_unknown_characters(
         assert said.stdout == (
             f"{expected[0]}?{expected[2]}\n" if written == "?" else f"{expected}\n"
         )
+
+
+def test_labels_that_add_and_delete(export: Export, run: Run, tmp_path: Path) -> None:
+    """The network's labels are those of plain PyTorch; what they write is an edit of each."""
+    module = seeded(Tagger)
+    save(module, tmp_path / "w.pt")
+    (tmp_path / "labels.json").write_text('[[null, "\u064e"], "", "ab", [null]]')
+    result = export("w.pt", "--alphabet", "abcdef", "--labels", "labels.json")
+    assert result.exit_code == 0, result.stderr
+    told = "labels that do not write one certain character: 0 ([null, "
+    assert told in result.stderr
+    text = "abcdeffedcba"
+    numbers = say(module, ["abcdef".index(char) for char in text], "0123")
+    assert len(set(numbers)) > 1
+    written = {"0": "{}\u064e", "1": "", "2": "ab", "3": "{}"}
+    expected = "".join(written[n].format(char) for n, char in zip(numbers, text, strict=True))
+    assert run("hello-infer", "--model", "w", text).stdout == expected + "\n"
 
 
 def test_float64_weights_say_how_they_were_rounded(export: Export, tmp_path: Path) -> None:
@@ -403,7 +421,7 @@ def test_a_malicious_pickle_does_not_run(run: Run, tmp_path: Path) -> None:
         (["--alphabet", "w.pt"], ["w.pt: a file of entries ends in .txt or .json"]),
         (
             ["--alphabet", "reserved.json", "--cell", "rnn"],
-            ["--cell rnn", "of reserved.json 0 is '<pad>'"],
+            ["--cell rnn", "reserved.json: label 0 is '<reserved>'"],
         ),
         (
             ["--alphabet", "abcdef", "--labels", "wxyz", "--unknown", "label"],
@@ -422,7 +440,7 @@ def test_options_that_do_not_fit_the_weights(
     save(seeded(Tagger), tmp_path / "w.pt")
     (tmp_path / "twice.txt").write_text("a\nb\na\nc\nd\ne\n")
     (tmp_path / "short.txt").write_text("w\nx\n")
-    (tmp_path / "reserved.json").write_text('["<pad>", "a"]')
+    (tmp_path / "reserved.json").write_text('["<reserved>", "a"]')
     result = export("w.pt", *arguments)
     assert result.exit_code == 1
     assert result.stdout == ""
@@ -478,7 +496,9 @@ def test_a_network_of_two_wide_layers_is_small_in_int8() -> None:
         )
     )
     alphabet = read_entries("".join(map(chr, range(0x600, 0x600 + 236))))
-    labels = read_entries("".join(map(chr, range(0x4E00, 0x4E00 + 75))))
+    vowels = "".join(map(chr, range(0x64B, 0x660)))
+    edits = [[None, *marks] for count in range(4) for marks in combinations(vowels, count)]
+    labels = read_labels(["", *edits[:74]])
     network = build_network(recognise(net.state_dict()), alphabet, labels)
     training = Training.from_outside({"file": "w.pt"}, "x")
     model = build_model(round_weights(network, "int8"), training, "int8")

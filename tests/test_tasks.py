@@ -17,9 +17,11 @@ from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof import parity, prove
-from hello_export.proof.engines import Engine, OnnxRuntime, Runtime
+from hello_export.proof.engines import Engine, OnnxRuntime
+from hello_export.proof.runtime_engine import Runtime
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_runtime import Decoder, ModelFileError
 from hello_runtime.model.tasks import TASKS, Task
 from hello_train.errors import ConfigError

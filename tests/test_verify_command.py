@@ -22,7 +22,6 @@ from hello_export.artifact import write_artifact
 from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import (
-    TorchScript,
     deprecation_accepted,
     nothing_compiled,
     program_bytes,
@@ -32,6 +31,7 @@ from hello_export.proof import isolation, prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntimeCuda, Tract
 from hello_export.proof.javascript import node_version
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.verify import verify_artifact
 from hello_runtime.errors import ModelFileError
 from hello_train.network.cells import CELLS
@@ -86,11 +86,12 @@ def test_the_verdict_is_a_row_for_each_engine(run: Run, artifact: Path) -> None:
     assert [row[0] for row in rows] == [engine.name for engine in ENGINES]
     for row in rows:
         columns = filter(None, map(str.strip, row))
-        name, _, role, cases, characters, difference, differences = columns
+        name, _, role, cases, characters, difference, allowed, differences = columns
         assert role == ("witness" if name in ("onnx evaluator", "OpenVINO", "tract") else "target")
-        assert int(cases) == 23 + 14
-        assert 60_000 <= int(characters) < 100_000
-        assert name == "hello-infer" or float(difference) <= 1e-5
+        is_slow = name in ("onnx evaluator", "tract")
+        assert int(cases) == 23 + 14 - is_slow
+        assert (20_000 if is_slow else 60_000) <= int(characters) < 100_000
+        assert name == "hello-infer" or float(difference) <= float(allowed) < 1e-4
         assert differences == "0"
     assert sorted(artifact.iterdir()) == before
 
@@ -120,7 +121,7 @@ def test_a_difference_is_shown_and_fails(run: Run, artifact: Path) -> None:
     result = run("hello-export", "--verify", artifact, "--characters", 1, "--trust-program")
     assert result.returncode == 1
     assert "Error: onnxruntime differs from PyTorch in logits by up to 0.00" in result.stderr
-    difference = {line[:15].rstrip(): line.split()[-2] for line in result.stdout.splitlines()[2:9]}
+    difference = {line[:15].rstrip(): line.split()[-3] for line in result.stdout.splitlines()[2:9]}
     assert float(difference["TorchScript"]) <= 1e-5
     for engine in (
         "onnxruntime",

@@ -3,11 +3,12 @@
 In the order in which to read it:
 
 - `graph`: what is exported. `signature` has the inputs and outputs, `storage` and `rounding` the
-  kinds of weights. `onnx_graph` writes the ONNX graph, with the alphabet as the table of `lookup`,
-  and `torchscript` the TorchScript program.
-- `proof`: what is compared. `reference` is the network in eager PyTorch, `engines` run the exported
-  files, each in a process of its own by `isolation`, and `cases` are the batches. `condition`
-  measures rounding, `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
+  kinds of weights. `onnx_graph` writes the ONNX graph with a `builder`, with the alphabet as the
+  table of `lookup` and the labels by `choice`, and `torchscript` the TorchScript program.
+- `proof`: what is compared. `reference` is the network in eager PyTorch; `engines`,
+  `runtime_engine` and `torchscript_engine` run the exported files, each in a process of its own by
+  `isolation`; `cases` are the batches. `condition` measures rounding, `parity` compares, `verdict`
+  decides, `table` shows, and `prove` runs it all.
 - `intake`: a network from outside. `weights` reads its file, `alphabets` its alphabet and labels,
   `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
   them, and `outside` does all of it. `module` takes a module instead: `submodules` finds its parts,

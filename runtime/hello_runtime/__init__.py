@@ -7,12 +7,13 @@
 It needs numpy, onnxruntime and the model file. Importing it loads neither library: each name below
 is imported from its module on first use. Read it in this order:
 
-- `decoder`: the public API, from text to text;
+- `decoder` and `stream`: the public API, from text to text;
 - `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
   parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
   graph by the rules in `operators`;
-- `engine`: `devices` opens the model, `batching` groups texts into engine calls, `workers` runs
-  these in threads, and `lifecycle` protects them when the process exits or forks;
+- `engine`: `devices` opens the model, `batching` groups texts and the `windows` of long lines into
+  engine calls, `workers` runs these in threads, and `lifecycle` protects them when the process
+  exits or forks;
 - `text`: files, lines, and scores;
 - `cli`: the command `hello-infer`. `process` starts every command, `command` shows its errors,
   `info` prints what a model is.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hello_runtime.columns import DecodeColumn
-    from hello_runtime.decoder import Classification, Decoder, Stream
+    from hello_runtime.decoder import Classification, Decoder
     from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
@@ -70,7 +71,7 @@ MODULES = {
     "DecodeColumn": "columns",
     "Decoder": "decoder",
     "ModelInfo": "model.metadata",
-    "Stream": "decoder",
+    "Stream": "stream",
 }
 """The modules of the public names that are not in `errors`."""
 

@@ -1,7 +1,8 @@
 """The decoder: text -> code points -> engine -> code points -> text.
 
-`Decoder` and `Stream` are the public API. An engine call takes code points, int32 [batch, time],
-and the lengths, int32 [batch], or for a causal model the state, float32 [slots, batch, hidden].
+`Decoder` is the public API, with the `Stream` that it makes. An engine call takes code points,
+int32 [batch, time], and the lengths, int32 [batch], or for a causal model the state, float32
+[slots, batch, hidden].
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hello_runtime.engine.batching import (
-    EMPTY,
     NO_CONFIDENCE,
     NO_LENGTHS,
     Annotation,
-    Parts,
     run_ahead,
     unshared,
 )
@@ -39,6 +38,7 @@ from hello_runtime.generation import START, Samples, check_drawing, checked_text
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
+from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
 
@@ -53,8 +53,15 @@ if TYPE_CHECKING:
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
-INTEGERS = frozenset({"decoded", "label"})
-"""The outputs of an engine call that are int32; the others are float32."""
+INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
+DTYPES = {
+    "decoded": INT32,
+    "label": INT32,
+    "confidence": FLOAT32,
+    "logits": FLOAT32,
+    "state_out": FLOAT32,
+}
+"""The outputs of an engine call, and their types."""
 
 
 class Classification(NamedTuple):
@@ -437,11 +444,10 @@ class Decoder:
             LIFECYCLE.calling.discard(thread)
         for name, result in zip(outputs, results, strict=True):
             shape = second.shape if name == "state_out" else self._shape(name, codepoints.shape)
-            dtype = "int32" if name in INTEGERS else "float32"
-            if result.shape != shape or result.dtype != dtype:
+            if result.shape != shape or result.dtype != DTYPES[name]:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
-                    f"where {dtype} {[*shape]} was due; export it again"
+                    f"where {DTYPES[name]} {[*shape]} was due; export it again"
                 )
         return results
 
@@ -477,49 +483,3 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
         f"follow; leave --unknown out (in Python: unknown=None), or take error"
     )
-
-
-class Stream:
-    """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
-
-    Streams of one decoder are independent of each other. One stream is for one thread at a time.
-    """
-
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._state: Array = decoder._zero_state
-        self._fed = 0
-
-    def feed(self, text: str) -> str:
-        """Return the output for the next piece of the text.
-
-        >>> stream = Decoder.open().stream()
-        >>> [stream.feed(character) for character in "hello"]
-        ['o', 'h', 'l', 'o', 'l']
-
-        After an error the stream is as it was before the call.
-
-        Raises:
-            TypeError: the piece is not a str.
-            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
-            EngineError: onnxruntime failed.
-        """
-        return "".join(row.text for row in self._feed(["decoded"], text))
-
-    def annotate(self, text: str) -> Annotation:
-        """Return the output for the next piece, and what each character read became; see `feed`.
-
-        >>> Decoder.open().stream().annotate("hel").lengths.tolist()
-        [1, 1, 1]
-        """
-        rows = self._feed(["decoded", "confidence"], text)
-        return Parts(rows).joined() if rows else EMPTY
-
-    def _feed(self, outputs: list[str], text: str) -> list[Annotation]:
-        """Return the rows of the next piece, one for each engine call."""
-        self._decoder._check_alphabet(text, before=self._fed)
-        chunks = list(self._decoder._run_chunks(outputs, [text], self._state))
-        if chunks:
-            _, self._state = chunks[-1]
-        self._fed += len(text)
-        return [row for (row,), _ in chunks]

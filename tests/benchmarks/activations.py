@@ -146,17 +146,17 @@ def states(network: Network, folder: Path, engine: type[Engine] | None) -> Array
     return found
 
 
-def measure(points: Array, engine: type[Engine] | None) -> dict[str, str]:
-    """Return an engine's row of the table; None is eager PyTorch."""
-    row = {"engine": engine.name if engine else "eager PyTorch"}
+def errors(points: Array, engine: type[Engine] | None) -> dict[str, tuple[float, float]]:
+    """Return an engine's largest error, absolute and in ulps, by function; of PyTorch for None."""
+    found = {}
     for name, (make, function) in FUNCTIONS.items():
         network = make(points)
         with tempfile.TemporaryDirectory() as folder:
             save(network, Path(folder))
-            found = states(network, Path(folder), engine)
-        absolute, ulps = worst(found, function(points.astype(np.float64)))
-        row[name] = f"{absolute:.1e}, {ulps:.1f}"
-    return row
+            found[name] = worst(
+                states(network, Path(folder), engine), function(points.astype(np.float64))
+            )
+    return found
 
 
 @click.command()
@@ -165,7 +165,11 @@ def measure(points: Array, engine: type[Engine] | None) -> dict[str, str]:
 def main(points: int, as_json: bool) -> None:
     """Print the largest error of each engine, absolute and in ulps, as a table."""
     able = [engine for engine in engines() if engine.name != "hello-infer"]  # it gives no state
-    rows = [measure(grid(points), engine) for engine in (None, *able)]
+    rows = []
+    for engine in (None, *able):
+        found = errors(grid(points), engine)
+        row = {name: f"{absolute:.1e}, {ulps:.1f}" for name, (absolute, ulps) in found.items()}
+        rows.append({"engine": engine.name if engine else "eager PyTorch", **row})
     title = f"Largest error of tanh and sigmoid on {points} points, absolute and in ulps"
     packages = [engine.distribution for engine in able]
     show(rows, as_json=as_json, title=title, packages=packages)

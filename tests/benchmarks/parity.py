@@ -15,10 +15,10 @@ from pathlib import Path
 
 import click
 from hello_export.errors import ParityError
-from hello_export.graph.torchscript import TorchScript
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import Engine
 from hello_export.proof.prove import ENGINES, prove
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import Report, Verdict
 from hello_train.network.model import Network
 from networks import KINDS, random_network, save
@@ -72,8 +72,9 @@ def main(characters: int, hidden_size: int, as_json: bool) -> None:
             else:
                 by_name = {verdict.engine: verdict for verdict in report.verdicts}
                 columns = [table_cell(by_name[engine]) for engine in names]
+                most = max(report.verdicts, key=lambda verdict: verdict.cases)
                 click.echo(
-                    f"| {name} | {report.rounding.cases} | {report.rounding.characters} | "
+                    f"| {name} | {most.cases} | {most.characters} | "
                     f"{table_cell(report.rounding)} | {' | '.join(columns)} |"
                 )
             try:

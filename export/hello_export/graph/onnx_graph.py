@@ -46,6 +46,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version as installed_version
 from typing import Any, Literal
 
@@ -113,9 +114,13 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
 
 
 def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
-    """Return the metadata, in order; values that are not plain words are JSON."""
+    """Return the metadata, in order; values that are not plain words are JSON.
+
+    Its text is ASCII in format 1. In format 2 characters stand for themselves, which takes less.
+    """
     held, version = config.to_json(), config.format_version
     labels = LABELS_KEYS[version] if config.task == "rewrite" else "classes"
+    text = partial(json.dumps, ensure_ascii=version == 1)
     return {
         "format_version": str(version),
         **({} if config.task == "rewrite" else {"task": config.task}),
@@ -124,10 +129,10 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         "causal": json.dumps(not config.bidirectional),
         "layers": str(config.layers),
         "hidden_size": str(config.hidden_size),
-        "input_alphabet": json.dumps(config.input_alphabet),
-        **({labels: json.dumps(held[labels])} if labels in held else {}),
+        "input_alphabet": text(config.input_alphabet),
+        **({labels: text(held[labels])} if labels in held else {}),
         "unknown": config.unknown,
-        **({"guard": json.dumps(held["guard"])} if "guard" in held else {}),
+        **({"guard": text(held["guard"])} if "guard" in held else {}),
         "weights": storage,
         "training": json.dumps(training.record()),
     }

@@ -16,7 +16,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,8 +29,6 @@ from hello_train.network.model import Network, allowed_labels, label_classes
 from torch import Tensor, nn
 from torch.jit import _recursive, _state
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
-
-from hello_export.proof.engines import Array, GraphEngine
 
 MODULE = "hello_export.torchscript"
 """The classes' module in a program, whatever this file's name is: it is part of the program."""
@@ -356,23 +354,6 @@ def load_program(path: Path) -> torch.jit.ScriptModule:
     """Read a program back."""
     with deprecation_accepted():
         return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
-
-
-class TorchScript(GraphEngine):
-    """PyTorch, running the exported program."""
-
-    name = "TorchScript"
-    distribution = "torch"
-
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
-        super().__init__(config, folder)
-        self._program = load_program(folder / PROGRAM_NAME)
-
-    @torch.inference_mode()
-    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
-        """Run the program once."""
-        results = self._program(*map(torch.from_numpy, map(np.ascontiguousarray, feeds.values())))
-        return [result.numpy() for result in results]
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.text.edits import KEEP, Edit
 from hello_train.network.cells import CELLS
 from hello_train.network.config import ModelConfig
 from torch import Tensor
 
-from hello_export.intake.alphabets import listed
+from hello_export.intake.alphabets import listed, shown_entry
 from hello_export.intake.network import Rows
 from hello_export.intake.recognise import Parts
 from hello_export.intake.weights import short
@@ -60,9 +61,16 @@ def row_lines(rows: Rows, unknown: Unknown) -> list[str]:
         read = "is left out" if unknown == "error" else "is read for them"
         lines = [f"{lines[0]}; row {rows.unknown} of the embedding {read}"]
     if rows.reserved:
-        named = [
-            f"{id_} ({'without an entry' if entry is None else printable(entry)})"
-            for id_, entry in rows.reserved.items()
-        ]
+        named = [f"{id_} ({shown_entry(entry)})" for id_, entry in rows.reserved.items()]
         lines.append(f"rows of the embedding that no text reaches: {listed(named)}")
     return lines
+
+
+def label_lines(labels: Sequence[Edit]) -> list[str]:
+    """Return which labels write anything but one character of their own, in words."""
+    named = [
+        f"{number} ({shown_entry(label if KEEP in label else ''.join(map(str, label)))})"
+        for number, label in enumerate(labels)
+        if len(label) != 1 or KEEP in label
+    ]
+    return [f"labels that do not write one certain character: {listed(named)}"] if named else []

@@ -9,18 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+import torch
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
-from hello_export.intake.account import example, row_lines, summary, tensor_lines
+from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
 from hello_export.intake.agreement import check_forward
-from hello_export.intake.alphabets import Entries, Given, read_entries
+from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import build_network, find_rows
@@ -41,7 +43,7 @@ def export(
     folder: Path | str,
     *,
     alphabet: Given,
-    labels: Given | None = None,
+    labels: GivenLabels | None = None,
     task: str = "rewrite",
     call: Call | None = None,
     unknown: Unknown | None = None,
@@ -67,7 +69,8 @@ def export(
         folder: where the artifact goes.
         alphabet: the entry of each row of the embedding: a text with one character for each, a
             `.txt` or `.json` file, or a list or mapping.
-        labels: the entry of each logit likewise; None for the alphabet.
+        labels: the entry of each logit likewise, of which each may also write more characters or
+            none; None for the alphabet.
         task: `rewrite`, a label for each character.
         call: gets the module and ids, int64 [batch, time], in the embedding's own numbering and on
             the module's device, and returns logits [batch, time, labels]. None for `module(ids)`.
@@ -149,7 +152,7 @@ def take(
     call: Call | None,
     choices: Choices,
     alphabet: Given,
-    labels: Given | None,
+    labels: GivenLabels | None,
     unknown: Unknown | None,
     unknown_token: str | None,
 ) -> Taken:
@@ -159,15 +162,18 @@ def take(
         IntakeError: the text has all that is wrong.
     """
     faults = Faults()
+    entries = label_entries = None
     with faults.collecting():
         entries = read_entries(alphabet)
     with faults.collecting():
-        label_entries = None if labels is None else read_entries(labels)
+        label_entries = None if labels is None else read_labels(labels)
+    with faults.collecting():
+        forward = ModuleForward(module, call)
+        found, parts = recognise_module(forward, choices, entries)
+        used = {name: found.tensors[name] for name in parts.roles}
+        faults.texts += value_faults(used)
     faults.check()
-    forward = ModuleForward(module, call)
-    found, parts = recognise_module(forward, choices, entries)
-    faults.texts += value_faults({own: found.tensors[own] for own in parts.roles})
-    faults.check()
+    assert entries
     network = build_network(parts, entries, label_entries, unknown, unknown_token)
     rows = find_rows(parts, entries, unknown_token)
     forward.read(rows, network.config.labels)
@@ -181,13 +187,14 @@ def take(
             f"{kind.__name__}: {summary(network.config)}",
             *tensor_lines(parts, found.everything),
             *row_lines(rows, network.config.unknown),
-            *filter(None, [rounding_note({own: found.tensors[own] for own in parts.roles})]),
+            *label_lines(network.config.output_labels),
+            *filter(None, [rounding_note(used)]),
         ],
     )
 
 
 def recognise_module(
-    forward: ModuleForward, choices: Choices, entries: Entries
+    forward: ModuleForward, choices: Choices, entries: Entries | None
 ) -> tuple[Found, Parts]:
     """Return the submodules and what they were recognised as.
 
@@ -197,7 +204,8 @@ def recognise_module(
     rows = [
         part.num_embeddings for part in forward.module.modules() if isinstance(part, nn.Embedding)
     ]
-    known = [id_ for id_ in entries.characters.values() if id_ < min(rows, default=1)] or [0]
+    readable = [*entries.characters.values()] if entries else []
+    known = [id_ for id_ in readable if id_ < min(rows, default=1)] or [0]
     logits: list[Tensor] = []
     found = find_parts(forward.module, lambda: logits.append(forward.probe(known)))
     by_class = Choices(
@@ -207,7 +215,7 @@ def recognise_module(
         choices.linear or found.linear(logits[0].shape[-1]),
         choices.ignored,
     )
-    parts = recognise(found.tensors, by_class, "its tensors")
+    parts = recognise(found.tensors, by_class, source="")
     return found, replace(parts, ignored=parts.ignored | found.ignored)
 
 
@@ -231,6 +239,13 @@ def check_arguments(module: object, task: str, weights: str, unknown: str | None
             f"a {type(module).__name__} is no nn.Module; a file of weights is exported by the "
             f"command hello-export WEIGHTS --alphabet ALPHABET"
         )
+    elif isinstance(module, torch.jit.ScriptModule):
+        faults.append(
+            "a program of TorchScript does not show the classes of its parts: export the module "
+            "that it was made of, or its file by the command hello-export"
+        )
+    elif any(isinstance(tensor, UninitializedParameter) for tensor in module.parameters()):
+        faults.append("it has parameters without values: run its forward once")
     if faults:
         raise IntakeError("; ".join(faults))
 

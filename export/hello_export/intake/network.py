@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import torch
 from hello_runtime.errors import printable
-from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.model.onnx_wire import need
+from hello_runtime.text.edits import Edit, check_edit
 from hello_train.errors import ConfigError
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from torch import Tensor
 
 from hello_export.errors import IntakeError
-from hello_export.intake.alphabets import Entries, listed
+from hello_export.intake.alphabets import Entries, Entry, listed, shown_entry
 from hello_export.intake.faults import Faults
 from hello_export.intake.recognise import Parts
 
@@ -30,7 +31,7 @@ class Rows:
     """The row of each character of the alphabet, in the order of ids."""
     unknown: int | None
     """The row of unknown characters, if there is one."""
-    reserved: dict[int, str | None]
+    reserved: dict[int, Entry | None]
     """The rows that no text reaches, with their entries."""
 
 
@@ -65,7 +66,7 @@ def build_network(
             f"--unknown-token, or give the last row of the embedding no entry"
         )
     with faults.collecting():
-        written = label_alphabet(labels)
+        written = label_edits(labels)
     faults.check()
     network = empty_network(parts, "".join(rows.characters), written, policy)
     kept = [*rows.characters.values()] + [rows.unknown] * (policy != "error")
@@ -115,25 +116,30 @@ def find_rows(parts: Parts, alphabet: Entries, unknown_token: str | None) -> Row
     return Rows(alphabet.characters, unknown, reserved)
 
 
-def label_alphabet(labels: Entries) -> str:
-    """Return the labels as the output alphabet of a configuration.
+def label_edits(labels: Entries) -> tuple[Edit, ...]:
+    """Return labels as a configuration has them.
 
     Raises:
-        IntakeError: a label is not one character.
+        IntakeError: an id has no label, or one that no network of ours may have.
     """
-    others = [
-        f"{id_} is {'without an entry' if entry is None else repr(printable(entry))}"
-        for id_, entry in labels.reserved.items()
-    ]
-    if others:
-        raise IntakeError(
-            f"each label must be one character, and of {labels.source} {listed(others)}; "
-            f"name the labels with --labels"
-        )
-    return "".join(labels.characters)
+    edits: list[Edit] = []
+    faults = []
+    for id_, entry in enumerate(labels.values):
+        edit = () if entry is None else tuple(entry)
+        try:
+            need(entry is not None, "each logit needs a label")
+            check_edit(edit)
+        except ValueError as error:
+            faults.append(f"label {id_} is {shown_entry(entry)}: {error}")
+        edits.append(edit)
+    if faults:
+        raise IntakeError(f"{labels.source}: {listed(faults, '; ')}; name the labels with --labels")
+    return tuple(edits)
 
 
-def empty_network(parts: Parts, alphabet: str, labels: str, unknown: Unknown) -> Network:
+def empty_network(
+    parts: Parts, alphabet: str, labels: tuple[Edit, ...], unknown: Unknown
+) -> Network:
     """Return a network of this form, without values.
 
     Raises:
@@ -143,7 +149,7 @@ def empty_network(parts: Parts, alphabet: str, labels: str, unknown: Unknown) ->
         config = ModelConfig(
             cell=parts.cell,
             input_alphabet=alphabet,
-            output_labels=alphabet_labels(labels),
+            output_labels=labels,
             embedding_dim=parts.embedding.shape[1],
             hidden_size=parts.hidden_size,
             layers=parts.layers,

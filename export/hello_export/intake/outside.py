@@ -11,10 +11,10 @@ from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 
 from hello_export.errors import IntakeError
-from hello_export.intake.account import example, row_lines, summary, tensor_lines
-from hello_export.intake.alphabets import Given, read_entries
+from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
+from hello_export.intake.alphabets import Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
-from hello_export.intake.network import build_network, find_rows, label_alphabet
+from hello_export.intake.network import build_network, find_rows, label_edits
 from hello_export.intake.recognise import Choices, recognise
 from hello_export.intake.weights import own_name, read_weights, rounding_note, value_faults
 
@@ -32,7 +32,7 @@ class Outside:
 def read_network(
     file: Path,
     alphabet: Given,
-    labels: Given | None = None,
+    labels: GivenLabels | None = None,
     choices: Choices | None = None,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
@@ -55,7 +55,7 @@ def read_network(
     with faults.collecting():
         entries = read_entries(alphabet)
     with faults.collecting():
-        label_entries = entries if labels is None else read_entries(labels)
+        label_entries = entries if labels is None else read_labels(labels)
     with faults.collecting():
         weights = read_weights(file)
         parts = recognise(weights.tensors, own_names(choices or Choices()), str(file))
@@ -63,7 +63,7 @@ def read_network(
         faults.texts += [f"{file}: {fault}" for fault in value_faults(used)]
     if faults.texts and label_entries:  # otherwise `build_network` checks them
         with faults.collecting():
-            label_alphabet(label_entries)
+            label_edits(label_entries)
     faults.check()
     assert entries
     try:
@@ -79,6 +79,7 @@ def read_network(
             f"{file}: {summary(network.config)}",
             *tensor_lines(parts, weights.tensors),
             *row_lines(rows, network.config.unknown),
+            *label_lines(network.config.output_labels),
             *filter(None, [rounding_note(used)]),
         ],
     )

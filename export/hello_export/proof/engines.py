@@ -1,7 +1,8 @@
 """The engines that open an exported file, a class for each.
 
 `role` says whether the artifact is for an engine, and `limit` which networks it cannot run. None of
-these imports torch: the engine of the TorchScript program is in `hello_export.graph.torchscript`.
+these imports torch. `torchscript_engine` has the engine of the TorchScript program, and
+`runtime_engine` this project's own runtime.
 """
 
 from __future__ import annotations
@@ -13,15 +14,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from hello_runtime import Annotation, Decoder, ModelInfo
-from hello_runtime.engine.batching import Parts
+from hello_runtime import Decoder
 from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
-from hello_runtime.generation import read_through
-from hello_runtime.model.model_file import MODEL_NAME, Unknown
-from hello_runtime.text.codepoints import to_codepoints
-from hello_runtime.text.edits import NOTHING
+from hello_runtime.model.model_file import MODEL_NAME
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -50,6 +47,9 @@ class Engine(ABC):
 
     Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
     """
+
+    is_slow: ClassVar[bool] = False
+    """Whether it gets no large cases, which would take most of the proof's time."""
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -212,6 +212,7 @@ class ReferenceEvaluator(GraphEngine):
 
     name = "onnx evaluator"
     role = "witness"
+    is_slow = True
     distribution = "onnx"
 
     @classmethod
@@ -266,6 +267,7 @@ class Tract(GraphEngine):
 
     name = "tract"
     role = "witness"
+    is_slow = True
     distribution = "tract"
     activation_error = 1.1e-6
 
@@ -286,98 +288,3 @@ class Tract(GraphEngine):
     def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
         return [result.to_numpy() for result in self._model.run(list(feeds.values()))]
-
-
-class Runtime(Engine):
-    """The project's own runtime, from text to text; it gives no logits."""
-
-    name = "hello-infer"
-    distribution = "hello-rnn"
-    activation_error = OnnxRuntime.activation_error
-
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
-        self._config = config
-        # The cases have unknown characters, and the graph of a model that refuses them copies them,
-        # or reads zeros.
-        instead: Unknown = "copy" if config.task == "rewrite" else "label"
-        unknown: Unknown | None = instead if config.unknown == "error" else None
-        self._decoder = Decoder.open(folder, unknown=unknown, threads=1)
-
-    def check_declaration(self) -> None:
-        """Check the metadata of the model file.
-
-        Raises:
-            ParityError: it is not that of the network.
-        """
-        found = self._decoder.info._replace(weights="", training={})
-        expected = ModelInfo(
-            cell=self._config.cell,
-            causal=not self._config.bidirectional,
-            layers=self._config.layers,
-            hidden_size=self._config.hidden_size,
-            input_alphabet=self._config.input_alphabet,
-            output_labels=self._config.output_labels,
-            unknown=self._config.unknown,
-            guard=self._config.guard,
-            nonlinearity=self._config.nonlinearity,
-            weights="",
-            training={},
-            task=self._config.task,
-            classes=self._config.classes,
-        )
-        if found != expected:
-            raise ParityError(f"the metadata of the model says {found}, not {expected}")
-
-    def run(self, case: Case) -> Outputs:
-        """Return what each character, or line, became, and the confidences."""
-        texts = ["".join(map(chr, row)) for row in case.rows]
-        if self._config.task == "next":
-            return self._continue(texts, case)
-        if self._config.task == "classify":
-            return self._classify(texts)
-        if case.chunk:
-            annotations = [self._stream(text, case.chunk) for text in texts]
-        else:
-            annotations = self._decoder.annotate_batch(texts)
-        return {
-            "decoded": padded([self._decoded(annotation) for annotation in annotations], case),
-            "confidence": padded([annotation.confidence for annotation in annotations], case),
-        }
-
-    def _classify(self, texts: Sequence[str]) -> Outputs:
-        found = self._decoder.classify_batch(texts)
-        label = [self._config.classes.index(row.label) for row in found]
-        confidence = [row.confidence for row in found]
-        return {"label": np.array(label, np.int32), "confidence": np.array(confidence, np.float32)}
-
-    def _continue(self, texts: Sequence[str], case: Case) -> Outputs:
-        """Return the logits behind each character, as generation and scores take them."""
-        chunk = case.chunk or case.codepoints.shape[1]
-        pieces = [logits for logits, _ in read_through(self._decoder, texts, chunk)]
-        rows = np.concatenate(pieces, axis=1)
-        logits = np.zeros((*case.codepoints.shape, rows.shape[2]), np.float32)
-        logits[:, : rows.shape[1]] = rows
-        return {"logits": logits}
-
-    def _stream(self, text: str, chunk: int) -> Annotation:
-        stream = self._decoder.stream()
-        pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return Parts(stream.annotate(piece) for piece in pieces).joined()
-
-    def _decoded(self, annotation: Annotation) -> Array:
-        """Return the code points that each character became, [time] or [time, width]."""
-        codepoints, width = to_codepoints(annotation.text), self._config.width
-        if width is None:
-            return codepoints
-        decoded = np.full((len(annotation.lengths), width), NOTHING, np.int32)
-        decoded[np.arange(width) < annotation.lengths[:, None]] = codepoints
-        return decoded
-
-
-def padded(rows: list[Array], case: Case) -> Array:
-    """Return the rows of a case as one array, padded with zeros at the end."""
-    shape = (*case.codepoints.shape, *rows[0].shape[1:])
-    batch = np.zeros(shape, rows[0].dtype)
-    for target, row in zip(batch, rows, strict=True):
-        target[: len(row)] = row
-    return batch

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from hello_runtime.engine.windows import Window, windows
 from hello_runtime.engine.workers import Workers
 from hello_runtime.text.codepoints import LONGEST_ROW
 
@@ -25,15 +26,6 @@ MAX_CHARACTERS = 3072
 of a core."""
 MIN_FILLED = 0.8
 """Shortest row that may join such a batch, as a fraction of the longest."""
-
-WINDOW = 1024
-"""Characters in a window of a long line."""
-OVERLAP = 128
-"""Characters at each end of a window that are read as context only, except at an end of the line.
-
-A character that depends on one further away than this may be decoded otherwise than from the whole
-line; docs/runtime.md has the measured difference.
-"""
 
 REMEMBERED = 1 << 22
 """Characters of the lines whose results are kept, in case a line comes again."""
@@ -68,26 +60,6 @@ class Annotation(NamedTuple):
 EMPTY = Annotation("", NO_CONFIDENCE)
 
 
-class Window:
-    """The part `text[start:stop]` of a text. Outside of its `[first:last]` it is only context."""
-
-    __slots__ = ("first", "last", "start", "stop", "text")
-
-    def __init__(self, text: str, start: int, stop: int, first: int, last: int) -> None:
-        self.text = text
-        self.start = start
-        self.stop = stop
-        self.first = first
-        self.last = last
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def read(self) -> str:
-        """Return the part, with its context."""
-        return self.text[self.start : self.stop]
-
-
 Piece: TypeAlias = "str | Window"
 """A row of an engine call."""
 
@@ -103,17 +75,6 @@ class PendingBatch(NamedTuple):
     """The rows of each call; the windows of a text are in order."""
     results: deque[Callable[[], list[Annotation]]]
     """For each call a function that waits for its results."""
-
-
-def windows(text: str) -> list[Window]:
-    """Return overlapping windows whose used parts, one after the other, are the text."""
-    found = []
-    for start in range(0, len(text) - 2 * OVERLAP, WINDOW - 2 * OVERLAP):
-        stop = min(start + WINDOW, len(text))
-        first = 0 if start == 0 else OVERLAP
-        last = stop - start if stop == len(text) else WINDOW - OVERLAP
-        found.append(Window(text, start, stop, first, last))
-    return found
 
 
 def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:

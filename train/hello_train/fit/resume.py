@@ -23,10 +23,10 @@ from torch import Tensor
 
 from hello_train.errors import ResumeError, TeamError, shortened
 from hello_train.files import RESUME_NAME
-from hello_train.fit.history import Evaluation, History
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.state import Position, TrainingState
 from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
+from hello_train.report.history import Evaluation, History
 
 FORMAT_VERSION = 2
 ADAM = ("exp_avg", "exp_avg_sq", "step")

@@ -220,7 +220,7 @@ def finish(
 ) -> TaskRun:
     """Measure the trained network, and save all files of the run."""
     from hello_train.report.pages import write_report
-    from hello_train.report.tasks import task_page
+    from hello_train.report.tasks import ShownTask, task_page
 
     network = state.network.eval()
     by_class = network.config.task == "classify"
@@ -247,7 +247,8 @@ def finish(
     run = TaskRun(
         network, training, checkpoint, state.history, {}, notes, measures, confusion, sample
     )
-    write_report(folder / REPORT_NAME, task_page(run))
+    shown = ShownTask(network, training, state.history, measures, *confusion, sample, notes)
+    write_report(folder / REPORT_NAME, task_page(shown))
     return run
 
 

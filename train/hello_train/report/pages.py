@@ -21,14 +21,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hello_train.errors import ReportError
-from hello_train.fit.history import Evaluation, History, OutputSpan
-from hello_train.fit.score import Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from hello_train.report import plots
 from hello_train.report.gates import certainty, gates
+from hello_train.report.history import Evaluation, History, OutputSpan
+from hello_train.report.mistakes import Mistake
 from hello_train.report.slowest import LEARNED, OFTEN, slowest
 from hello_train.report.visible import character, plain, show
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from hello_runtime.text.measures import FORMATS, TITLES
 
-from hello_train.fit.history import Evaluation
+from hello_train.report.history import Evaluation
 from hello_train.report.pages import PAGES, ShownRun
 
 if TYPE_CHECKING:
     from hello_runtime.text.measures import Measures
-
-    from hello_train.fit.tasks import TaskRun
 
 
 @dataclass(frozen=True)
@@ -66,15 +64,6 @@ def quality_of(by_class: bool, accuracy: float) -> str:
     return f"{-math.log2(max(accuracy, math.ulp(0.0))):.3f} bits"
 
 
-def task_page(run: TaskRun) -> str:
+def task_page(run: ShownTask) -> str:
     """Return the report of a run."""
-    shown = ShownTask(
-        run.network,
-        run.training,
-        run.history,
-        run.measures,
-        *run.confusion,
-        run.sample,
-        run.remarks,
-    )
-    return PAGES.get_template("task.html").render(run=shown)
+    return PAGES.get_template("task.html").render(run=run)
