@@ -39,6 +39,17 @@ class Batch(NamedTuple):
     """int64 [batch, time]: labels of the targets; `IGNORED` where a character does not count."""
 
 
+class PaddedBatch(NamedTuple):
+    """Some lines of a classifier, padded at their ends."""
+
+    ids: Tensor
+    """int64 [batch, time]: ids of the input characters."""
+    labels: Tensor
+    """int64 [batch]: the class of each line."""
+    lengths: Tensor
+    """int64 [batch]: characters of each line."""
+
+
 class Batches:
     """Training lines as batches.
 
@@ -68,7 +79,7 @@ class Batches:
         self._seed = seed
         self._augment = Augmentation(config, case_rate)
         self._line, self._start, self._length = cut(lengths(pairs))
-        self._alphabet = config.input_alphabet
+        self._config = config
         self._labels = Labels(config.output_labels)
 
     def order(self, epoch: int) -> list[Segments]:
@@ -96,7 +107,7 @@ class Batches:
         """Return a batch of `order`; `number` is its position there."""
         pairs = [self._pair(int(segment)) for segment in segments]
         shape = len(pairs), -1
-        ids = encode((pair.input for pair in pairs), self._alphabet).reshape(shape)
+        ids = encode((pair.input for pair in pairs), self._config.input_alphabet).reshape(shape)
         labels = self._labels.encode(pairs).reshape(shape)
         self._augment(ids, labels, np.random.default_rng((self._seed, epoch, number)))
         return Batch(torch.from_numpy(ids), torch.from_numpy(labels))

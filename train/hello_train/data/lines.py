@@ -19,7 +19,6 @@ from typing import NamedTuple, overload
 import numpy as np
 from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.alignment import piece_lengths
-from hello_runtime.text.lines import read_lines
 from hello_runtime.text.normal_forms import normalise
 from hello_runtime.text.pairs import Aligned, AnyPair, Pair
 from numpy.typing import NDArray
@@ -149,7 +148,7 @@ class Reader:
         """
         source, number = self._source, 0
         self._files.append((len(self), path))
-        for number, raw in read_lines(path, source.longest):
+        for number, raw in source.numbered(path):
             line = normalise(raw, source.form)
             self.normalised += line != raw
             try:
@@ -190,7 +189,7 @@ class Reader:
         ends, lengths = np.array(self._ends, np.uint64), np.array(self._lengths, np.uint16)
         buffer = Buffer(self._text, ends, lengths, self._source.pair, checksums)
         rows = self._different()
-        if self._is_one_for_one:
+        if self._is_one_for_one or not self._source.is_rewritten:
             return buffer, rows
         pieces, sizes = bytearray(), np.zeros(len(self), np.uint64)
         for row in rows.tolist():

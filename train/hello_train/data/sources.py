@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from hello_runtime.errors import AlignmentError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.codepoints import LONGEST_ROW
+from hello_runtime.text.lines import read_lines
 from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
 
@@ -31,10 +33,22 @@ class Source(NamedTuple):
     """Cuts a line into lines of at most `LONGEST_ROW` characters."""
     longest: int | None
     """Characters of a line that are read at once; None for the whole line."""
-    form: NormalForm
+    form: NormalForm = "none"
     """The normal form into which lines are brought."""
     is_checked: bool = False
     """Whether each call of `pair` is compared with the first one for the same line."""
+    is_rewritten: bool = False
+    """Whether a target is what its input becomes, so that sides of other lengths are aligned."""
+    read: Callable[[Path], Iterable[tuple[int, str]]] | None = None
+    """Yields the lines of a file with their numbers; None for `read_lines`."""
+
+    def numbered(self, path: Path) -> Iterable[tuple[int, str]]:
+        """Yield the lines of a file with their numbers.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        return self.read(path) if self.read else read_lines(path, self.longest)
 
     def checked_pair(self, line: str) -> Pair:
         """Return the pair of a line; a corruption that may not be ours is called twice.
@@ -62,12 +76,19 @@ def text_source(corruption: Corruption, form: NormalForm = "none") -> Source:
         given, target = corrupt(line, corruption)
         return Pair(normalise(given, form), target)
 
-    return Source(pair, lambda line: (line,), LONGEST_ROW, form, is_checked=not is_ours)
+    return Source(
+        pair,
+        lambda line: (line,),
+        LONGEST_ROW,
+        form,
+        is_checked=not is_ours,
+        is_rewritten=True,
+    )
 
 
 def pair_source(form: NormalForm = "none") -> Source:
     """Return the source for lines `input TAB target`."""
-    return Source(split_pair, pair_parts, None, form)
+    return Source(split_pair, pair_parts, None, form, is_rewritten=True)
 
 
 def pair_parts(line: str) -> Iterator[str]:
