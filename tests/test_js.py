@@ -47,6 +47,10 @@ def node() -> Iterator[Node]:
     started.close()
 
 
+TWO_DIRECTIONS = {name for name in TEXTS if name.startswith("deep")} | {"wide-lstm"}
+"""The golden networks that cannot stream."""
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_golden_texts(name: str, node: Node) -> None:
     rows = read_rows(name)
@@ -344,7 +348,7 @@ def test_the_fuzz_finds_a_planted_fault(
     module: str, old: str, new: str, said: str, tmp_path: Path
 ) -> None:
     modules = planted(tmp_path, module, old, new)
-    assert any(found.startswith(said) for _, found in outcomes(1, 0, 400, modules))
+    assert any(found.startswith(said) for _, found in outcomes(4, 0, 400, modules))
 
 
 def test_the_modules_are_short_and_need_nothing() -> None:

@@ -61,6 +61,8 @@ def write_page(model: Path, page: Path) -> int:
     """
     check_replaceable(page)
     content, info, _ = load_model(model)
+    if info.task != "rewrite":
+        raise PageError(f"{model}: its task is {info.task}, and a page rewrites text only")
     rendered = render(content, info).encode()
     try:
         write_whole(page, rendered)
