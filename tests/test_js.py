@@ -47,6 +47,10 @@ def node() -> Iterator[Node]:
     started.close()
 
 
+TWO_DIRECTIONS = {name for name in TEXTS if name.startswith("deep")} | {"wide-lstm"}
+"""The golden networks that cannot stream."""
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_golden_texts(name: str, node: Node) -> None:
     rows = read_rows(name)
@@ -101,16 +105,16 @@ FAULTS: list[tuple[str, str, str, str, str, dict[str, Any]]] = [
     ("state forgotten", "hello_rnn", "this.info.causal ? before", "false ? before", "logits", {}),
     ("states by layer", "hello_rnn", "slot % layers.length === layer",
      "Math.floor(slot / this.cell.states) === layer", "state_out", {"cell": "lstm", "layers": 2}),
-    ("no guard", "hello_rnn", "if (!guard.allowed[", "if (false && guard.allowed[", "logits",
+    ("no guard", "hello_rnn", "if (guard && !guard.allowed[at])", "if (false)", "logits",
      {"guarded": True}),
     ("the guard by ids", "hello_rnn", "guard.classes[ids[step]]", "Math.min(ids[step], 3)",
      "logits", {"guarded": True, "labels": "width 2"}),
-    ("nothing kept", "hello_rnn", "edit[place] === KEPT ?", "edit[place] === NaN ?", "decoded",
+    ("nothing kept", "hello_rnn", "element === KEPT ?", "element === NaN ?", "decoded",
      {"labels": "one"}),
     ("one character of a label", "hello_rnn", "step * labelWidth + place", "step * labelWidth",
      "decoded", {"labels": "width 5"}),
-    ("unknown characters rewritten", "hello_rnn", "copied ? [KEPT] : labels",
-     "labels", "decoded", {}),
+    ("unknown characters rewritten", "hello_rnn", "if (copied) element",
+     "if (false) element", "decoded", {}),
     ("unknown characters copied", "hello_rnn", 'this.info.unknown !== "label"', "true",
      "confidence", {"unknown": "label"}),
     ("no softmax", "hello_rnn", "copied ? 1 : 1 / sum", "1", "confidence", {}),
@@ -344,7 +348,7 @@ def test_the_fuzz_finds_a_planted_fault(
     module: str, old: str, new: str, said: str, tmp_path: Path
 ) -> None:
     modules = planted(tmp_path, module, old, new)
-    assert any(found.startswith(said) for _, found in outcomes(1, 0, 400, modules))
+    assert any(found.startswith(said) for _, found in outcomes(4, 0, 400, modules))
 
 
 def test_the_modules_are_short_and_need_nothing() -> None:

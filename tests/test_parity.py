@@ -49,22 +49,26 @@ EDITS = [labels for labels in LABELS if labels != "characters"]
 def grid() -> Iterator[Any]:
     """Yield every shape with every policy, and whether it is compared on all cases.
 
-    One policy of each shape, in turn, and the one that differs from it in every point are always
-    compared, and of each shape of one layer one that labels unknown characters; the others by
-    `pytest --long`.
+    One policy of each shape, in turn, is always compared; of shapes of one or three layers also the
+    one that differs from it in every point, and of those of one layer also one that labels unknown
+    characters. All cases are always run in one direction of each cell. `pytest --long` runs the
+    others.
     """
     for place, (kind, bidirectional, layers) in enumerate(SHAPES):
         one = place % len(POLICIES)
-        other = len(POLICIES) + (place // 3) % len(LABELLING)
+        always = {one}
+        if layers != 2:
+            always.add(len(POLICIES) - 1 - one)
+        if layers == 1:
+            always.add(len(POLICIES) + (place // 3) % len(LABELLING))
+        whole = layers == 1 and bidirectional == KINDS.index(kind) % 2
         for number, policy in enumerate(POLICIES + LABELLING):
             name = f"{kind[0]}-{kind[1]}-{'two' if bidirectional else 'one'}-{layers}-{number}"
-            always = number in (one, len(POLICIES) - 1 - one) or (number == other and layers == 1)
-            if number == one and layers != 1:
-                yield param(
-                    kind, bidirectional, layers, policy, True, id=f"{name}-whole", long=True
-                )
-            whole = number == one and layers == 1
-            yield param(kind, bidirectional, layers, policy, whole, id=name, long=not always)
+            shape = kind, bidirectional, layers, policy
+            if number == one:
+                yield param(*shape, True, id=f"{name}-whole", long=not whole)
+            if number != one or not whole:
+                yield param(*shape, False, id=name, long=number not in always)
 
 
 def param(*values: Any, id: str, long: bool) -> Any:
@@ -174,10 +178,12 @@ def test_the_grid_is_whole() -> None:
     shapes = {(kind, two, layers, policy) for (kind, two, layers, policy, _), _ in rows}
     assert len(shapes) == 4 * 2 * 3 * 2 * 3 * 2
     assert sum(whole for (*_, whole), _ in rows) == len(SHAPES) == 4 * 2 * 3
+    assert sum(whole for (*_, whole), long in rows if not long) == len(KINDS)
     for shape in SHAPES:
         policies = [policy for (*of, policy, _), long in rows if tuple(of) == shape and not long]
         assert [unknown for _, unknown, _ in policies[2:]] == ["label"] * (shape[2] == 1)
-        assert all(one != other for one, other in zip(*policies[:2], strict=True))
+        assert len(policies) == {1: 3, 2: 1, 3: 2}[shape[2]]
+        assert shape[2] == 2 or all(one != other for one, other in zip(*policies[:2], strict=True))
     assert [engine.name for engine in ENGINES] == [
         "TorchScript",
         "onnxruntime",

@@ -113,8 +113,10 @@ class Model {
     for (let start = 0; start < codes.length; start += most) {
       const { decoded, confidence } = this.run(codes.slice(start, start + most), state);
       confidence.forEach((each, step) => {
-        const edit = decoded.subarray(step * width, (step + 1) * width);
-        const written = String.fromCodePoint(...edit.filter((code) => code !== NOTHING));
+        let written = "";
+        for (let place = step * width; place < (step + 1) * width; place++) {
+          if (decoded[place] !== NOTHING) written += String.fromCodePoint(decoded[place]);
+        }
         const at = start + step;
         annotations.push({ read: read[at], written, confidence: each, known: known[at] });
       });
@@ -197,22 +199,25 @@ class Model {
     const { projection, guard, labels, labelWidth, unknownId } = this.parts;
     const steps = ids.length, width = features.length / steps, L = labels.length / labelWidth;
     const logits = new Float32Array(all ? steps * L : L);
-    const decoded = new Int32Array(steps * labelWidth).fill(NOTHING);
+    const decoded = new Int32Array(steps * labelWidth);
     const confidence = new Float32Array(steps);
     for (let step = 0; step < steps; step++) {
       const row = all ? logits.subarray(step * L, (step + 1) * L) : logits;
       if (projection) affine(projection.A, projection.b, features, step * width, width, row);
       else row.set(features.subarray(step * width, (step + 1) * width));
-      for (let label = 0; guard && label < L; label++) {
-        if (!guard.allowed[guard.classes[ids[step]] * L + label]) row[label] = FORBIDDEN_LOGIT;
+      for (let label = 0, at = guard ? guard.classes[ids[step]] * L : 0; label < L; label++, at++) {
+        if (guard && !guard.allowed[at]) row[label] = FORBIDDEN_LOGIT;
       }
       let best = 0, sum = 0;
       for (let label = 1; label < L; label++) if (row[label] > row[best]) best = label;
-      for (let label = 0; label < L; label++) sum += Math.exp(row[label] - row[best]);
+      for (let label = 0; label < L; label++) {
+        if (row[label] > FORBIDDEN_LOGIT) sum += Math.exp(row[label] - row[best]);
+      }
       const copied = ids[step] === unknownId && this.info.unknown !== "label";
-      const edit = copied ? [KEPT] : labels.subarray(best * labelWidth, (best + 1) * labelWidth);
-      for (let place = 0; place < edit.length; place++) {
-        decoded[step * labelWidth + place] = edit[place] === KEPT ? codes[step] : edit[place];
+      for (let place = 0; place < labelWidth; place++) {
+        let element = labels[best * labelWidth + place];
+        if (copied) element = place === 0 ? KEPT : NOTHING;
+        decoded[step * labelWidth + place] = element === KEPT ? codes[step] : element;
       }
       confidence[step] = copied ? 1 : 1 / sum; // softmax
     }

@@ -4,8 +4,8 @@
 //     node javascript.mjs decode MODULE WEB ROUNDS TEXT MODEL...
 //
 // `start` prints the milliseconds from the start of the process to the first text. `decode` prints a
-// line of JSON for each model: the median microseconds of a call of each engine. They take turns, and
-// both go from text to text.
+// line of JSON for each model: the median microseconds of the processor for a call of each engine. They
+// take turns, and both go from text to text.
 
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -35,21 +35,23 @@ async function openWeb(path, model) {
   };
 }
 
-/** Milliseconds that `calls` calls take. */
+/** Milliseconds of the processor that `calls` calls take; other work does not count. */
 async function time(decode, text, calls) {
-  const start = performance.now();
+  const start = process.cpuUsage();
   for (let call = 0; call < calls; call++) {
     const said = decode(text);
     if (said instanceof Promise) await said; // the module has none to wait for
   }
-  return performance.now() - start;
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
 }
 
 async function measure(engines, text, rounds) {
   const calls = [], times = engines.map(() => []);
   for (const decode of engines) {
-    await time(decode, text, 20);
-    calls.push(Math.max(3, Math.ceil(100 / ((await time(decode, text, 20)) / 20))));
+    const warm = text.length < 10 ? 2000 : 100;
+    await time(decode, text, warm);
+    calls.push(Math.max(3, Math.ceil(50 / ((await time(decode, text, warm)) / warm))));
   }
   for (let round = 0; round <= rounds; round++) {
     for (const [index, decode] of engines.entries()) {

@@ -3,9 +3,10 @@
     npm install onnxruntime-web
     python tests/benchmarks/javascript.py node_modules/onnxruntime-web [--rounds 7] [--json]
 
-Both go from text to text, and in turns. `hello` is the post's network; the others are random ones
-of growing width, with 64 values a character and 90 labels, on 100 characters. A start is a process
-from its beginning to its first `ohlol`.
+Both go from text to text, and in turns; times are the processor's: other work counts little.
+`hello` is the post's network; the others are random ones of growing width, with 64 values a
+character and 90 labels, on 100 characters. A start is a process from its beginning to its first
+`ohlol`, in time that passes.
 """
 
 from __future__ import annotations
