@@ -26,6 +26,21 @@ Forward: TypeAlias = Callable[[Tensor], Tensor]
 are those of the network's configuration."""
 
 
+NORMALISED = 1e-4
+"""The sum of probabilities is 1 but for so much."""
+
+
+def as_logits(found: Tensor, parts: Tensor) -> Tensor:
+    """Return a forward's logits; of logarithms of probabilities, those that its parts show.
+
+    Such logarithms say of the logits all but one number a step, which changes nothing: that of the
+    parts is taken, both float32 [..., labels].
+    """
+    if float(found.logsumexp(-1).abs().max()) > NORMALISED:
+        return found
+    return found + parts.logsumexp(-1, keepdim=True)
+
+
 class Reference:
     """A network that reads code points."""
 
@@ -80,7 +95,8 @@ class Reference:
         logits = self._network.projection(hidden)  # (b, t, labels)
         # A module has no vector for the unknown characters that its network refuses.
         if self._forward and ids.max() < self._rows:
-            logits = self._forward(ids)
+            found = self._forward(ids)
+            logits = as_logits(found, logits) if self._config.task == "next" else found
         if self._config.guard is not None:
             logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
         states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
@@ -114,7 +130,7 @@ class Reference:
         behind_last, before_first = hidden[:, -1, :size], hidden[:, 0, size:]
         logits = self._network.projection(torch.cat([behind_last, before_first], dim=1))
         if self._forward and ids.max() < self._rows:
-            logits = self._forward(ids)
+            logits = as_logits(self._forward(ids), logits)
         for row in logits:
             yield {
                 "label": np.array([int(row.argmax())], np.int32),
