@@ -30,7 +30,8 @@ from hello_runtime.text.lines import (
 )
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Classification, Decoder
+    from hello_runtime.classification import Classification
+    from hello_runtime.decoder import Decoder
     from hello_runtime.engine.batching import Annotation
 
 STANDARD_INPUT = "standard input, line"

@@ -103,7 +103,8 @@ def bare_classes(lines: Split, alphabet: str, classes: tuple[str, ...], epochs: 
     with torch.inference_mode():
         best = logits([*lines.holdout]).argmax(1).tolist()
     right = [classes[b] == pair.target for b, pair in zip(best, lines.holdout, strict=True)]
-    return sum(right) / len(right)
+    share: float = sum(right) / len(right)
+    return share
 
 
 def learn(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
