@@ -50,9 +50,6 @@ ELSEWHERE = {
         "test_the_lines_for_spark_and_polars"
     ),
     "decoded = polars.DataFrame(decode(frame.to_dict()))": "test_the_lines_for_spark_and_polars",
-    '"".join(a if a == b else a + b for a, b in zip(read, written))': (
-        "test_the_line_that_puts_punctuation_back"
-    ),
 }
 """The commands, and blocks of other languages by their first line, that are not run in the pages'
 folder, and what runs them instead."""
