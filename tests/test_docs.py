@@ -313,17 +313,6 @@ def test_the_help_texts_are_those_that_the_script_writes() -> None:
     assert found == ["hello-train", "hello-export", "hello-infer"]
 
 
-def test_the_line_that_puts_punctuation_back() -> None:
-    (line,) = (
-        block.text
-        for block in BY_NAME["docs/training.md"].blocks
-        if block.language == "py" and block.text.startswith('"".join')
-    )
-    read, written = corrupt("Yes, she said.", find_corruption("drop-punctuation"))
-    assert (read, written) == ("Yes she said", "Ye, she sai.")
-    assert eval(line, {"read": read, "written": written}) == "Yes, she said."
-
-
 def test_the_lines_for_spark_and_polars() -> None:
     """Spark itself needs Java; `mapInPandas` gives and takes an iterator of pandas' frames."""
     pandas = pytest.importorskip("pandas", reason="the extra ray, which brings pandas, is missing")
