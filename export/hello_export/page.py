@@ -21,7 +21,13 @@ from markupsafe import Markup
 from hello_export.errors import PageError
 from hello_export.proof.javascript import modules_folder
 
-MODULES = ("model_file.mjs", "cells.mjs", "hello_rnn.mjs")
+MODULES = (
+    "tensors.mjs",
+    "model_file.mjs",
+    "network.mjs",
+    "drawing.mjs",
+    "hello_rnn.mjs",
+)
 """The modules of a page, each after those that it imports."""
 IMPORT = re.compile(r"^import [^;]*;\n|^export \{[^}]*\};\n|^/\*\* @import .*\n", re.MULTILINE)
 EXPORT = re.compile(r"^export ", re.MULTILINE)
