@@ -162,7 +162,8 @@ class Folder:
             script,
             flags=re.MULTILINE,
         )
-        assert checked.count("assert ") == (4 if "stream.feed" in script else 0)
+        if "hello_runtime" in script:  # elsewhere such comments are shapes
+            assert checked.count("assert ") == len(re.findall(r" # ['\[]", script))
         if script not in self.ran:
             self.ran[script] = self._start(sys.executable, "-c", checked)
         return self.ran[script]

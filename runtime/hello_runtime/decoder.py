@@ -39,8 +39,9 @@ from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.text.codepoints import LONGEST_ROW, check_type, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
+from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +93,7 @@ class Decoder:
         self._alphabet = frozenset(self.info.input_alphabet)
         self._rewrites = self.info.task == "rewrite"
         self._width = width_of(self.info.output_labels) if self._rewrites else None
+        self._form = self.info.normalization
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
@@ -159,9 +161,9 @@ class Decoder:
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
+        text = self._read(text)
         if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
-        self._check_alphabet(text)
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
         return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
@@ -321,16 +323,21 @@ class Decoder:
             )
         return Stream(self)
 
+    def _read(self, text: str, index: int = 0) -> str:
+        """Return a text in the model's normal form, checked; `index` is its index in its batch."""
+        check_type(text, index)
+        text = normalise(text, self._form)
+        self._check_alphabet(text, index)
+        return text
+
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
-        """Refuse a text that is no str or has unknown characters.
+        """Refuse a text that has unknown characters.
 
         Args:
-            text: the text.
+            text: the text, in the model's normal form.
             index: its index in its batch, for the error.
-            before: how many characters the stream was fed before this text, for the error.
+            before: how many characters the stream read before this text, for the error.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
             labels = self.info.unknown == "label" or not self._rewrites
@@ -340,13 +347,10 @@ class Decoder:
             )
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
-        """Return the texts of a batch, each of them checked."""
+        """Return the texts of a batch in the model's normal form, each of them checked."""
         if isinstance(batch, str):  # an iterable of str as well, so type checkers accept it
             raise TypeError("a batch is a list of texts; for a single text there is decode")
-        texts = list(batch)
-        for index, text in enumerate(texts):
-            self._check_alphabet(text, index)
-        return texts
+        return [self._read(text, index) for index, text in enumerate(batch)]
 
     def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
         (rows,) = self._run_batches(outputs, [texts])

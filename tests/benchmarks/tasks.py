@@ -100,11 +100,11 @@ def bare_classes(lines: Split, alphabet: str, classes: tuple[str, ...], epochs: 
         chosen = [train[i] for i in torch.randint(len(train), (LINES,)).tolist()]
         labels = torch.tensor([classes.index(pair.target) for pair in chosen])
         learn(network, optimizer, nn.functional.cross_entropy(logits(chosen), labels))
+    holdout = [Pair(pair.input, pair.target) for pair in lines.holdout]
     with torch.inference_mode():
-        best = logits([*lines.holdout]).argmax(1).tolist()
-    right = [classes[b] == pair.target for b, pair in zip(best, lines.holdout, strict=True)]
-    share: float = sum(right) / len(right)
-    return share
+        best: list[int] = logits(holdout).argmax(1).tolist()
+    right = sum(classes[b] == pair.target for b, pair in zip(best, holdout, strict=True))
+    return right / len(holdout)
 
 
 def learn(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
