@@ -11,10 +11,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
     NO_LENGTHS,
@@ -34,7 +35,6 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.generation import START, Samples, check_drawing, checked_texts
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
@@ -63,18 +63,6 @@ DTYPES = {
     "state_out": FLOAT32,
 }
 """The outputs of an engine call, and their types."""
-
-
-class Classification(NamedTuple):
-    """What a classifier says of a line."""
-
-    label: str
-    """The most probable class; empty for an empty line, of which the model says nothing."""
-    confidence: float
-    """Its probability, 0 to 1; 0 for an empty line."""
-    probabilities: NDArray[np.float32]
-    """[classes]: the probability of each class, in the order of `ModelInfo.classes`; zeros for an
-    empty line."""
 
 
 class Decoder:
@@ -251,13 +239,7 @@ class Decoder:
             TaskError, UnknownCharacterError, EngineError: see `classify`.
         """
         self._need_task("classify")
-        none = np.zeros(len(self.info.classes), np.float32)
-        return [
-            Classification(row.text, float(row.confidence.max()), row.confidence.copy())
-            if row.text
-            else Classification("", 0.0, none.copy())
-            for row in self._run_texts(["label", "logits"], texts)
-        ]
+        return classifications(self, self._run_texts(["label", "logits"], texts))
 
     def generate(
         self,
@@ -286,8 +268,10 @@ class Decoder:
             ValueError: an argument is out of its range.
             EngineError: onnxruntime failed.
         """
+        from hello_runtime.generation import check_drawing, samples  # decoding needs none of it
+
         check_drawing(characters, temperature, top, seed)
-        return self._samples([prompt]).draw(characters, temperature, top, seed)
+        return samples(self, [prompt]).draw(characters, temperature, top, seed)
 
     def generate_batch(
         self,
@@ -303,15 +287,13 @@ class Decoder:
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
         """
+        from hello_runtime.generation import check_drawing, samples
+
         check_drawing(characters, temperature, top, seed)
         if not prompts:
             return []
-        drawn = self._samples(prompts).draw(characters, temperature, top, seed)
+        drawn = samples(self, prompts).draw(characters, temperature, top, seed)
         return [*map("".join, zip(*drawn, strict=True))] or [""] * len(prompts)
-
-    def _samples(self, prompts: Sequence[str]) -> Samples:
-        """Return samples that begin with these prompts, after a check of them."""
-        return Samples(self, checked_texts(self, [prompt or START for prompt in prompts]))
 
     def _need_task(self, *tasks: Task) -> None:
         """Check that the model has one of these tasks.
@@ -378,22 +360,10 @@ class Decoder:
         self, outputs: list[str], batches: Iterable[Iterable[str]]
     ) -> Generator[list[Annotation], None, None]:
         self._need_task("rewrite", "classify")
-        run = partial(self._run_rows, outputs) if self._rewrites else self._run_lines
+        run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)
         windowed = self._rewrites and not self.info.causal
         return run_ahead(run, checked, self._threads, windowed=windowed)
-
-    def _run_lines(self, texts: Sequence[str]) -> Iterator[list[Annotation]]:
-        """Classify texts as one batch; yield for each its class, and every probability."""
-        lengths = np.array([len(text) for text in texts], np.int32)
-        labels, logits = self._run(["label", "logits"], padded(texts, lengths), lengths)
-        raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-        shares = (raised / raised.sum(1, keepdims=True)).astype(np.float32)
-        names = self.info.classes
-        yield [
-            Annotation(names[label], row)
-            for label, row in zip(labels.tolist(), shares, strict=True)
-        ]
 
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
         """Run texts as one batch; yield the rows of each chunk of them."""
