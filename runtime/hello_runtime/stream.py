@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from hello_runtime.engine.batching import EMPTY, Annotation, Parts
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Array, Decoder
+    from hello_runtime.decoder import Decoder
+    from hello_runtime.engine.calls import Array
 
 
 class Stream:

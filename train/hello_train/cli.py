@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from hello_runtime import __version__
@@ -18,7 +17,7 @@ from hello_runtime.process import ending_at_once
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
 from hello_train.data.lines import PAIRS, read, text_source
 from hello_train.errors import TrainError
-from hello_train.files import REPORT_NAME, RESUME_NAME
+from hello_train.files import RESUME_NAME
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import (
     EVALUATIONS,
@@ -28,60 +27,16 @@ from hello_train.fit.options import (
     run_folder,
 )
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.usage import FiniteRange, check_task_usage, check_usage, choose_options
-
-if TYPE_CHECKING:
-    from hello_train.fit.run import Run
-    from hello_train.fit.tasks import TaskRun
-
-
-SECTIONS = {
-    "What is learned": (
-        "cell",
-        "compare",
-        "text",
-        "corrupt",
-        "pairs",
-        "classes",
-        "next_",
-        "extra",
-        "holdout",
-    ),
-    "Training": (
-        "output",
-        "minutes",
-        "epochs",
-        "patience",
-        "learning_rate",
-        "batch_characters",
-        "seed",
-        "every",
-        "resume",
-    ),
-    "Network": (
-        "bidirectional",
-        "hidden_size",
-        "embedding_dim",
-        "layers",
-        "projection",
-        "nonlinearity",
-        "guarded",
-        "unknown",
-        "rare",
-    ),
-}
-"""The sections of the help, with the parameters in each."""
-
-
-def default(name: str) -> str:
-    """Return the defaults of an option, as its help shows them."""
-    hello, text = (str(getattr(options, name)) for options in (HELLO_OPTIONS, TEXT_OPTIONS))
-    return hello if hello == text else f"{hello} for hello, {text} for text"
-
-
-def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> list[str]:
-    """Return the corruptions whose name starts so, for shell completion."""
-    return [name for name in CORRUPTIONS if name.startswith(start)]
+from hello_train.results import print_comparison, print_result, print_task
+from hello_train.usage import (
+    SECTIONS,
+    FiniteRange,
+    check_task_usage,
+    check_usage,
+    choose_options,
+    complete_corruption,
+    default,
+)
 
 
 @click.command(
@@ -361,61 +316,6 @@ def resumable(folder: Path, *, leads: bool, resume: bool) -> Iterator[None]:
         raise
 
 
-def print_task(run: TaskRun, options: TrainOptions) -> None:
-    """Print the measures, the remarks and an example of a run, and the next command."""
-    from hello_runtime.text.measures import measures_table
-
-    note_projection(run, options)
-    if run.measures:
-        click.echo(measures_table(run.measures, "held-out lines"))
-    for remark in run.remarks:
-        click.echo(f"note: {remark}", err=True)
-    if run.config.task == "classify":
-        from hello_train.fit.tasks import classified
-
-        example = run.training.example
-        click.echo(f"{example} -> {classified(run.network, [example])[0]}")
-    else:
-        click.echo(run.sample)
-    click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")
-    click.echo(shlex.join(["hello-export", str(run.checkpoint.parent)]))
-
-
-def note_projection(run: Run, options: TrainOptions) -> None:
-    """Tell that a projection was added although none was wanted."""
-    if options.projection is False and run.config.projection:
-        click.echo(
-            f"note: a projection was added, for {run.config.features} hidden values are not "
-            f"{run.config.labels} labels",
-            err=True,
-        )
-
-
 def name_of(path: Path) -> str:
     """Return the name of a run on a file or folder: `text` for `text.txt.gz`."""
     return printable(path.resolve().name.partition(".")[0]) or "text"
-
-
-def print_result(run: Run, options: TrainOptions) -> None:
-    """Print the scores, the remarks and an example of a run, and the next command."""
-    from hello_runtime.text.score import score_table
-
-    note_projection(run, options)
-    if run.scores:
-        click.echo(score_table(run.scores, "held-out lines"))
-    for remark in run.remarks:
-        click.echo(f"note: {remark}", err=True)
-    example = run.training.example
-    click.echo(f"{example} -> {run.network.rewrite(example)}")
-    click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")
-    click.echo(shlex.join(["hello-export", str(run.checkpoint.parent)]))
-
-
-def print_comparison(runs: Sequence[Run], folder: Path) -> None:
-    """Print for each cell when its network was right first, and where the report is."""
-    from hello_train.fit.hello import HELLO
-
-    for run in runs:
-        epoch = next(s.first for s in run.history.outputs if s.text == HELLO.target)
-        click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
-    click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")
