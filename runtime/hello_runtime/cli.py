@@ -120,8 +120,8 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     "pairs",
     type=click.Path(path_type=Path),
     metavar="PAIRS",
-    help="Score the model on the lines of PAIRS: input, TAB, target, of equal length in "
-    "characters; plain or gzip.  A classifier takes lines of text, TAB, class, and a model that "
+    help="Score the model on the lines of PAIRS: input, TAB, target; "
+    "plain or gzip.  A classifier takes lines of text, TAB, class, and a model that "
     "generates any text.",
 )
 @click.option(

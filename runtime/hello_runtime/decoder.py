@@ -21,8 +21,9 @@ from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterErro
 from hello_runtime.generation import START, Samples, check_drawing, checked_texts
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
-from hello_runtime.text.codepoints import LONGEST_ROW, to_codepoints
+from hello_runtime.text.codepoints import LONGEST_ROW, check_type, to_codepoints
 from hello_runtime.text.edits import NOTHING
+from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +59,7 @@ class Decoder(Calls):
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
+        self._form = self.info.normalization
 
     @classmethod
     def open(
@@ -120,9 +122,9 @@ class Decoder(Calls):
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
+        text = self._read(text)
         if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
-        self._check_alphabet(text)
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
         return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
@@ -180,6 +182,9 @@ class Decoder(Calls):
     def classify(self, text: str) -> Classification:
         """Return the class of a line, by a model of the task `classify`.
 
+        >>> Decoder.open("runs/names-gru/artifact").classify("Nowak").label  # doctest: +SKIP
+        'Polish'
+
         The line is read whole, whatever its length: the memory that it takes grows with it. An
         empty line has no class; see `Classification`.
 
@@ -192,6 +197,10 @@ class Decoder(Calls):
 
     def classify_batch(self, texts: Iterable[str]) -> list[Classification]:
         """Return the class of each line, in order; lines of similar length share an engine call.
+
+        >>> decoder = Decoder.open("runs/names-gru/artifact")  # doctest: +SKIP
+        >>> [row.label for row in decoder.classify_batch(["Nowak", "Tanaka"])]  # doctest: +SKIP
+        ['Polish', 'Japanese']
 
         Raises:
             TypeError: the batch is a str, or a text is not.
@@ -216,6 +225,10 @@ class Decoder(Calls):
         seed: int | None = None,
     ) -> Iterator[str]:
         """Yield the characters with which a model of the task `next` continues a text, as drawn.
+
+        >>> decoder = Decoder.open("runs/tales-lstm/artifact")  # doctest: +SKIP
+        >>> "".join(decoder.generate("Once upon", 7, seed=1))  # doctest: +SKIP
+        ' a time'
 
         Equal arguments give the same text on every machine; `hello_runtime.text.drawing` has the
         rule.
@@ -246,6 +259,10 @@ class Decoder(Calls):
         seed: int | None = None,
     ) -> list[str]:
         """Return what is drawn for each prompt; the samples share their engine calls.
+
+        >>> decoder = Decoder.open("runs/tales-lstm/artifact")  # doctest: +SKIP
+        >>> decoder.generate_batch(["Once upon", "The"], 7, seed=1)  # doctest: +SKIP
+        [' a time', ' little']
 
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
@@ -288,16 +305,21 @@ class Decoder(Calls):
             )
         return Stream(self)
 
+    def _read(self, text: str, index: int = 0) -> str:
+        """Return a text in the model's normal form, checked; `index` is its index in its batch."""
+        check_type(text, index)
+        text = normalise(text, self._form)
+        self._check_alphabet(text, index)
+        return text
+
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
-        """Refuse a text that is no str or has unknown characters.
+        """Refuse a text that has unknown characters.
 
         Args:
-            text: the text.
+            text: the text, in the model's normal form.
             index: its index in its batch, for the error.
-            before: how many characters the stream was fed before this text, for the error.
+            before: how many characters the stream read before this text, for the error.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
             labels = self.info.unknown == "label" or not self._rewrites
@@ -307,13 +329,10 @@ class Decoder(Calls):
             )
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
-        """Return the texts of a batch, each of them checked."""
+        """Return the texts of a batch in the model's normal form, each of them checked."""
         if isinstance(batch, str):  # an iterable of str as well, so type checkers accept it
             raise TypeError("a batch is a list of texts; for a single text there is decode")
-        texts = list(batch)
-        for index, text in enumerate(texts):
-            self._check_alphabet(text, index)
-        return texts
+        return [self._read(text, index) for index, text in enumerate(batch)]
 
     def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
         (rows,) = self._run_batches(outputs, [texts])

@@ -8,8 +8,8 @@ The folders in the order of the work:
 - `fit`: the options, and the training. `run` trains on lines and `hello` on the example; both use
   the loop in `loop`, which makes the steps of `optimizer` on the state of `state`.
 
-`cli` is the command `hello-train`, `usage` what it refuses, `results` what it prints at its end,
-and `files` names the files of a run.
+`cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
+`results` what it prints, and `files` names the files of a run.
 Importing this package imports neither torch nor matplotlib.
 """
 

@@ -1,4 +1,4 @@
-"""What `hello-train` prints at its end: scores, remarks, an example, and the next command."""
+"""What `hello-train` prints: what it read, and at its end scores, an example, the next command."""
 
 from __future__ import annotations
 
@@ -8,13 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from hello_runtime.text.normal_forms import NormalForm
 
+from hello_train.data.lines import Split
 from hello_train.files import REPORT_NAME
 from hello_train.fit.options import TrainOptions
 
 if TYPE_CHECKING:
     from hello_train.fit.run import Run
     from hello_train.fit.tasks import TaskRun
+
+
+def print_reading(lines: Split, form: NormalForm) -> None:
+    """Print how many lines were changed or left out when they were read."""
+    if lines.normalised:
+        click.echo(
+            f"note: {lines.normalised} of {lines.read} lines were not in the normal form "
+            f"{form.upper()}, and are brought into it; --normalization none leaves them as they "
+            f"are",
+            err=True,
+        )
+    if lines.skipped:
+        click.echo(
+            f"note: {lines.skipped} of {lines.read} lines cannot be aligned, and are left out",
+            err=True,
+        )
 
 
 def print_result(run: Run, options: TrainOptions) -> None:

@@ -44,6 +44,7 @@ class JavaScript(Engine):
 
     name = "JavaScript"
     distribution = "hello-rnn"
+    is_slow = True
 
     @classmethod
     def installed_version(cls) -> str | None:
