@@ -232,6 +232,8 @@ def test_from_lines_with_classes_to_classes(
     exported = export("run")
     assert exported.exit_code == 0, exported.output
     model = ["--model", "run/artifact"]
+    verified = export("--verify", "run/artifact", "--characters", 1000)
+    assert verified.exit_code == 0, verified.output
     texts = "abcabc\n\nxyx\n"
     result = run("hello-infer", *model, stdin=texts)
     assert result.stdout == "begins with a\n\nbegins with x\n"

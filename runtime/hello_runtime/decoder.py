@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import Annotation, run_ahead, unshared
 from hello_runtime.engine.calls import Calls
 from hello_runtime.engine.cpus import available_cpus
 from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
-from hello_runtime.generation import START, Samples, check_drawing, checked_texts
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, check_type, to_codepoints
@@ -26,23 +26,9 @@ from hello_runtime.text.edits import NOTHING
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hello_runtime.model.tasks import Task
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
-
-
-class Classification(NamedTuple):
-    """What a classifier says of a line."""
-
-    label: str
-    """The most probable class; empty for an empty line, of which the model says nothing."""
-    confidence: float
-    """Its probability, 0 to 1; 0 for an empty line."""
-    probabilities: NDArray[np.float32]
-    """[classes]: the probability of each class, in the order of `ModelInfo.classes`; zeros for an
-    empty line."""
 
 
 class Decoder(Calls):
@@ -207,13 +193,7 @@ class Decoder(Calls):
             TaskError, UnknownCharacterError, EngineError: see `classify`.
         """
         self._need_task("classify")
-        none = np.zeros(len(self.info.classes), np.float32)
-        return [
-            Classification(row.text, float(row.confidence.max()), row.confidence.copy())
-            if row.text
-            else Classification("", 0.0, none.copy())
-            for row in self._run_texts(["label", "logits"], texts)
-        ]
+        return classifications(self, self._run_texts(["label", "logits"], texts))
 
     def generate(
         self,
@@ -246,8 +226,10 @@ class Decoder(Calls):
             ValueError: an argument is out of its range.
             EngineError: onnxruntime failed.
         """
+        from hello_runtime.generation import check_drawing, samples  # decoding needs none of it
+
         check_drawing(characters, temperature, top, seed)
-        return self._samples([prompt]).draw(characters, temperature, top, seed)
+        return samples(self, [prompt]).draw(characters, temperature, top, seed)
 
     def generate_batch(
         self,
@@ -267,15 +249,13 @@ class Decoder(Calls):
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
         """
+        from hello_runtime.generation import check_drawing, samples
+
         check_drawing(characters, temperature, top, seed)
         if not prompts:
             return []
-        drawn = self._samples(prompts).draw(characters, temperature, top, seed)
+        drawn = samples(self, prompts).draw(characters, temperature, top, seed)
         return [*map("".join, zip(*drawn, strict=True))] or [""] * len(prompts)
-
-    def _samples(self, prompts: Sequence[str]) -> Samples:
-        """Return samples that begin with these prompts, after a check of them."""
-        return Samples(self, checked_texts(self, [prompt or START for prompt in prompts]))
 
     def _need_task(self, *tasks: Task) -> None:
         """Check that the model has one of these tasks.
@@ -342,7 +322,7 @@ class Decoder(Calls):
         self, outputs: list[str], batches: Iterable[Iterable[str]]
     ) -> Generator[list[Annotation], None, None]:
         self._need_task("rewrite", "classify")
-        run = partial(self._run_rows, outputs) if self._rewrites else self._run_lines
+        run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)
         windowed = self._rewrites and not self.info.causal
         return run_ahead(run, checked, self._threads, windowed=windowed)

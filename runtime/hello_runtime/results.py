@@ -19,7 +19,8 @@ from hello_runtime.text.lines import Block, read_pieces
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Classification, Decoder
+    from hello_runtime.classification import Classification
+    from hello_runtime.decoder import Decoder
     from hello_runtime.engine.batching import Annotation
 
 STANDARD_INPUT = "standard input, line"

@@ -67,18 +67,6 @@ class Calls:
         self._second_input = "state" if state else "lengths"
         self._generation = LIFECYCLE.generation
 
-    def _run_lines(self, texts: Sequence[str]) -> Iterator[list[Annotation]]:
-        """Classify texts as one batch; yield for each its class, and every probability."""
-        lengths = np.array([len(text) for text in texts], np.int32)
-        labels, logits = self._run(["label", "logits"], padded(texts, lengths), lengths)
-        raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-        shares = (raised / raised.sum(1, keepdims=True)).astype(np.float32)
-        names = self.info.classes
-        yield [
-            Annotation(names[label], row)
-            for label, row in zip(labels.tolist(), shares, strict=True)
-        ]
-
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
         """Run texts as one batch; yield the rows of each chunk of them."""
         if self.info.causal:
