@@ -3,8 +3,8 @@
     python tests/benchmarks/points.py PAIRS --model ARTIFACT --mark ' '
 
 PAIRS are lines of input, TAB, target. A point is a place in the input behind which the mark stands
-in the target. Printed are the number of points, the share that the model finds, and of the points
-that it sets the share that are right.
+in the target. Printed are the number of points, the share that the model finds, and of those that
+it sets the share that are right.
 """
 
 from __future__ import annotations
