@@ -31,6 +31,9 @@ COMMANDS = {
 }
 """Of each command its package, and the module and function of it that import what it needs."""
 
+ALSO = {"hello-train": ["torch._dynamo"], "hello-export": ["helpers"], "hello-infer": []}
+"""Modules that a run may import late: PyTorch's optimizers import its compiler, in a second."""
+
 
 class CommandServer:
     """A process that runs one of the commands in forks of itself, one at a time."""
@@ -121,8 +124,8 @@ def serve(command: str, pipes: socket.socket) -> None:
     if function:
         getattr(prepared, function)()
     main = import_module(f"{package}.__main__").main
-    if command == "hello-export":
-        import_module("helpers")  # it may be asked to shorten a proof
+    for module in ALSO[command]:
+        import_module(module)
     sys.path[0] = str(Path(sys.executable).parent)  # as a console script has it
     for line in sys.stdin:
         _, streams, *_ = socket.recv_fds(pipes, 1, 3)

@@ -18,10 +18,14 @@ from click.testing import Result
 from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
 from hello_export.proof import prove
-from hello_export.proof.cases import Case, grid_cases
-from hello_export.proof.engines import OnnxRuntime
+from hello_export.proof.cases import Case, grid_cases, module_cases
+from hello_export.proof.engines import Engine, OnnxRuntime
+from hello_export.proof.javascript import JavaScript, node_version
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_runtime import Decoder
+from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.text.edits import KEEP, Edit
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
@@ -53,6 +57,16 @@ KINDS = [(name, choice) for name, cell in CELLS.items() for choice in cell.nonli
 """The recurrences: cell and nonlinearity."""
 
 
+LABELS: dict[str, tuple[Edit, ...]] = {
+    "characters": alphabet_labels("abż\u0301😀x"),
+    "one": ((KEEP,), ("ż",), ("x",), ("\u0301",), ("😀",), ("a",)),
+    "width 1": ((KEEP,), (), ("x",), ("\u0301",), ("😀",), ("a",)),
+    "width 2": ((KEEP,), (), (KEEP, "\u0301"), (" ", KEEP), ("ż",), ("a", "😀")),
+    "width 5": ((KEEP,), (), ("a", KEEP, "x", "😀", KEEP), (KEEP, "-"), ("ż",), ("a", "b", "c")),
+}
+"""Labels of each width. `characters` are those of format 1; in `one` all write one character."""
+
+
 def make_network(
     cell: str = "gru",
     nonlinearity: str = "tanh",
@@ -64,16 +78,16 @@ def make_network(
     guarded: bool = False,
     hidden_size: int = 5,
     seed: int = 0,
+    labels: str = "characters",
 ) -> Network:
     """Return a small random network of this shape, with an astral and a combining character."""
-    alphabet, labels = "abż\u0301😀", "abż\u0301😀x"
-    guard = {"a": "żx", "b": "b", "ż": "ż\u0301", "\u0301": "\u0301", "😀": "ab😀"}
+    guard = {"a": (2, 5), "b": (1,), "ż": (2, 3), "\u0301": (3,), "😀": (0, 1, 4)}
     if not projection:
-        hidden_size = len(labels) // (2 if bidirectional else 1)
+        hidden_size = len(LABELS[labels]) // (2 if bidirectional else 1)
     config = ModelConfig(
         cell=cell,
-        input_alphabet=alphabet,
-        output_alphabet=labels,
+        input_alphabet="abż\u0301😀",
+        output_labels=LABELS[labels],
         embedding_dim=7,
         hidden_size=hidden_size,
         layers=layers,
@@ -88,6 +102,12 @@ def make_network(
         return Network(config).eval()
 
 
+ENGINES: tuple[type[Engine], ...] = (
+    TorchScript,
+    *(engine for engine in prove.ENGINES if engine is not JavaScript or node_version()),
+)
+"""The engines of the proof on this machine, which may have no Node."""
+
 SHORT_PROOF = {"SHORT_PROOF": "1"}
 """The environment in which a command server shortens the proof; see `shorten_proof`."""
 
@@ -100,6 +120,7 @@ def shorten_proof(replace: Callable[[object, str, object], None]) -> None:
     """
     for module in (artifact, verify):
         replace(module, "grid_cases", lambda *given: islice(grid_cases(*given), 4))
+    replace(artifact, "module_cases", lambda config: islice(module_cases(config), 4))
     replace(prove, "ENGINES", (OnnxRuntime,))
     replace(prove, "open_engine", lambda engine, config, folder, _: engine(config, folder))
 

@@ -67,16 +67,19 @@ class CellLoop(nn.Module):
         bias: bool = True,
         nonlinearity: str = "tanh",
         linear: bool = True,
+        linear_bias: bool = True,
+        padding: bool = False,
+        rows: int = ROWS,
     ) -> None:
         super().__init__()
         more = {"nonlinearity": nonlinearity} if cell == "rnn" else {}
-        self.embed = nn.Embedding(ROWS, WIDTH)
+        self.embed = nn.Embedding(rows, WIDTH, padding_idx=0 if padding else None)
         self.cells = nn.ModuleList(
             CELL_CLASSES[cell](HIDDEN if layer else WIDTH, HIDDEN, bias=bias, **more)
             for layer in range(layers)
         )
         if linear:
-            self.head = nn.Linear(HIDDEN, LABELS)
+            self.head = nn.Linear(HIDDEN, LABELS, bias=linear_bias)
 
     def forward(self, ids: Tensor) -> Tensor:
         values = list(self.embed(ids).unbind(1))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hello_export.graph.torchscript import TorchScript
-from hello_export.proof.engines import Engine, OnnxRuntime, Runtime, Tract
+from hello_export.proof.engines import Engine, OnnxRuntime, Tract
 from hello_export.proof.prove import ENGINES
+from hello_export.proof.runtime_engine import Runtime
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import ACTIVATION_FACTOR
 
 POINTS = 1000

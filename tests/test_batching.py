@@ -17,13 +17,11 @@ from hello_runtime import UnknownCharacterError
 from hello_runtime.engine import batching
 from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
-    OVERLAP,
-    WINDOW,
     Annotation,
     batched,
     run_ahead,
-    windows,
 )
+from hello_runtime.engine.windows import OVERLAP, WINDOW, windows
 from hello_runtime.engine.workers import Workers
 from helpers import open_model, random_texts
 

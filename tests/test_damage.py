@@ -177,7 +177,7 @@ def test_alphabets_that_claim_a_large_table(checkpoint: Path) -> None:
     assert len(alphabet) ** 2 > LARGEST_TABLE
     with (
         little_memory(MEMORY),
-        pytest.raises(CheckpointError, match="40000 characters read and 40000 written are too"),
+        pytest.raises(CheckpointError, match="40000 characters read and 40000 labels are too many"),
     ):
         load_checkpoint(checkpoint)
 

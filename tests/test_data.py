@@ -36,12 +36,8 @@ from hello_train.data.lines import (
 )
 from hello_train.errors import ConfigError, DataError
 from hello_train.fit.options import TEXT_OPTIONS, configure
-from hello_train.fit.score import (
-    Context,
-    Mistake,
-    count_baseline,
-    mistakes,
-)
+from hello_train.fit.score import count_baseline
+from hello_train.report.mistakes import Context, Mistake, mistakes
 
 STRIP = CORRUPTIONS["strip-diacritics"]
 
@@ -430,7 +426,7 @@ def test_sizes_that_need_a_projection_get_one() -> None:
     alphabets = choose_alphabets(count_substitutions([Pair("ab", "cb")]), 0)
     config = configure(TEXT_OPTIONS, alphabets)
     assert config.projection
-    assert config.guard == {"a": "c", "b": "b"}
+    assert config.guard == {"a": (1,), "b": (0,)}
 
 
 @pytest.mark.parametrize("end", [{"epochs": 1}, {"minutes": None}])
@@ -441,7 +437,7 @@ def test_a_training_ends_in_one_way(end: dict[str, int | None]) -> None:
 
 def test_a_guard_must_know_every_input() -> None:
     alphabets = choose_alphabets(count_substitutions([Pair("ab", "cb")]), 0)
-    with pytest.raises(ConfigError, match="the guard must give every input"):
+    with pytest.raises(ConfigError, match="guard is not of the characters that it reads"):
         configure(TEXT_OPTIONS, alphabets._replace(inputs="abc"))
 
 

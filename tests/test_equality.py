@@ -22,7 +22,7 @@ import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
-from hello_runtime.engine import batching
+from hello_runtime.engine import batching, windows
 from helpers import TRAINING, make_network, random_texts
 
 FEW, MANY = 2_500, 25_000
@@ -204,7 +204,7 @@ def test_without_overlap_windows_would_differ(
     text = "".join(random_texts(1_000, 90, seed=9))
     case = make_case(tmp_path, "lstm", [text], bidirectional=True)
     assert differences(case, [case.decoder.decode(text)]) == 0
-    monkeypatch.setattr(batching, "OVERLAP", 0)
+    monkeypatch.setattr(windows, "OVERLAP", 0)
     assert differences(case, [case.decoder.decode(text)]) > 0
 
 

@@ -102,6 +102,46 @@ def copy_unknown(model: ModelProto) -> None:
     model.graph.node.append(helper.make_node("Where", given, ["decoded"]))
 
 
+def shift_edits(model: ModelProto) -> None:
+    change(model, "label_elements", lambda table: np.roll(table, 1, axis=0))
+
+
+def exchange_keep_and_delete(model: ModelProto) -> None:
+    change(model, "label_elements", lambda table: table[[1, 0, *range(2, len(table))]])
+
+
+def append_for_prepend(model: ModelProto) -> None:
+    """The fourth label of width 2 prepends a space."""
+
+    def exchange(table: NDArray[Any]) -> NDArray[Any]:
+        assert table[3].tolist() == [ord(" "), -2]
+        table[3] = table[3, ::-1]
+        return table
+
+    change(model, "label_elements", exchange)
+
+
+def fill_with_nul(model: ModelProto) -> None:
+    change(model, "label_elements", lambda table: np.where(table == -1, np.int32(0), table))
+
+
+def edit_unknown(model: ModelProto) -> None:
+    rewire(model, "edit_or_copy", "edit")
+
+
+def keep_the_mark(model: ModelProto) -> None:
+    """Leave -2 where the character that was read should be."""
+    node(model, "decoded").input[1] = "edit_or_copy"
+
+
+def class_of_the_neighbour(model: ModelProto) -> None:
+    change(model, "class_of_id", lambda classes: np.roll(classes, 1))
+
+
+def labels_of_the_neighbour(model: ModelProto) -> None:
+    change(model, "allowed_labels", lambda table: np.roll(table, 1, axis=0))
+
+
 def forget_state(model: ModelProto) -> None:
     del node(model, "layer0.forward.hidden").input[4:]
 
@@ -169,6 +209,15 @@ FAULTS: list[tuple[Fault, str, dict[str, Any]]] = [
     (shift_labels, "decoded", {}),
     (rewrite_unknown, "decoded", {}),
     (copy_unknown, "decoded", {"unknown": "label"}),
+    *[(shift_edits, "decoded", {"labels": labels}) for labels in ("one", "width 1", "width 5")],
+    (exchange_keep_and_delete, "decoded", {"labels": "width 1"}),
+    (exchange_keep_and_delete, "decoded", {"labels": "width 5"}),
+    (append_for_prepend, "decoded", {"labels": "width 2"}),
+    (fill_with_nul, "decoded", {"labels": "width 2"}),
+    (edit_unknown, "decoded", {"labels": "width 2"}),
+    (keep_the_mark, "decoded", {"labels": "width 2"}),
+    (class_of_the_neighbour, "logits", {"labels": "width 2", "guarded": True}),
+    (labels_of_the_neighbour, "logits", {"labels": "width 2", "guarded": True}),
     (forget_state, "logits", {}),
     (shuffle_state, "state_out", {"cell": "lstm", "layers": 2}),
     (confidence_of_the_first_label, "confidence", {}),

@@ -65,8 +65,11 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].update(nonlinearity="relu"), "of gru it must be tanh"),
         (lambda _, h: h["config"].update(layers=0), "layers is 0; it must be at least 1"),
         (lambda _, h: h["config"].update(input_alphabet="hh"), "must name each character once"),
-        (lambda _, h: h["config"].update(output_alphabet="ehl\n"), "output_alphabet has LF"),
-        (lambda _, h: h["config"].update(guard={"h": "h"}), "the guard must give every input"),
+        (
+            lambda _, h: h["config"].update(output_alphabet="ehl\n"),
+            "label 3: it has LF, which would make",
+        ),
+        (lambda _, h: h["config"].update(guard={"h": "h"}), "guard is not of the characters"),
         (lambda _, h: h["config"].update(hidden_size=4.0), "hidden_size is 4.0; .* type int"),
         (lambda _, h: h["config"].update(hidden_size=10**9), "without a projection"),
         (lambda _, h: h["config"].update(embedding_dim=10**12), r"has shape .* wants"),
@@ -74,7 +77,7 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].update(embedding_dim=2**63), "sizes beyond all bounds"),
         (lambda _, h: h["config"].update(layers=10**9), "more layers than it has tensors"),
         (lambda _, h: h["config"].update(bidirectional=None), "bidirectional is None"),
-        (lambda _, h: h["config"].update(guard="ehlo"), "the guard must give every input"),
+        (lambda _, h: h["config"].update(guard="ehlo"), "guard is neither an object nor null"),
         (lambda _, h: h["config"].update(input_alphabet=["e", "hl"]), "input_alphabet is"),
         (lambda _, h: h["config"].update(input_alphabet="ehl\ud800"), "has a surrogate"),
         (lambda _, h: h["config"].pop("guard"), "damaged header .*guard"),
@@ -85,7 +88,8 @@ BIAS = "recurrence.bias_ih_l0"
         (lambda _, h: h["config"].pop("cell"), "damaged header .*cell"),
         (lambda _, h: h.pop("training"), "damaged header .*training"),
         (lambda _, h: h.update(format_version=3), "format 3, and this hello-rnn reads up to 2"),
-        (lambda _, h: h["config"].update(unknown="label"), "its format_version is 1, and not 2"),
+        (lambda _, h: h.update(format_version=2), "its format_version is 2, and not 1"),
+        (lambda _, h: h["config"].update(unknown="label"), "has output_alphabet, as in format 1"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(

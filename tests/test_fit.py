@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import click
 import numpy as np
 import pytest
 import torch
+from command_server import CommandServer
 from hello_runtime.text.pairs import Pair
 from hello_train.cli import main
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
 from hello_train.data.augmentation import IGNORED
+from hello_train.data.lines import Split
 from hello_train.errors import FitError, TeamError
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
@@ -28,7 +31,8 @@ from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
 from hello_train.fit.loop import Ending, Trainer, batches_of
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
-from hello_train.fit.parallel import best_device
+from hello_train.fit.parallel import Team, best_device
+from hello_train.fit.run import run_lines
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig
@@ -37,7 +41,6 @@ from helpers import Run, assert_one_line_error
 
 SMALL = ("--hidden-size", "8", "--embedding-dim", "4")
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
-TRAIN = Path(sys.executable).with_name("hello-train")
 TINY = TrainOptions(epochs=10, hidden_size=8, unknown="copy", guarded=True, batch_characters=64)
 HELLO_CONFIG = configure(TrainOptions(epochs=1), HELLO_ALPHABETS)
 
@@ -173,7 +176,7 @@ def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.Mo
 
 
 def test_a_loss_that_is_not_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hello_train.fit.step.cosine", lambda _: float("nan"))
+    monkeypatch.setattr("hello_train.fit.optimizer.cosine", lambda _: float("nan"))
     options = TrainOptions(epochs=5, decay=True)
     with pytest.raises(FitError, match=r"became nan in step 2 .* rate of nan; .* lower --learning"):
         fit(HELLO_CONFIG, [HELLO], options)
@@ -369,48 +372,61 @@ def share_of_words(run_folder: Path) -> float:
     return load_checkpoint(run_folder)[1].scores["model"]["words"] or 0
 
 
-def test_a_real_text_is_learned_better_than_by_its_most_frequent_words(
-    run: Run, tmp_path: Path
-) -> None:
-    result = run("hello-train", *FABLES, "--output", "fables")
+@pytest.fixture(scope="module")
+def fables(
+    tmp_path_factory: pytest.TempPathFactory, servers: Callable[[str], CommandServer]
+) -> float:
+    """The share of words that a network of one process gets right."""
+    folder = tmp_path_factory.mktemp("fables")
+    result = servers("hello-train").run([*map(str, FABLES), "--output", "run"], folder)
     assert result.returncode == 0, result.stderr
-    assert share_of_words(tmp_path / "fables") > FLOOR
+    return share_of_words(folder / "run")
+
+
+def test_a_real_text_is_learned_better_than_by_its_most_frequent_words(fables: float) -> None:
+    assert fables > FLOOR
 
 
 # Stopped and resumed.
 
 LEARN = ("--text", POLISH, "--corrupt", "strip-diacritics", "--hidden-size", "16", "--cell", "lstm")
+DEADLY = """
+import os, signal
+from pathlib import Path
+
+def lowercase(line):
+    if Path("deadly").exists() and Path("killed/unfinished.safetensors").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return line.lower()
+"""
+"""A corruption that kills its process once the training state is saved, while there is a file."""
 
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "mine.py").write_text(DEADLY)
     # An evaluation, which saves the training state, is in the middle of an epoch.
-    learn = (*LEARN, "--epochs", "33", "--batch-characters", "64", "--holdout", "0.2")
-    whole = run("hello-train", *learn, "--output", "whole")
+    length = ("--epochs", "7", "--batch-characters", "64", "--holdout", "0.2")
+    learn = ("hello-train", *LEARN, *length, "--corrupt", "mine:lowercase")  # the last one counts
+    whole = run(*learn, "--output", "whole")
     assert whole.returncode == 0, whole.stderr
-    assert run("hello-train", *learn, "--output", "whole", "--resume").returncode == 1
-    command = [str(part) for part in (TRAIN, *learn, "--output", "killed")]
-    resume_file = tmp_path / "killed/unfinished.safetensors"
-    kills = 0
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        while not resume_file.exists() and process.poll() is None:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills == 1
-    assert not (tmp_path / "killed/checkpoint.safetensors").exists()
-    other = run("hello-train", *learn, "--output", "killed", "--resume", "--seed", 1)
-    assert_one_line_error(other, "another training, whose lines was", "--resume")
-    other = run("hello-train", *learn, "--output", "killed", "--resume", "--hidden-size", 17)
-    assert_one_line_error(other, "whose hidden_size was 16 and not 17")
-    lower = ("--corrupt", "lowercase")  # the last one counts
-    other = run("hello-train", *learn, *lower, "--output", "killed", "--resume")
-    assert_one_line_error(other, "whose substitutions was")
-    resumed = run("hello-train", *learn, "--output", "killed", "--resume")
+    assert run(*learn, "--output", "whole", "--resume").returncode == 1
+    (tmp_path / "deadly").touch()
+    assert run(*learn, "--output", "killed").returncode == -signal.SIGKILL
+    (tmp_path / "deadly").unlink()
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["unfinished.safetensors"]
+    for other, message in (
+        (("--seed", 1), "another training, whose lines was"),
+        (("--hidden-size", 17), "whose hidden_size was 16 and not 17"),
+        (("--corrupt", "strip-diacritics"), "whose substitutions was"),
+    ):
+        refused = run(*learn, *other, "--output", "killed", "--resume")
+        assert_one_line_error(refused, message, "--resume")
+    resumed = run(*learn, "--output", "killed", "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stdout.replace("killed", "whole") == whole.stdout
     for name in ("checkpoint.safetensors", "report.html", "holdout.tsv", "baseline.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
-    assert not resume_file.exists()
+    assert not (tmp_path / "killed/unfinished.safetensors").exists()
 
 
 def test_a_damaged_or_missing_resume_file(tmp_path: Path, run: Run) -> None:
@@ -421,26 +437,28 @@ def test_a_damaged_or_missing_resume_file(tmp_path: Path, run: Run) -> None:
     assert_one_line_error(run("hello-train", *learn), "unfinished.safetensors: damaged")
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
-    command = [str(part) for part in (TRAIN, *LEARN, "--epochs", "2000", "--output", "run")]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "run/unfinished.safetensors").exists():
-            time.sleep(0.01)
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate()
-    assert process.returncode == 1
-    assert b"the same command with --resume goes on from here\n" in errors
-    assert errors.strip().endswith(b"Aborted!")
+def test_an_interrupt_says_how_to_go_on(
+    tmp_path: Path, servers: Callable[[str], CommandServer]
+) -> None:
+    server, errors = servers("hello-train"), tmp_path / "errors"
+    streams = [os.open(name, os.O_RDWR | os.O_CREAT) for name in ("/dev/null", "/dev/null", errors)]
+    learn = (*LEARN, "--epochs", 2000, "--output", "run")
+    training = server.start(learn, tmp_path, streams)
+    while not (tmp_path / "run/unfinished.safetensors").exists():
+        time.sleep(0.01)
+        os.kill(training, 0)  # which fails if there is no such process
+    os.kill(training, signal.SIGINT)
+    assert server.wait() == 1
+    said = errors.read_text()
+    assert "the same command with --resume goes on from here\n" in said
+    assert said.strip().endswith("Aborted!")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["unfinished.safetensors"]
 
 
 # Several processes.
 
 
-def test_two_processes_learn_as_well_as_one(tmp_path: Path, run: Run) -> None:
-    alone = run("hello-train", *FABLES, "--output", "alone")
-    assert alone.returncode == 0, alone.stderr
+def test_two_processes_learn_as_well_as_one(tmp_path: Path, fables: float) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*torchrun, "--nproc-per-node", "2", "-m", "hello_train", *FABLES]
     # Each step learns two batches, so each is half as large.
@@ -454,9 +472,9 @@ def test_two_processes_learn_as_well_as_one(tmp_path: Path, run: Run) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("exact lines") == 1
-    one, two = (share_of_words(tmp_path / name) for name in ("alone", "together"))
-    assert min(one, two) > FLOOR
-    assert abs(one - two) < 0.06  # of 459 words, one standard deviation is about 0.015
+    together = share_of_words(tmp_path / "together")
+    assert together > FLOOR
+    assert abs(fables - together) < 0.06  # of 459 words, one standard deviation is about 0.015
 
 
 APART = """
@@ -467,7 +485,22 @@ main(["--text", f"{rank}.txt", "--corrupt", "strip-diacritics", "--output", "run
 """
 
 
-def test_processes_that_read_different_lines_are_stopped(tmp_path: Path) -> None:
+class Apart(Team):
+    """Processes of which each has other lines."""
+
+    def all_have(self, value: object) -> bool:
+        return False
+
+
+def test_processes_with_different_lines_are_stopped(tmp_path: Path) -> None:
+    lines = Split([Pair("ab", "ba"), Pair("ba", "ab")], [])
+    with pytest.raises(TeamError, match="the processes have different lines or options; give all"):
+        run_lines(lines, "pairs", TINY, tmp_path / "run", team=Apart(torch.device("cpu"), 0, 2))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.long
+def test_torchruns_processes_with_different_lines_are_stopped(tmp_path: Path) -> None:
     (tmp_path / "apart.py").write_text(APART)
     for rank in range(2):
         lines = (f"ż{rank}{number:03}\n" for number in range(50))

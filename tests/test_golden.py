@@ -8,18 +8,26 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from golden.replay import GOLDEN, TEXTS, GoldenError, model_file, read_rows, replay
+from golden.replay import (
+    GOLDEN,
+    TEXTS,
+    GoldenError,
+    model_file,
+    read_rows,
+    replay,
+    text_of,
+)
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import STORAGES
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine
-from hello_export.proof.prove import ENGINES
 from hello_export.proof.reference import Reference
 from hello_export.proof.verdict import TOLERANCE
 from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
+from helpers import ENGINES
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -27,7 +35,7 @@ def test_the_bare_engine_and_the_runtime_reproduce_the_golden_rows(name: str) ->
     assert replay(name, read_rows(name)) <= TOLERANCE
 
 
-@pytest.mark.parametrize("engine", [TorchScript, *ENGINES])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_engine_reproduces_the_golden_rows(
     name: str, engine: type[Engine], tmp_path: Path
@@ -42,7 +50,7 @@ def test_every_engine_reproduces_the_golden_rows(
     for row in read_rows(name):
         text = to_codepoints(row["text"])[None].copy()
         found = opened.run(Case(text, np.array([text.size], np.int32)))
-        assert "".join(map(chr, found["decoded"][0])) == row["decoded"]
+        assert text_of(found["decoded"][0]) == row["decoded"]
         for tensor in found.keys() & {"confidence", "logits"}:
             difference = np.abs(found[tensor][0] - np.array(row[tensor], np.float32)).max()
             assert difference <= TOLERANCE, tensor
@@ -63,7 +71,7 @@ def test_todays_pytorch_still_says_it(name: str) -> None:
     reference = Reference(load_checkpoint(GOLDEN / f"{name}.safetensors")[0])
     for row in read_rows(name):
         said = reference.run([ord(char) for char in row["text"]])
-        assert "".join(map(chr, said["decoded"])) == row["decoded"]
+        assert text_of(said["decoded"]) == row["decoded"]
         for tensor in ("logits", "confidence"):
             assert np.abs(said[tensor] - np.array(row[tensor], np.float32)).max() <= TOLERANCE
 

@@ -113,3 +113,38 @@ def test_two_gpus_learn_together(tmp_path: Path) -> None:
     result = together(tmp_path, 2)
     assert result.returncode == 0, result.stderr
     assert share_of_words(tmp_path / "together") > FLOOR
+
+
+MODULE_ON_A_GPU = """
+import torch
+import hello_export
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.emb = torch.nn.Embedding(6, 8)
+        self.lstm = torch.nn.LSTM(8, 64, 2, batch_first=True, bidirectional=True)
+        self.head = torch.nn.Linear(128, 4)
+    def forward(self, ids):
+        assert ids.is_cuda
+        return self.head(self.lstm(self.emb(ids))[0])
+
+module = Net().cuda().eval()
+hello_export.export(module, "net", alphabet="abcdef", labels="wxyz").report.check()
+assert all(weight.is_cuda for weight in module.parameters())
+assert torch.backends.cudnn.allow_tf32
+"""
+
+
+@needs(1)
+def test_a_module_on_a_gpu_is_exported(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", MODULE_ON_A_GPU],
+        cwd=tmp_path,
+        env={**os.environ, **SHOWN},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "net/model.onnx").exists()

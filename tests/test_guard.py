@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 import torch
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_train.network import model
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.config import ModelConfig
-from hello_train.network.model import Network, allowed_labels
+from hello_train.network.model import Network, allowed_labels, label_classes
 from helpers import TRAINING, make_network
 
 
 def guarded(inputs: str, outputs: str, guard: dict[str, str] | None) -> ModelConfig:
-    return ModelConfig("gru", inputs, outputs, 2, 2, 1, False, True, "copy", guard)
+    allowed = alphabet_guard(guard, outputs) if guard else None
+    labels = alphabet_labels(outputs)
+    return ModelConfig("gru", inputs, labels, 2, 2, 1, False, True, "copy", allowed)
 
 
 def random_guard(size: int, source: random.Random) -> ModelConfig:
@@ -73,11 +76,11 @@ def test_the_table_takes_time_linear_in_the_guard() -> None:
 def test_the_table_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[ModelConfig] = []
 
-    def counted(config: ModelConfig) -> torch.Tensor:
+    def counted(config: ModelConfig) -> Any:
         made.append(config)
-        return allowed_labels(config)
+        return label_classes(config)
 
-    monkeypatch.setattr(model, "allowed_labels", counted)
+    monkeypatch.setattr(model, "label_classes", counted)
     for is_guarded in (True, False):
         network = make_network(guarded=is_guarded)
         save_checkpoint(tmp_path, network, TRAINING)

@@ -101,16 +101,36 @@ def run_time_imports(node: ast.AST) -> set[str]:
     return found
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    imports: dict[str, set[str]] = {}
+def imports() -> dict[str, set[str]]:
+    """Return the modules of ours that each of them imports."""
+    found: dict[str, set[str]] = {}
     for package, folder in PACKAGES.items():
         for file in files_of(package):
             parts = file.relative_to(folder.parent).with_suffix("").parts
             name = ".".join(part for part in parts if part != "__init__")
-            imports[name] = run_time_imports(ast.parse(file.read_text(encoding="utf-8")))
-    ours = {name: found & imports.keys() - {name} for name, found in imports.items()}
+            found[name] = run_time_imports(ast.parse(file.read_text(encoding="utf-8")))
+    return {name: needed & found.keys() - {name} for name, needed in found.items()}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    ours = imports()
     assert "hello_runtime.engine.workers" in ours["hello_runtime.engine.batching"]
     TopologicalSorter(ours).prepare()  # raises CycleError
+
+
+def test_no_folders_import_each_other_in_a_circle() -> None:
+    """`hello_train.data` may import `hello_train.network`, and not the other way round."""
+
+    def folder(module: str) -> str | None:
+        return module.rpartition(".")[0] if module.count(".") > 1 else None
+
+    ours: dict[str, set[str]] = {}
+    for module, needed in imports().items():
+        if own := folder(module):
+            others = {other for other in map(folder, needed) if other and other != own}
+            ours.setdefault(own, set()).update(others)
+    assert "hello_train.network" in ours["hello_train.data"]
+    TopologicalSorter(ours).prepare()
 
 
 def test_onnxruntime_is_imported_in_one_place() -> None:

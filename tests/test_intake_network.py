@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hello_export.errors import IntakeError
-from hello_export.intake.alphabets import Given, read_entries
+from hello_export.intake.alphabets import Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.network import build_network, find_rows
 from hello_export.intake.recognise import Choices, Parts, recognise
 from torch import nn
@@ -62,14 +63,19 @@ def test_the_reserved_entries_keep_their_ids() -> None:
         ("a.json", b'{"a": 0, "b": 0}', "it gives id 0 to 'a' and 'b'"),
         ("a.json", b'{"a": "0", "b": -1, "c": true}', "'a': '0', 'b': -1, 'c': True: an entry's"),
         ("a.json", b'{"a": 1e9, "b": 9999999}', "'a': 1000000000.0, 'b': 9999999: an entry's"),
-        ("a.json", b'["a", 1]', "1 is no text, as each entry is"),
-        ("a.json", b'[["a", 0]]', "['a', 0] is no text"),
+        ("a.json", b'["a", 1]', "1 is no text, as an entry is"),
+        ("a.json", b'["a", [null, "x"]]', "[None, 'x'] is no text, as an entry of an alphabet is"),
+        (
+            "a.json",
+            b'[["a", 0]]',
+            "['a', 0] is no text, as an entry is (without null it is a string",
+        ),
         ("a.json", b'"ehlo"', "neither a list of entries nor an object"),
         ("a.json", b'["a"', "no JSON in UTF-8"),
         ("a.json", b'["\xff"]', "no JSON in UTF-8"),
         ("a.json", b"[" * 100_000, "no JSON in UTF-8"),
         ("a.json", b'["a", "\\ud800"]', "'\\ud800' has half of a surrogate pair"),
-        ("a.csv", b"a,b", "entries are read from a .txt or a .json file"),
+        ("a.csv", b"a,b", "a file of entries ends in .txt or .json"),
     ],
 )
 def test_a_file_of_no_alphabet(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -87,6 +93,7 @@ def test_entries_that_are_none() -> None:
         read_entries("hello")
     with pytest.raises(IntakeError, match=r"^'': it has no entries"):
         read_entries("")
+    assert len(read_entries("".join(map(chr, range(0x4E00, 0x9000))))) == 0x4200
     with pytest.raises(IntakeError, match="and 18 more"):
         read_entries([*map(chr, range(97, 123)), *map(chr, range(97, 123))])
 
@@ -165,26 +172,33 @@ def test_weights_of_other_types_become_float32(dtype: torch.dtype) -> None:
             "abcd",
             None,
             [
-                "emb.weight has 6 rows, and the alphabet 'abcd' 4 entries",
-                "out.weight gives 6 logits, and the alphabet, of which the labels are, 'abcd' 4",
+                "emb.weight has 6 rows, and the alphabet 'abcd' has 4 entries; it needs 6, or 5 if",
+                "out.weight gives 6 logits, and the labels are the alphabet, 'abcd', of 4 entries; "
+                "name 6 with --labels",
             ],
         ),
-        ("abcdef", "ab", ["out.weight gives 6 logits, and the labels 'ab' 2 entries"]),
-        ("abcdefg", "abcdef", ["emb.weight has 6 rows, and the alphabet 'abcdefg' 7 entries"]),
+        ("abcdef", "ab", ["out.weight gives 6 logits, and the labels 'ab', of 2 entries"]),
+        ("abcdefg", "abcdef", ["emb.weight has 6 rows, and the alphabet 'abcdefg' has 7 entries"]),
         (
-            ["<pad>", "a", "b", "c", "d", "e"],
+            ["<reserved>", "a", "b", "c", "d", "e"],
             None,
-            ["each label must be one character, and of the given entries 0 is '<pad>'"],
+            ["the given entries: label 0 is '<reserved>': it has 10 elements; 8 are possible"],
         ),
-        ({"a": 1, "b": 5}, None, ["0 is without an entry, 2 is without an entry, 3 is"]),
+        (
+            {"a": 1, "b": 5},
+            None,
+            ["label 0 is without an entry: each logit needs a label; label 2 is without"],
+        ),
         (["aa", "bb", "cc", "dd", "ee", "ff"], "abcdef", ["none of its entries is one character"]),
-        ("abcdef", "abcde\n", ["output_alphabet has LF"]),
+        ("abcdef", "abcde\n", ["label 5 is '\\n': it has LF, which would make two lines of one"]),
     ],
 )
-def test_entries_that_do_not_fit(alphabet: Given, labels: Given | None, words: list[str]) -> None:
+def test_entries_that_do_not_fit(
+    alphabet: Given, labels: GivenLabels | None, words: list[str]
+) -> None:
     with pytest.raises(IntakeError) as caught:
         build_network(
-            parts(), read_entries(alphabet), None if labels is None else read_entries(labels)
+            parts(), read_entries(alphabet), None if labels is None else read_labels(labels)
         )
     for part in words:
         assert part in str(caught.value)
@@ -193,7 +207,7 @@ def test_entries_that_do_not_fit(alphabet: Given, labels: Given | None, words: l
 def test_an_unknown_token_that_is_no_entry() -> None:
     with pytest.raises(IntakeError, match="'abcdef' has no entry '<unk>' for --unknown-token"):
         build_network(parts(), read_entries("abcdef"), unknown_token="<unk>")
-    with pytest.raises(IntakeError, match=r"emb\.weight has 6 rows, and the alphabet 'abcde' 5"):
+    with pytest.raises(IntakeError, match=r"'abcde' has 5 entries; it needs 6; out"):
         build_network(parts(), read_entries("abcde"), unknown_token="a")
 
 
@@ -212,6 +226,39 @@ def test_the_weights_share_no_memory_with_those_that_were_recognised() -> None:
         tensor.zero_()
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def test_labels_may_be_edits(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text('["ł", "", [null], [null, "\u064e\u0651"], [" ", null], "<unk>"]')
+    given = ["ł", "", [None], (None, "\u064e", "\u0651"), [" ", None], "<unk>"]
+    edits = (("ł",), (), (None,), (None, "\u064e", "\u0651"), (" ", None), tuple("<unk>"))
+    for labels in (read_labels(file), read_labels(given)):
+        assert build_network(parts(), read_entries("abcdef"), labels).config.output_labels == edits
+    (tmp_path / "labels.txt").write_text("x\n\nab\n")
+    assert read_labels(tmp_path / "labels.txt").values == ("x", "", "ab")
+
+
+def test_the_labels_are_the_alphabet_with_its_reserved_entries() -> None:
+    network = build_network(parts(), read_entries(["<pad>", "<unk>", "a", "b", "c", "d"]))
+    assert network.config.output_labels == (tuple("<pad>"), tuple("<unk>"), *map(tuple, "abcd"))
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ([None, 3], "3 is no character"),
+        ([None] * 9, "it has 9 elements"),
+        (["a"], "without null it is a string, not a list"),
+        ([None, "\n"], "it has LF"),
+        (3, "neither a string nor a list"),
+    ],
+)
+def test_a_label_that_is_no_edit(label: Any, words: str) -> None:
+    with pytest.raises(
+        IntakeError, match=f"given entries: .* is no text, as an entry is .*{words}"
+    ):
+        read_labels(["a", label])
 
 
 def test_json_of_an_alphabet_as_people_save_it(tmp_path: Path) -> None:

@@ -28,16 +28,19 @@ from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
-from hello_runtime.model.model_file import UNKNOWN_POLICIES, load_model
+from hello_runtime.model.labels import alphabet_guard
+from hello_runtime.model.load import load_model
+from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.model.operators import OPERATORS
 from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
-from helpers import GOLDEN, KINDS, TRAINING, Run, assert_one_line_error, make_network
+from helpers import GOLDEN, KINDS, LABELS, TRAINING, Run, assert_one_line_error, make_network
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnx.onnx_cpp2py_export import inliner
 
 CAUSAL, BOTH_WAYS = GOLDEN / "tall-gru.onnx", GOLDEN / "deep-lstm.onnx"
+WIDE = GOLDEN / "wide-lstm.onnx"
 ONE = np.ones(1, np.float32)
 ZERO = numpy_helper.from_array(np.zeros(1, np.float32))
 
@@ -497,22 +500,23 @@ def test_a_model_without_a_state_that_calls_itself_causal(file: Path) -> None:
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["causal", "bidirectional"])
 def test_every_network_of_ours_opens(kind: Any, bidirectional: bool, file: Path) -> None:
     for layers in (1, 3):
-        for number in range(12):
+        for number in range(15):
             network = make_network(
                 *kind,
                 layers=layers,
                 bidirectional=bidirectional,
                 projection=number % 2 == 0,
                 guarded=number % 4 < 2,
-                unknown=UNKNOWN_POLICIES[number // 4],
+                unknown=UNKNOWN_POLICIES[number // 5],
                 hidden_size=(5, 300)[number == 0],
+                labels=[*LABELS][number % 5],
             )
             storage = STORAGES[number % 3]
             model = build_model(round_weights(network, storage), TRAINING, storage)
             file.write_bytes(model.SerializeToString())
             content, info, state = load_model(file)
             config = network.config
-            assert info.output_alphabet == config.output_alphabet
+            assert (info.output_labels, info.guard) == (config.output_labels, config.guard)
             assert state == (None if bidirectional else (config.slots, config.hidden_size))
             assert compare_readings(content) == "read"
 
@@ -522,8 +526,92 @@ UNLIKELY: dict[str, dict[str, Any]] = {
     "many labels": {"cell": "rnn", "labels": 5000, "hidden_size": 1},
     "many guarded labels": {"cell": "rnn", "labels": 5000, "hidden_size": 2, "guarded": True},
     "many layers": {"cell": "lstm", "layers": 64, "hidden_size": 1},
+    "many long labels": {"cell": "rnn", "labels": 5000, "width": 8, "hidden_size": 1},
     "a wide layer": {"cell": "gru", "hidden_size": 700},
 }
+
+
+EDITED: dict[str, tuple[Callable[[ModelProto], None], str]] = {
+    "a character of no label": (
+        change("label_elements", np.full((6, 2), 97, np.int32)),
+        "it writes what is none of its labels",
+    ),
+    "another width": (
+        change("label_elements", np.full((6, 3), -1, np.int32)),
+        "the output decoded is not what is declared",
+    ),
+    "a width that is declared otherwise": (
+        lambda model: set_width(model, 3),
+        "the output decoded is declared otherwise",
+    ),
+    "labels of another width": (
+        lambda model: set_metadata(
+            "output_labels", '[[null], "", "x", [" ", null], "y", [null, "", "z"]]'
+        )(model),
+        "label 5: '' is no character",
+    ),
+    "labels that keep nothing": (
+        lambda model: set_metadata("output_labels", '["a", "", "bc", "d", "e", "f"]')(model),
+        "it writes what is none of its labels",
+    ),
+    "an object": (
+        lambda model: set_metadata("output_labels", '{"a": 1}')(model),
+        "its labels are not a list",
+    ),
+    "a label that ends a line": (
+        lambda model: set_metadata("output_labels", '[[null, "\\n"]]')(model),
+        "label 0: it has LF",
+    ),
+    "a label of nine": (
+        lambda model: set_metadata("output_labels", '["123456789"]')(model),
+        "label 0: it has 9 elements; 8 are possible",
+    ),
+    "a label twice": (
+        lambda model: set_metadata("output_labels", "[[null], [null]]")(model),
+        "it has a label twice",
+    ),
+    "no label": (lambda model: set_metadata("output_labels", "[]")(model), "it has no labels"),
+    "a guard of characters": (
+        lambda model: set_metadata("guard", '{"a": "a"}')(model),
+        "guard is neither a list nor null",
+    ),
+    "a guard of an unknown label": (
+        lambda model: set_metadata("guard", '[["aelosz żł😀", [6]]]')(model),
+        "guard gives what it does not write",
+    ),
+    "a guard that allows nothing": (
+        lambda model: set_metadata("guard", '[["aelosz żł😀", []]]')(model),
+        "guard gives what it does not write",
+    ),
+    "a guard of other characters": (
+        lambda model: set_metadata("guard", '[["aelosz żł", [0]]]')(model),
+        "guard is not of the characters",
+    ),
+    "a guard with a character twice": (
+        lambda model: set_metadata("guard", '[["aelosz żł😀", [0]], ["a", [1]]]')(model),
+        "guard has a character twice",
+    ),
+    "a guard that is no class": (
+        lambda model: set_metadata("guard", '[["a", [true]]]')(model),
+        "guard has what is no class of characters",
+    ),
+    "an older format": (
+        lambda model: set_metadata("format_version", "1")(model),
+        "its metadata lacks 'output_alphabet'",
+    ),
+}
+
+
+def set_width(model: ModelProto, width: int) -> None:
+    """Declare another width of what is written."""
+    output = next(item for item in model.graph.output if item.name == "decoded")
+    output.type.tensor_type.shape.dim[2].dim_value = width
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_a_graph_writes_the_labels_of_its_metadata(name: str, file: Path) -> None:
+    edit, message = EDITED[name]
+    open_edited(file, edit, message, WIDE)
 
 
 @pytest.mark.parametrize("name", UNLIKELY)
@@ -532,13 +620,14 @@ def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
     sizes = dict(UNLIKELY[name])
     labels = "".join(chr(0x4E00 + index) for index in range(sizes.pop("labels", 2)))
     guard = {"a": labels[0], "b": labels[1]} if sizes.pop("guarded", False) else None
+    width = sizes.pop("width", 1)
     config = ModelConfig(
         input_alphabet="ab",
-        output_alphabet=labels,
+        output_labels=tuple([(char,) * width for char in labels]),
         bidirectional=True,
         projection=True,
         unknown="copy",
-        guard=guard,
+        guard=alphabet_guard(guard, labels) if guard else None,
         **{"embedding_dim": 1, "layers": 1, **sizes},
     )
     network = round_weights(Network(config).eval(), "int8")
@@ -546,7 +635,9 @@ def test_the_least_file_of_unlikely_sizes_opens(name: str, file: Path) -> None:
     assert load_model(file).info.hidden_size == config.hidden_size
 
 
-@pytest.mark.parametrize("name", ["tall-int8", "deep-lstm", "deep-gru", "deep-relu"])
+@pytest.mark.parametrize(
+    "name", ["tall-int8", "deep-lstm", "deep-gru", "deep-relu", "wide-lstm", "wide-gru"]
+)
 def test_every_shape_that_is_worked_out_is_what_the_engine_makes(name: str) -> None:
     content = (GOLDEN / f"{name}.onnx").read_bytes()
     graph = onnx_wire.read_message(
@@ -585,11 +676,11 @@ def test_every_operator_is_one_that_we_write() -> None:
 # What a model may say of itself.
 
 METADATA: dict[str, tuple[str, str, str]] = {
-    "a label that ends a line": ("output_alphabet", '"ehl\\n"', "it writes LF"),
+    "a label that ends a line": ("output_alphabet", '"ehl\\n"', "label 3: it has LF, which"),
     "a label that is a surrogate": ("output_alphabet", '"ehl\\ud800"', "damaged metadata"),
-    "a label twice": ("output_alphabet", '"ehle"', "a character twice"),
+    "a label twice": ("output_alphabet", '"ehle"', "it has a label twice"),
     "labels that are no text": ("output_alphabet", '["e", "h"]', "an alphabet is not a text"),
-    "a guard of other characters": ("guard", '{"e": "o"}', "guard is not of the characters"),
+    "a guard of other characters": ("guard", '{"a": "a"}', "guard is not of the characters"),
     "a guard of numbers": ("guard", '{"a": 1, "b": 2}', "guard"),
     "a guard that is a list": ("guard", "[1]", "guard is neither an object nor null"),
     "no layers": ("layers", "0", "it has no layers"),
@@ -597,7 +688,7 @@ METADATA: dict[str, tuple[str, str, str]] = {
     "another nonlinearity": ("nonlinearity", "\x1b[31mtanh\n", "nonlinearity is '"),
     "other weights": ("weights", "w" * 10**6, "weights are 'www"),
     "a policy of a newer format": ("unknown", "label", "its format_version is 1"),
-    "a newer format than it needs": ("format_version", "2", "its format_version is 2"),
+    "a newer format than it needs": ("format_version", "2", "its metadata lacks 'output_labels'"),
     "a cell of ten megabytes": ("cell", "\x1b[31m\n" * 10**6, "cell is '"),
     "an end too early": ("training", "{", "damaged metadata"),
 }

@@ -294,21 +294,21 @@ def contradictions() -> Iterator[tuple[Tensors, list[str]]]:
     )
     yield (
         {name: tensor for name, tensor in one.items() if "_l1" not in name},
-        ["encoder.bias_hh_l2 is of layer 2, and layer 1 is missing"],
+        ["encoder.weight_ih_l2 is of layer 2, and layer 1 is missing"],
     )
     yield (
         {name: tensor for name, tensor in two.items() if "_l2_reverse" not in name},
-        ["layer 2 of encoder (GRU) has no backward direction beside encoder.bias_hh_l0_reverse"],
+        ["layer 2 of encoder (GRU) has no backward direction beside encoder.weight_ih_l0_reverse"],
     )
     yield (
         {name: tensor for name, tensor in two.items() if not name.endswith("_l0")},
-        ["layer 0 of encoder (GRU) has no forward direction beside encoder.bias_hh_l1"],
+        ["layer 0 of encoder (GRU) has no forward direction beside encoder.weight_ih_l1"],
     )
     yield without(one, "encoder.weight_hh_l2"), ["there is no weight_hh_l2 beside encoder"]
     yield without(one, "encoder.bias_hh_l2"), ["there is no bias_hh_l2 beside encoder.bias_ih_l2"]
     yield (
         without(one, "encoder.bias_hh_l2", "encoder.bias_ih_l2"),
-        ["there is no bias_ih_l2 beside encoder.bias_hh_l0", "there is no bias_hh_l2"],
+        ["there is no bias_ih_l2 beside encoder.bias_ih_l0", "there is no bias_hh_l2"],
     )
     yield (
         {**one, "encoder.weight_hh_l0": torch.ones(10, 5)},
@@ -325,7 +325,7 @@ def contradictions() -> Iterator[tuple[Tensors, list[str]]]:
     loop = CellLoop(layers=3).state_dict()
     yield (
         {name: tensor for name, tensor in loop.items() if "cells.1" not in name},
-        ["cells.2.bias_hh is of layer 2, and layer 1 is missing"],
+        ["cells.2.weight_ih is of layer 2, and layer 1 is missing"],
     )
     yield without(loop, "cells.1.bias_hh"), ["there is no bias_hh beside cells.1.bias_ih"]
     yield {"a": torch.ones(3)}, ["there is no recurrence", "no place for a [3]", "supported are"]

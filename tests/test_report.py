@@ -20,11 +20,11 @@ import torch
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.score import Score
 from hello_train.errors import ReportError
-from hello_train.fit.history import Evaluation, History, OutputSpan
-from hello_train.fit.score import Context, Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.report.gates import certainty, gates
+from hello_train.report.history import Evaluation, History, OutputSpan
+from hello_train.report.mistakes import Context, Mistake
 from hello_train.report.pages import (
     SHOWN_OUTPUTS,
     HelloRun,

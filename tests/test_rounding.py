@@ -14,15 +14,14 @@ from hello_export.errors import ExportError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import Storage
-from hello_export.graph.torchscript import TorchScript, save_program
+from hello_export.graph.torchscript import save_program
 from hello_export.proof import parity
 from hello_export.proof.cases import grid_cases
-from hello_export.proof.engines import Engine
-from hello_export.proof.prove import ENGINES
 from hello_export.proof.verdict import TOLERANCE
 from hello_export.rounding_cost import agreement, first_characters
 from hello_train.network.model import Network
 from helpers import (
+    ENGINES,
     GOLDEN,
     KINDS,
     SHORT_PROOF,
@@ -48,13 +47,12 @@ def test_every_engine_agrees_on_the_rounded_weights(
     )
     onnx.save(build_model(network, TRAINING, storage), tmp_path / "model.onnx")
     save_program(network, tmp_path / "model.pt")
-    every: tuple[type[Engine], ...] = (TorchScript, *ENGINES)
-    able = [engine for engine in every if not engine.limit(network.config)]
+    able = [engine for engine in ENGINES if not engine.limit(network.config)]
     engines = [engine(network.config, tmp_path) for engine in able]
     cases = list(grid_cases(network.config)) if whole else quick_cases(network.config)
     report = parity.compare(network, engines, cases, strict=True)
     report.check()
-    assert len(report.verdicts) == (4 if kind == ("rnn", "relu") else 6)
+    assert len(report.verdicts) == len(ENGINES) - (2 if kind == ("rnn", "relu") else 0)
     assert {verdict.cases for verdict in report.verdicts} == {len(cases)}
     assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM, Signals
 
 import pytest
+from command_server import CommandServer
 from hello_runtime import process
 from helpers import make_network, save_run
 
@@ -111,28 +112,46 @@ def test_a_signal_while_lines_are_decoded(number: Signals, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def interrupt_fork(
+    number: Signals,
+    server: CommandServer,
+    arguments: list[str],
+    folder: Path,
+    ready: Callable[[str], object],
+) -> tuple[int, str]:
+    """Likewise, for a fork of a server; `ready` is given what the command has said until now."""
+    log = folder.parent / "log"
+    streams = [os.open(name, os.O_RDWR | os.O_CREAT) for name in ("/dev/null", "/dev/null", log)]
+    started = server.start(arguments, folder, streams)
+    wait_for(lambda: ready(log.read_text()))
+    os.kill(started, number)
+    return server.wait(), log.read_text()
+
+
 @pytest.mark.parametrize("number", [SIGINT, SIGTERM])
-def test_a_signal_while_a_network_is_trained(number: Signals, tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text("ab\tba\nba\tab\n")
-
-    def ready(started: subprocess.Popen[str]) -> None:
-        assert started.stderr
-        assert started.stderr.readline().startswith("2 lines to learn")
-
+def test_a_signal_while_a_network_is_trained(
+    number: Signals, tmp_path: Path, servers: Callable[[str], CommandServer]
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "a.tsv").write_text("ab\tba\nba\tab\n")
     options = ["--pairs", "a.tsv", "--holdout", "0", "--epochs", "1000000000", "--output", "run"]
-    ended = interrupt(number, ["hello-train", *options], tmp_path, ready)
-    assert_aborted(number, *ended)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tsv"]
-
-
-@pytest.mark.parametrize("number", [SIGINT, SIGTERM])
-def test_a_signal_while_a_network_is_exported(number: Signals, tmp_path: Path) -> None:
-    save_run(make_network(), tmp_path)
-    ended = interrupt(
-        number, ["hello-export", "."], tmp_path, lambda _: wait_for(lambda: hidden(tmp_path))
+    ended = interrupt_fork(
+        number, servers("hello-train"), options, folder, lambda log: "2 lines to learn" in log
     )
     assert_aborted(number, *ended)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+    assert [path.name for path in folder.iterdir()] == ["a.tsv"]
+
+
+@pytest.mark.parametrize("number", [SIGINT, SIGTERM])
+def test_a_signal_while_a_network_is_exported(
+    number: Signals, tmp_path: Path, servers: Callable[[str], CommandServer]
+) -> None:
+    folder = tmp_path / "here"
+    save_run(make_network(), folder)
+    ended = interrupt_fork(number, servers("hello-export"), ["."], folder, lambda _: hidden(folder))
+    assert_aborted(number, *ended)
+    assert [path.name for path in folder.iterdir()] == ["checkpoint.safetensors"]
 
 
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:

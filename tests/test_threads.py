@@ -19,7 +19,8 @@ import os, sys
 class Report:
     def find_spec(self, name, *_):
         if name == "torch" and os.environ.get("OMP_WAIT_POLICY"):
-            print("torch is imported with", os.environ["OMP_WAIT_POLICY"])
+            print("torch is imported with", os.environ["OMP_WAIT_POLICY"], flush=True)
+            os._exit(0)
 
 sys.meta_path.insert(0, Report())
 from {package}.cli import main

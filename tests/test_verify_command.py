@@ -22,7 +22,6 @@ from hello_export.artifact import write_artifact
 from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import (
-    TorchScript,
     deprecation_accepted,
     nothing_compiled,
     program_bytes,
@@ -31,11 +30,14 @@ from hello_export.manifest import digest
 from hello_export.proof import isolation, prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntimeCuda, Tract
+from hello_export.proof.javascript import node_version
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.verify import verify_artifact
 from hello_runtime.errors import ModelFileError
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import (
+    ENGINES,
     GOLDEN,
     SHORT_PROOF,
     TRAINING,
@@ -80,15 +82,16 @@ def test_the_verdict_is_a_row_for_each_engine(run: Run, artifact: Path) -> None:
     before = sorted(artifact.iterdir())
     result = run("hello-export", "--verify", artifact, "--characters", 60_000)
     assert result.returncode == 0, result.stderr
-    rows = [line.split("  ") for line in result.stdout.splitlines()[2:8]]
-    assert [row[0] for row in rows] == ["TorchScript", *(engine.name for engine in prove.ENGINES)]
+    rows = [line.split("  ") for line in result.stdout.splitlines()[2 : 2 + len(ENGINES)]]
+    assert [row[0] for row in rows] == [engine.name for engine in ENGINES]
     for row in rows:
         columns = filter(None, map(str.strip, row))
         name, _, role, cases, characters, difference, allowed, differences = columns
         assert role == ("witness" if name in ("onnx evaluator", "OpenVINO", "tract") else "target")
-        is_slow = name in ("onnx evaluator", "tract")
-        assert int(cases) == 23 + 14 - is_slow
-        assert (20_000 if is_slow else 60_000) <= int(characters) < 100_000
+        without = {"onnx evaluator": 1, "tract": 1, "JavaScript": 4}.get(name, 0)
+        least = {0: 60_000, 1: 20_000, 4: 3_000}[without]
+        assert int(cases) == 23 + 14 - without
+        assert least <= int(characters) < 100_000
         assert name == "hello-infer" or float(difference) <= float(allowed) < 1e-4
         assert differences == "0"
     assert sorted(artifact.iterdir()) == before
@@ -119,9 +122,15 @@ def test_a_difference_is_shown_and_fails(run: Run, artifact: Path) -> None:
     result = run("hello-export", "--verify", artifact, "--characters", 1, "--trust-program")
     assert result.returncode == 1
     assert "Error: onnxruntime differs from PyTorch in logits by up to 0.00" in result.stderr
-    difference = {line[:15].rstrip(): line.split()[-3] for line in result.stdout.splitlines()[2:8]}
+    difference = {line[:15].rstrip(): line.split()[-3] for line in result.stdout.splitlines()[2:9]}
     assert float(difference["TorchScript"]) <= 1e-5
-    for engine in ("onnxruntime", "onnx evaluator", "OpenVINO", "tract"):
+    for engine in (
+        "onnxruntime",
+        "onnx evaluator",
+        "OpenVINO",
+        "tract",
+        *["JavaScript"] * bool(node_version()),
+    ):
         assert float(difference[engine]) > 1e-4
 
 
@@ -545,12 +554,13 @@ def test_the_manifest_has_the_limits_of_engines(tmp_path: Path) -> None:
         "TorchScript": 23,
         "onnxruntime": 23,
         "hello-infer": 23,
+        "JavaScript": 19 if node_version() else 0,
         "onnx evaluator": 0,
         "OpenVINO": 23,
         "tract": 0,
     }
     manifest = json.loads((tmp_path / "artifact/manifest.json").read_text())
     reasons = [row.get("not_compared") for row in manifest["parity"]["engines"]]
-    assert reasons[3:] == [
+    assert reasons[4:] == [
         "its RNN has no Relu", None, "it computes tanh in every RNN, without an error"
     ]  # fmt: skip

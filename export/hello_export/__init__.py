@@ -3,14 +3,16 @@
 In the order in which to read it:
 
 - `graph`: what is exported. `signature` has the inputs and outputs, `storage` and `rounding` the
-  kinds of weights. `onnx_graph` writes the ONNX graph, with the alphabet as the table of `lookup`,
-  and `torchscript` the TorchScript program.
-- `proof`: what is compared. `reference` is the network in eager PyTorch, `engines` run the exported
-  files, each in a process of its own by `isolation`, and `cases` are the batches. `condition`
-  measures rounding, `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
+  kinds of weights. `onnx_graph` writes the ONNX graph with a `builder`, with the alphabet as the
+  table of `lookup` and the labels by `choice`, and `torchscript` the TorchScript program.
+- `proof`: what is compared. `reference` is the network in eager PyTorch; `engines`,
+  `runtime_engine` and `torchscript_engine` run the exported files, each in a process of its own by
+  `isolation`; `cases` are the batches. `condition` measures rounding, `parity` compares, `verdict`
+  decides, `table` shows, and `prove` runs it all.
 - `intake`: a network from outside. `weights` reads its file, `alphabets` its alphabet and labels,
   `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
-  them, and `outside` does all of it.
+  them, and `outside` does all of it. `module` takes a module instead: `submodules` finds its parts,
+  `forward` runs it, and `agreement` compares the two, with `causes` for the error.
 - `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
 - `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.
 - `cli` is the command, with the `outside_options` for a network from outside, and `progress` shows
@@ -23,19 +25,35 @@ from __future__ import annotations
 
 from hello_runtime import __version__
 
-TYPE_CHECKING = False  # not from `typing`, whose import would delay the start of the command
+TYPE_CHECKING = False  # not from `typing`, whose import would double the time to a command's start
 if TYPE_CHECKING:
     from typing import Any
 
-    from hello_export.intake.module import export as export
+    from hello_export.errors import (
+        ArtifactError,
+        ExportError,
+        ForwardError,
+        IntakeError,
+        ParityError,
+    )
+    from hello_export.intake.module import export
 
-__all__ = ["__version__", "export"]
+__all__ = [
+    "ArtifactError",
+    "ExportError",
+    "ForwardError",
+    "IntakeError",
+    "ParityError",
+    "__version__",
+    "export",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `export` when it is first asked for."""
-    if name == "export":
-        from hello_export.intake.module import export
+    """Import a public name from its module (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return export
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "intake.module" if name == "export" else "errors"
+    return getattr(import_module(f"{__name__}.{module}"), name)

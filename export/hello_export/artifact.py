@@ -33,6 +33,7 @@ from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases, module_cases
 from hello_export.proof.prove import prove
 from hello_export.proof.reference import Forward
+from hello_export.proof.table import proof_table
 from hello_export.proof.verdict import Report
 from hello_export.rounding_cost import RoundingCost, rounding_cost
 
@@ -45,6 +46,10 @@ class Export:
     """The proof."""
     cost: RoundingCost | None
     """What smaller weights save and cost; None for float32."""
+
+    def __str__(self) -> str:
+        cost = f"\nsmaller weights: {self.cost}" if self.cost else ""
+        return f"{proof_table(self.report)}{cost}"
 
 
 def write_artifact(
@@ -133,7 +138,7 @@ def write_files(
         float32_size = build_model(network, training).ByteSize()
         cost = rounding_cost(network, rounded, lines, size=size, float32_size=float32_size)
     entries = {
-        "config": asdict(network.config),
+        "config": network.config.to_json(),
         "training": training.record(),
         "weights": storage,
         "rounding_cost": asdict(cost) if cost else None,

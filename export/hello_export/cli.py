@@ -32,7 +32,7 @@ CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
-    "Export": ("cell", "output", "storage", "strict"),
+    "Export": ("cell", "output", "storage", "page", "strict"),
     "A network of your own": OUTSIDE,
     "Prove again": ("artifact", "characters", "trust_program"),
 }
@@ -67,6 +67,13 @@ SECTIONS = {
     help="Type of the weights in model.onnx; the smaller types make a smaller file.  [default: "
     "float32, or as in RUN if it is an artifact itself]",
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page too, such as model.html: one HTML file with the model inside, which decodes "
+    "in a browser as one types, without a network.",
+)
 @outside_options
 @click.option(
     "--strict",
@@ -98,6 +105,7 @@ def main(
     cell: str | None,
     output: Path | None,
     storage: Storage | None,
+    page: Path | None,
     strict: bool,
     artifact: Path | None,
     characters: int | None,
@@ -119,16 +127,23 @@ def main(
     if trust_program and not artifact:
         raise click.UsageError("--trust-program belongs to --verify.")
     if artifact:
-        if run or cell or output or storage or own:
+        if run or cell or output or storage or page or own:
             raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
         verify(artifact, characters or CHARACTERS, trust_program, strict)
-    elif check_outside(run, own):
+        return
+    if page:
+        from hello_export.page import check_replaceable
+
+        check_replaceable(page)
+    if check_outside(run, own):
         assert run
-        export_weights(run, output, storage, {"cell": cell, **outside}, strict)
+        folder = export_weights(run, output, storage, {"cell": cell, **outside}, strict)
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     else:
-        export(run or hello_run(cell or "gru"), output, storage, strict)
+        folder = export(run or hello_run(cell or "gru"), output, storage, strict)
+    if page:
+        show_page(folder, page)
 
 
 def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
@@ -161,8 +176,11 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def export(run: Path, output: Path | None, storage: Storage | None, strict: bool) -> None:
-    """Export a run; print the proof and the command that decodes with the model."""
+def export(run: Path, output: Path | None, storage: Storage | None, strict: bool) -> Path:
+    """Export a run, and return the artifact folder.
+
+    Prints the proof and the command that decodes with the model.
+    """
     with Display(f"reading {run}") as progress:
         import_export()
         from hello_runtime.text.baseline import BASELINE_NAME
@@ -188,6 +206,7 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
             network, training, folder, storage, lines, carried, progress, strict=strict
         )
     show_export(made, folder, storage, training.example)
+    return folder
 
 
 def export_weights(
@@ -196,8 +215,11 @@ def export_weights(
     storage: Storage | None,
     options: Mapping[str, Any],
     strict: bool,
-) -> None:
-    """Export a file of weights; print first what was recognised in it."""
+) -> Path:
+    """Export a file of weights, and return the artifact folder.
+
+    Prints first what was recognised in the file.
+    """
     storage, folder = storage or "float32", output or folder_of(file)
     with Display(f"reading {file}"):
         import_export()
@@ -211,6 +233,7 @@ def export_weights(
             found.network, found.training, folder, storage, progress=progress, strict=strict
         )
     show_export(made, folder, storage, found.training.example)
+    return folder
 
 
 def folder_of(file: Path) -> Path:
@@ -232,6 +255,19 @@ def show_export(made: Export, folder: Path, storage: Storage, example: str) -> N
     click.echo(f"saved {folder}; now, with or without torch:")
     arguments = [example] if example[:1] != "-" else ["--", example]
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
+
+
+def show_page(folder: Path, page: Path) -> None:
+    """Write the page of an artifact, and print its size."""
+    from hello_runtime.model.model_file import MODEL_NAME
+
+    from hello_export.page import write_page
+    from hello_export.proof.javascript import node_version
+
+    size = write_page(folder / MODEL_NAME, page)
+    if not node_version():
+        click.echo("note: without Node the JavaScript of the page was not compared", err=True)
+    click.echo(f"saved {page}, {size} bytes: open it in a browser")
 
 
 def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:

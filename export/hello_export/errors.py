@@ -23,3 +23,7 @@ class IntakeError(ExportError):
 
 class ForwardError(IntakeError):
     """A module's forward does not give what its embedding, recurrence and linear layer give."""
+
+
+class PageError(ExportError):
+    """A page cannot be written."""

@@ -37,7 +37,9 @@ def check_replaceable(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ArtifactError(f"cannot write {folder}: it is a file, not a folder")
+        raise ArtifactError(
+            f"cannot write {folder}: it is a file, not a folder; name another with --output"
+        )
     held = [path for path in folder.iterdir() if not is_stray(path)]
     others = {path.name for path in held if path.name not in OURS or not path.is_file()}
     if stored_weights(folder) is None:  # no artifact; a run has a checkpoint too

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hello_runtime.errors import first_line, reason
-from hello_runtime.model.model_file import FORMAT_VERSION, MODEL_NAME
+from hello_runtime.model.metadata import FORMAT_VERSION
+from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.files import read_regular
 from hello_train.files import CHECKPOINT_NAME

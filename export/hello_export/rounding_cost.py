@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
 from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.text.codepoints import to_codepoints
 from hello_train.network.model import Network
 
 from hello_export.proof.cases import RandomText
@@ -66,15 +68,15 @@ def agreement(network: Network, rounded: Network, lines: Sequence[str]) -> tuple
     Only characters that could differ count: those in the alphabet to which the guard allows more
     than one output. The share is 1 if there are none.
     """
-    guard = network.config.guard or {}
-    free = {char for char in network.config.input_alphabet if len(guard.get(char, "??")) > 1}
+    config = network.config
+    guard = config.guard or {}
+    free = [ord(char) for char in config.input_alphabet if len(guard.get(char, (0, 0))) > 1]
     same = total = 0
-    written = zip(lines, network.rewrite_lines(lines), rounded.rewrite_lines(lines), strict=True)
-    for read, one, other in written:
-        for char, a, b in zip(read, one, other, strict=True):
-            if char in free:
-                total += 1
-                same += a == b
+    written = zip(lines, network.written_lines(lines), rounded.written_lines(lines), strict=True)
+    for line, one, other in written:
+        counted = np.isin(to_codepoints(line), free)
+        total += int(counted.sum())
+        same += int((one == other).all(1)[counted].sum())
     return same / total if total else 1.0, total
 
 

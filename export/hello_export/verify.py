@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -106,7 +105,7 @@ def check_manifest(file: Path, manifest: Manifest, network: Network, training: T
     Raises:
         ArtifactError: an entry differs; the text names the first.
     """
-    described = {"config": asdict(network.config), "training": training.record()}
+    described = {"config": network.config.to_json(), "training": training.record()}
     for name, value in described.items():
         if manifest.entries.get(name) != value:
             raise ArtifactError(

@@ -7,11 +7,13 @@
 It needs numpy, onnxruntime and the model file. Importing it loads neither library: each name below
 is imported from its module on first use. Read it in this order:
 
-- `decoder`: the public API, from text to text;
-- `model`: reads a model file, which may come from a stranger, and checks it. `model_file` parses
-  the metadata, `onnx_wire` the bytes; `graph_check` checks the graph by the rules in `operators`;
-- `engine`: `devices` opens the model, `batching` groups texts into engine calls, `workers` runs
-  these in threads, and `lifecycle` protects them when the process exits or forks;
+- `decoder` and `stream`: the public API, from text to text;
+- `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
+  parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
+  graph by the rules in `operators`;
+- `engine`: `devices` opens the model, `batching` groups texts and the `windows` of long lines into
+  engine calls, `workers` runs these in threads, and `lifecycle` protects them when the process
+  exits or forks;
 - `text`: files, lines, and scores;
 - `cli`: the command `hello-infer`. `process` starts every command, `command` shows its errors,
   `info` prints what a model is.
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hello_runtime.columns import DecodeColumn
-    from hello_runtime.decoder import Decoder, Stream
+    from hello_runtime.decoder import Decoder
     from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
         ProviderError,
         UnknownCharacterError,
     )
-    from hello_runtime.model.model_file import BUNDLED_CELLS, ModelInfo
+    from hello_runtime.model.metadata import ModelInfo
+    from hello_runtime.model.model_file import BUNDLED_CELLS
 
 __version__ = "0.1.0"
 
@@ -63,8 +66,8 @@ MODULES = {
     "Annotation": "engine.batching",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
-    "ModelInfo": "model.model_file",
-    "Stream": "decoder",
+    "ModelInfo": "model.metadata",
+    "Stream": "stream",
 }
 """The modules of the public names that are not in `errors`."""
 

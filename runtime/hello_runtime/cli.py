@@ -17,7 +17,6 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import InputError, UnknownCharacterError
-from hello_runtime.info import describe
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown
 from hello_runtime.process import ending_at_once
 from hello_runtime.text.lines import (
@@ -166,7 +165,7 @@ def main(
     elif stream:
         results = stream_lines(decoder)
     elif source is None:
-        results = encoded(describe(decoder, as_json))
+        results = encoded(described(decoder, as_json))
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
@@ -175,6 +174,14 @@ def main(
         for result in results:
             output.write(result)
             output.flush()
+
+
+def described(decoder: Decoder, as_json: bool) -> str:
+    """Return the facts about a model, as lines of text or as JSON."""
+    # Imported here, because it imports numpy, for which the command's help should not wait.
+    from hello_runtime.info import describe
+
+    return describe(decoder, as_json)
 
 
 def check_usage(given: Mapping[str, Any]) -> None:

@@ -10,10 +10,8 @@ from typing import Any
 
 import click
 
-from hello_runtime.errors import HelloRuntimeError, first_line, printable, reason
+from hello_runtime.errors import HelloRuntimeError, first_line, lacks_memory, printable, reason
 
-NO_MEMORY = ("allocate memory", "not enough memory", "failed to map segment")
-"""Parts of messages for lack of memory, of the system and of PyTorch, which has no class for it."""
 NO_THREAD = "can't start new thread"
 """Python's message when the system refuses a thread."""
 OPTION_WIDTH = 30
@@ -95,7 +93,7 @@ class Command(click.Command):
         if isinstance(error, BrokenPipeError):
             return None  # click ends the command without a message
         text = str(error)
-        if isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY):
+        if lacks_memory(error):
             return (
                 f"there is not enough memory ({first_line(error)}); end other programs, or give "
                 f"{self.name} less at once"

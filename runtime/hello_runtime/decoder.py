@@ -1,19 +1,27 @@
 """The decoder: text -> code points -> engine -> code points -> text.
 
-`Decoder` and `Stream` are the public API. An engine call takes code points, int32 [batch, time],
-and the lengths, int32 [batch], or for a causal model the state, float32 [slots, batch, hidden].
+`Decoder` is the public API, with the `Stream` that it makes. An engine call takes code points,
+int32 [batch, time], and the lengths, int32 [batch], or for a causal model the state, float32
+[slots, batch, hidden].
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.engine.batching import NO_CONFIDENCE, Annotation, run_ahead, unshared
+from hello_runtime.engine.batching import (
+    NO_CONFIDENCE,
+    NO_LENGTHS,
+    Annotation,
+    run_ahead,
+    unshared,
+)
 from hello_runtime.engine.cpus import available_cpus
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
@@ -25,19 +33,17 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.model.model_file import (
-    BUNDLED_CELLS,
-    UNKNOWN_POLICIES,
-    ModelInfo,
-    Unknown,
-    load_model,
-    locate,
-)
+from hello_runtime.model.labels import width_of
+from hello_runtime.model.load import load_model
+from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
+from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.text.edits import NOTHING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hello_runtime.model.metadata import ModelInfo
     from hello_runtime.text.codepoints import Codepoints
 
     Array = NDArray[Any]
@@ -74,6 +80,7 @@ class Decoder:
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
+        self._width = width_of(self.info.output_labels)
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
@@ -131,7 +138,7 @@ class Decoder:
         return self._reopen, ()
 
     def decode(self, text: str) -> str:
-        """Return the output for a text, one character for each input character.
+        """Return the output for a text.
 
         >>> Decoder.open().decode("hello")
         'ohlol'
@@ -145,7 +152,7 @@ class Decoder:
         self._check_alphabet(text)
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
-        return self._to_text(decoded)
+        return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
         """Return the output for each text, in order; texts of similar length share an engine call.
@@ -181,11 +188,13 @@ class Decoder:
             yield [row.text for row in rows]
 
     def annotate_batch(self, texts: Iterable[str]) -> list[Annotation]:
-        """Return the output for each text, in order, and the confidence in each character.
+        """Return the output for each text, in order, and what each character read became.
 
         >>> (annotation,) = Decoder.open().annotate_batch(["hello"])
         >>> annotation.text, annotation.confidence.shape, bool(annotation.confidence.min() > 0.25)
         ('ohlol', (5,), True)
+        >>> annotation.lengths.tolist()
+        [1, 1, 1, 1, 1]
 
         Raises:
             TypeError: the batch is a str, or a text is not.
@@ -274,15 +283,20 @@ class Decoder:
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
         """Return the rows of an engine call, without padding; `results` are its outputs."""
         decoded, *asked = results
-        text = self._to_text(decoded[np.arange(decoded.shape[1]) < lengths[:, None]])
-        ends = np.cumsum(lengths).tolist()
-        rows = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-        if not asked:
-            return [Annotation(row, NO_CONFIDENCE) for row in rows]
-        return [
-            Annotation(row, confidence[: len(row)])
-            for row, confidence in zip(rows, asked[0], strict=True)
-        ]
+        written = decoded[np.arange(decoded.shape[1]) < lengths[:, None]]  # (characters[, width])
+        ends = text_ends = np.cumsum(lengths)
+        sizes = np.ones(len(written), np.uint8) if asked else None
+        if self._width is not None:
+            standing = written != NOTHING
+            written, sizes = written[standing], standing.sum(1, dtype=np.uint8)
+            text_ends = np.append(0, np.cumsum(sizes, dtype=np.int64))[ends]
+        text = self._to_text(written)
+        texts = [text[start:end] for start, end in pairwise([0, *text_ends.tolist()])]
+        confidences: Iterable[Array] = repeat(NO_CONFIDENCE)
+        if asked:
+            confidences = [row[:length] for row, length in zip(asked[0], lengths, strict=True)]
+        by_row = repeat(NO_LENGTHS) if sizes is None else np.split(sizes, ends[:-1])
+        return list(map(Annotation, texts, confidences, by_row))
 
     def _run(self, outputs: list[str], codepoints: Codepoints, second: Array) -> list[Array]:
         """Call the engine once, and check the outputs; `second` is the state or the lengths."""
@@ -296,6 +310,8 @@ class Decoder:
             LIFECYCLE.calling.discard(thread)
         for name, result in zip(outputs, results, strict=True):
             shape = second.shape if name == "state_out" else codepoints.shape
+            if name == "decoded" and self._width is not None:
+                shape = (*shape, self._width)
             if result.shape != shape or result.dtype != DTYPES[name]:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
@@ -324,36 +340,3 @@ def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
         f"follow; leave --unknown out (in Python: unknown=None), or take error"
     )
-
-
-class Stream:
-    """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
-
-    Streams of one decoder are independent of each other. One stream is for one thread at a time.
-    """
-
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._state: Array = decoder._zero_state
-        self._fed = 0
-
-    def feed(self, text: str) -> str:
-        """Return the output for the next piece of the text, one character for each.
-
-        >>> stream = Decoder.open().stream()
-        >>> [stream.feed(character) for character in "hello"]
-        ['o', 'h', 'l', 'o', 'l']
-
-        After an error the stream is as it was before the call.
-
-        Raises:
-            TypeError: the piece is not a str.
-            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
-            EngineError: onnxruntime failed.
-        """
-        self._decoder._check_alphabet(text, before=self._fed)
-        chunks = list(self._decoder._run_chunks(["decoded"], [text], self._state))
-        if chunks:
-            _, self._state = chunks[-1]
-        self._fed += len(text)
-        return "".join(row.text for (row,), _ in chunks)

@@ -118,6 +118,15 @@ def first_line(foreign: str | BaseException, longest: int = LONGEST) -> str:
     return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
+NO_MEMORY = ("allocate memory", "not enough memory", "out of memory", "failed to map segment")
+"""Parts of messages for lack of memory, of the system and of PyTorch, which has no class for it."""
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tell whether an error is a lack of memory."""
+    return isinstance(error, MemoryError) or any(part in str(error) for part in NO_MEMORY)
+
+
 def reason(error: OSError) -> str:
     """Return why the system refused a file operation, without the name of the file.
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hello_runtime.errors import printable
+from hello_runtime.model.labels import LABELS_KEYS, labels_to_json
 
 if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def describe(decoder: Decoder, as_json: bool) -> str:
     """Return the facts about a model, as lines of text or as JSON."""
     info = decoder.info
+    version = info.format_version
     facts: dict[str, Any] = {
         "model": str(decoder.file),
         "bytes": decoder.file.stat().st_size,
@@ -24,7 +26,7 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         "hidden_size": info.hidden_size,
         "causal": info.causal,
         "input_alphabet": info.input_alphabet,
-        "output_alphabet": info.output_alphabet,
+        LABELS_KEYS[version]: labels_to_json(info.output_labels, version),
         "unknown": info.unknown,
         "guarded": info.guard is not None,
         "weights": info.weights,
@@ -33,7 +35,10 @@ def describe(decoder: Decoder, as_json: bool) -> str:
     if as_json:
         return json.dumps(facts) + "\n"
     for name in ("input_alphabet", "output_alphabet"):
-        facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
+        if name in facts:
+            facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
+    if labels := facts.get("output_labels"):
+        facts["output_labels"] = f"{len(labels)} edits: {ascii_start(json.dumps(labels)[1:-1])}"
     scores, source = (facts["training"].pop(name, None) for name in ("scores", "source"))
     facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
     if isinstance(source, dict):

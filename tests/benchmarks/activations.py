@@ -20,6 +20,7 @@ from hello_export.proof.cases import Case
 from hello_export.proof.engines import Array, Engine
 from hello_export.proof.prove import engines
 from hello_export.proof.reference import Reference
+from hello_runtime.model.labels import alphabet_labels
 from hello_train.network.cells import sigmoid
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -48,7 +49,7 @@ def network_of(cell: str, points: Array) -> Network:
     config = ModelConfig(
         cell=cell,
         input_alphabet="".join(chr(FIRST_CODEPOINT + index) for index in range(len(points))),
-        output_alphabet="abcdefghijklmnop",
+        output_labels=alphabet_labels("abcdefghijklmnop"),
         embedding_dim=1,
         hidden_size=HIDDEN,
         layers=1,

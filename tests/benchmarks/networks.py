@@ -8,6 +8,7 @@ import onnx
 import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.torchscript import save_program
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, save_checkpoint
 from hello_train.network.config import ModelConfig
@@ -33,14 +34,16 @@ def random_network(
     config = ModelConfig(
         cell=cell,
         input_alphabet=LETTERS,
-        output_alphabet=LETTERS,
+        output_labels=alphabet_labels(LETTERS),
         embedding_dim=64,
         hidden_size=hidden_size,
         layers=layers,
         bidirectional=bidirectional,
         projection=True,
         unknown="copy",
-        guard={char: LETTERS if char.isalpha() else char for char in LETTERS},
+        guard=alphabet_guard(
+            {char: LETTERS if char.isalpha() else char for char in LETTERS}, LETTERS
+        ),
         nonlinearity=nonlinearity,
     )
     return Network(config).eval()

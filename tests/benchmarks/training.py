@@ -25,11 +25,11 @@ from hello_train.data.corruption import find_corruption
 from hello_train.data.lines import Split, read, text_source
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.loop import Trainer, batches_of
+from hello_train.fit.optimizer import mean_loss
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.parallel import Team, best_device
 from hello_train.fit.resume import ResumeFile
 from hello_train.fit.state import new_state
-from hello_train.fit.step import mean_loss
 from hello_train.network.cells import CELLS
 from measuring import medians, show
 

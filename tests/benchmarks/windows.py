@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 from hello_runtime import Decoder
-from hello_runtime.engine import batching
+from hello_runtime.engine import batching, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from measuring import show
 
@@ -33,18 +33,18 @@ def main(text: Path, artifact: Path, characters: int, as_json: bool) -> None:
     if len(content) < characters:
         raise click.UsageError(f"{text} has only {len(content)} characters")
     lines = [content[start : start + LINE] for start in range(0, characters, LINE)]
-    overlap = batching.OVERLAP
+    overlap = windows.OVERLAP
     vars(batching)["LONGEST_ROW"] = LINE
     expected = "".join(decoder.decode_batch(lines))
     rows = []
-    for batching.OVERLAP in (0, 16, 64, overlap):
+    for windows.OVERLAP in (0, 16, 64, overlap):
         vars(batching)["LONGEST_ROW"] = LONGEST_ROW
         found = "".join(decoder.decode_batch(lines))
         different = sum(a != b for a, b in zip(found, expected, strict=True))
         rows.append(
             {
-                "window": batching.WINDOW,
-                "overlap": batching.OVERLAP,
+                "window": windows.WINDOW,
+                "overlap": windows.OVERLAP,
                 "characters": characters,
                 "decoded otherwise": different,
             }

@@ -76,8 +76,7 @@ def rewritten(decoder: Decoder, texts: Sequence[str]) -> dict[str, list[str]]:
 def main(pairs: Path, model: Path, learned: tuple[Path, ...], as_json: bool) -> None:
     """Print a row for each kind of word: how many there are, and how many of all are wrong."""
     decoder = Decoder.open(model, unknown="copy")
-    guard = decoder.info.guard or {}
-    free = {char for char, outputs in guard.items() if set(outputs) != {char}}
+    free = decoder.info.changeable or frozenset()
     known = spellings(learned)
     lines = list(dict.fromkeys(pair for _, pair in read_pairs(pairs)))
     outputs = rewritten(decoder, [line.input for line in lines])

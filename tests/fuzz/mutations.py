@@ -26,8 +26,10 @@ SEEDS = (
     *(locate(None, cell) for cell in ("rnn", "gru", "lstm")),
     *(GOLDEN / f"deep-{kind}.onnx" for kind in ("gru", "lstm", "relu")),
     *(GOLDEN / f"tall-{kind}.onnx" for kind in ("lstm", "float16", "int8")),
+    *(GOLDEN / f"wide-{kind}.onnx" for kind in ("gru", "lstm")),
 )
-"""One of each cell, causal and in two directions, guarded or not, and each way to store weights."""
+"""One of each cell, causal and in two directions, guarded or not, each way to store weights, and
+labels of several characters."""
 
 INTEGERS = (0, 1, 2, 3, 5, 127, 255, 1 << 16, 10**5, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1)
 FIXED64, FIXED32 = 1, 5
@@ -414,21 +416,24 @@ def edit_metadata(model: ModelProto, random: Random) -> None:
 
 ODD_VALUES: tuple[object, ...] = (
     None, 0, -1, 1e308, True, [], {}, "", "\ud800\n", "\n", "a\na", ["h"], {"h": 3}, {"x": "\n"},
-    {"h": "\ud800"}, "ehlo", "olhe", "ehlo\n",
+    {"h": "\ud800"}, "ehlo", "olhe", "ehlo\n", [None], [[None], ""], [[None, "\n"], "x"],
+    [["aeloszżł 😀", [0, 1]]], [["a", [True, 9]]], [["aa", [[]]]],
 )  # fmt: skip
 
 
 def write_line_feeds(model: ModelProto, random: Random) -> None:
     """Have labels be characters that no text may get from a model, here and in the metadata."""
     for tensor in model.graph.initializer:
-        if tensor.name == "label_codepoints":
+        if tensor.name in ("label_codepoints", "label_elements", "copied_edit"):
             array = numpy_helper.to_array(tensor).copy()
-            array[:] = random.choice((10, 0xD800, 0x110000, -1, 13, 0x1F600))
+            array[...] = random.choice((10, 0xD800, 0x110000, -1, -2, -3, 13, 0x1F600))
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+            characters = [*map(chr, np.clip(array, 0, 0x10FFFF).ravel().tolist())]
             for entry in model.metadata_props:
                 if entry.key == "output_alphabet" and random.random() < 0.5:
-                    labels = "".join(map(chr, np.clip(array, 0, 0x10FFFF)))
-                    entry.value = json.dumps(labels)
+                    entry.value = json.dumps("".join(characters))
+                if entry.key == "output_labels" and random.random() < 0.5:
+                    entry.value = json.dumps(characters)
 
 
 def keep_outside(model: ModelProto, random: Random) -> None:

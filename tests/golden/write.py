@@ -6,8 +6,8 @@ For each network a checkpoint, its ONNX file and, in JSON, what `hello_export.pr
 of some texts: the truth that every engine has to reproduce. `hello-CELL` is the post's network
 after training, and its ONNX file goes into the runtime package. The others have random weights and
 astral characters: `deep-KIND` two layers, two directions, a projection and a guard, `tall-KIND`
-three causal layers whose hidden states are the logits. A kind is a cell, or the RNN with relu, or
-an LSTM whose weights are stored smaller.
+three causal layers whose hidden states are the logits, `wide-KIND` labels of several characters. A
+kind is a cell, or the RNN with relu, or an LSTM whose weights are stored smaller.
 
 Run it when the format of the graph or of the checkpoints changes; training is done anew, so the
 last digits may differ from one machine to another, and all files change together.
@@ -29,7 +29,9 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
 from hello_export.proof.reference import Reference
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.model_file import locate
+from hello_runtime.text.edits import KEEP, NOTHING, Edit
 from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.hello import run_hello
 from hello_train.fit.options import HELLO_OPTIONS
@@ -58,11 +60,20 @@ def main() -> None:
                 network, training = random_network(config)
                 write_golden(f"{name}-{kind}", network, training, texts_for(config))
                 onnx.save(build_model(network, training), GOLDEN / f"{name}-{kind}.onnx")
+    write_wide()
     for storage in STORAGES[1:]:
         network, training = random_network(tall_config("lstm", "tanh"))
         network = round_weights(network, storage)
         write_golden(f"tall-{storage}", network, training, texts_for(network.config))
         onnx.save(build_model(network, training, storage), GOLDEN / f"tall-{storage}.onnx")
+
+
+def write_wide() -> None:
+    """Write the networks whose labels are edits, which files of format 1 cannot hold."""
+    for cell, config in (("lstm", wide_config()), ("gru", wide_causal_config())):
+        network, training = random_network(config)
+        write_golden(f"wide-{cell}", network, training, texts_for(config))
+        onnx.save(build_model(network, training), GOLDEN / f"wide-{cell}.onnx")
 
 
 def hello_network(cell: str) -> tuple[Network, Training]:
@@ -74,22 +85,24 @@ def hello_network(cell: str) -> tuple[Network, Training]:
 
 def deep_config(cell: str, nonlinearity: str) -> ModelConfig:
     """Return a network that has everything the post's has not."""
+    labels = "aąełoósśzżź 😀"
+    guard = {
+        "a": "aą", "e": "e", "l": "ł", "o": "oó", "s": "sś", "z": "zżź", " ": " ",
+        "ż": "ż", "ł": "ł", "😀": "😀",
+    }  # fmt: skip
     return ModelConfig(
         cell=cell,
         input_alphabet="aelosz żł😀",
-        output_alphabet="aąełoósśzżź 😀",
+        output_labels=alphabet_labels(labels),
         embedding_dim=6,
         hidden_size=5,
         layers=2,
         bidirectional=True,
         projection=True,
         unknown="copy",
-        guard={
-            "a": "aą", "e": "e", "l": "ł", "o": "oó", "s": "sś", "z": "zżź", " ": " ",
-            "ż": "ż", "ł": "ł", "😀": "😀",
-        },
+        guard=alphabet_guard(guard, labels),
         nonlinearity=nonlinearity,
-    )  # fmt: skip
+    )
 
 
 def tall_config(cell: str, nonlinearity: str) -> ModelConfig:
@@ -97,7 +110,7 @@ def tall_config(cell: str, nonlinearity: str) -> ModelConfig:
     return ModelConfig(
         cell=cell,
         input_alphabet="aoz 😀",
-        output_alphabet="aóż😀",
+        output_labels=alphabet_labels("aóż😀"),
         embedding_dim=6,
         hidden_size=4,
         layers=3,
@@ -107,6 +120,21 @@ def tall_config(cell: str, nonlinearity: str) -> ModelConfig:
         guard=None,
         nonlinearity=nonlinearity,
     )
+
+
+def wide_config() -> ModelConfig:
+    """Return a network of two directions that labels unknown characters, with classes of labels."""
+    labels: tuple[Edit, ...] = ((KEEP,), (), (KEEP, "\u0301"), (" ", KEEP), ("ł",), (KEEP, "😀"))
+    guard = dict.fromkeys("aelo", (0, 1, 2)) | dict.fromkeys("sz żł😀", (0, 3, 4, 5))
+    return replace(
+        deep_config("lstm", "tanh"), output_labels=labels, layers=1, unknown="label", guard=guard
+    )
+
+
+def wide_causal_config() -> ModelConfig:
+    """Return a causal network that copies unknown characters; its longest label has 5."""
+    labels: tuple[Edit, ...] = ((KEEP,), (), ("a", KEEP, "\0", "😀", KEEP), ("x", "y"))
+    return replace(tall_config("gru", "tanh"), output_labels=labels, layers=1)
 
 
 def random_network(config: ModelConfig) -> tuple[Network, Training]:
@@ -148,7 +176,7 @@ def golden_row(reference: Reference, text: str) -> dict[str, Any]:
     row = reference.run([ord(char) for char in text])
     return {
         "text": text,
-        "decoded": "".join(map(chr, row["decoded"].tolist())),
+        "decoded": "".join(map(chr, row["decoded"][row["decoded"] != NOTHING].tolist())),
         "confidence": [float(f"{value:.9g}") for value in row["confidence"].tolist()],
         "logits": [[float(f"{value:.9g}") for value in step] for step in row["logits"].tolist()],
     }

@@ -4,9 +4,9 @@ The folders in the order of the work:
 
 - `network`: the cells, the configuration, the model, and its checkpoint;
 - `data`: lines of text, corruptions, alphabets, and batches of tensors;
+- `report`: the HTML page of a run, and the `history` and `mistakes` that it shows;
 - `fit`: the options, and the training. `run` trains on lines and `hello` on the example; both use
-  the loop in `loop`, which makes the steps of `step` on the state of `state`;
-- `report`: the HTML page of a run.
+  the loop in `loop`, which makes the steps of `optimizer` on the state of `state`.
 
 `cli` is the command `hello-train`, `usage` what it refuses, and `files` names the files of a run.
 Importing this package imports neither torch nor matplotlib.

@@ -242,7 +242,7 @@ def main(
 def import_training() -> None:
     """Import PyTorch and all modules that a training needs.
 
-    It takes seconds, so help, wrong usage and unreadable files come before it.
+    It takes seconds, so help, wrong usage and unreadable files are reported before it.
     """
     set_defaults()
     with ending_at_once():

@@ -28,7 +28,7 @@ class CheckpointError(TrainError):
 
 
 class ResumeError(TrainError):
-    """There is no unfinished training to go on with, or it is damaged or another one."""
+    """The unfinished training is missing, damaged, or that of other lines or options."""
 
 
 class TeamError(TrainError):

@@ -44,19 +44,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from functools import partial
+from importlib.metadata import version as installed_version
 from typing import Any, Literal
 
 import numpy as np
 import onnx
+from hello_runtime.model.labels import LABELS_KEYS
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
-from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
-from hello_train.network.model import Network, allowed_labels
+from hello_train.network.config import ModelConfig
+from hello_train.network.model import Network
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from hello_export.errors import ExportError
+from hello_export.graph.builder import Graph
+from hello_export.graph.choice import write_choice, write_guarded_logits
 from hello_export.graph.lookup import PAGE, build_lookup
 from hello_export.graph.signature import TensorSpec, inputs, outputs
 from hello_export.graph.storage import Storage
@@ -66,26 +69,6 @@ IR_VERSION = 7
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {"rnn": {}, "gru": {"linear_before_reset": 1}, "lstm": {}}
 """Attributes of each cell's node, beside `hidden_size`."""
-
-NEGLIGIBLE = 80.0
-"""A logit this far below the highest has a probability of at most e^-80: negligible in float32, and
-still a normal number."""
-
-METADATA_KEYS = (
-    "format_version",
-    "cell",
-    "nonlinearity",
-    "causal",
-    "layers",
-    "hidden_size",
-    "input_alphabet",
-    "output_alphabet",
-    "unknown",
-    "guard",
-    "weights",
-    "training",
-)
-"""The metadata of a model file, in order."""
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -121,7 +104,7 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="hello-rnn",
-        producer_version=version("hello-rnn"),
+        producer_version=installed_version("hello-rnn"),
     )
     helper.set_model_props(model, metadata(config, training, storage))
     onnx.checker.check_model(model, full_check=True)
@@ -129,77 +112,27 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
 
 
 def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
-    """Return the metadata; values that are not plain words are JSON."""
-    values = (
-        str(config.format_version),
-        config.cell,
-        config.nonlinearity,
-        json.dumps(not config.bidirectional),
-        str(config.layers),
-        str(config.hidden_size),
-        json.dumps(config.input_alphabet),
-        json.dumps(config.output_alphabet),
-        config.unknown,
-        json.dumps(config.guard),
-        storage,
-        json.dumps(training.record()),
-    )
-    return dict(zip(METADATA_KEYS, values, strict=True))
+    """Return the metadata, in order; values that are not plain words are JSON.
 
-
-class Graph:
-    """Collects nodes and constants; a node is named after its first output."""
-
-    def __init__(self, storage: Storage) -> None:
-        self.storage = storage
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        """Add a constant and return its name."""
-        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def weight(self, name: str, value: NDArray[np.float32], channels: int) -> str:
-        """Add a weight in its stored type and its expansion to float32; return the latter's name.
-
-        Args:
-            name: name of the float32 value.
-            value: the weight.
-            channels: the axis along which int8 has one scale for each entry.
-
-        Raises:
-            ExportError: the weight is not exact in the stored type.
-        """
-        if self.storage == "float32":
-            return self.constant(name, value)
-        if self.storage == "float16":
-            stored = value.astype(np.float16)
-            same = np.array_equal(stored.astype(np.float32), value)
-            small = self.constant(f"{name}.float16", stored)
-            self.node("Cast", [small], name, to=TensorProto.FLOAT)
-        else:
-            scale = channel_scales(value, channels)
-            quantized = np.rint(value / scale).astype(np.int8)
-            same = np.array_equal(quantized.astype(np.float32) * scale, value)
-            small = self.constant(f"{name}.int8", quantized)
-            wide = self.node("Cast", [small], f"{name}.quantized", to=TensorProto.FLOAT)
-            self.node("Mul", [wide, self.constant(f"{name}.scale", scale)], name)
-        if not same:
-            raise ExportError(f"{name} is not rounded to {self.storage}, and storing it would")
-        return name
-
-    def node(self, operator: str, given: Sequence[str], *made: str, **attributes: Any) -> str:
-        """Add a node with the inputs `given` and the outputs `made`; return the first output."""
-        self.nodes.append(helper.make_node(operator, given, made, name=made[0], **attributes))
-        return made[0]
-
-
-def channel_scales(value: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-    """Return the scale of each channel: its largest value is 127 times the scale."""
-    others = tuple(axis for axis in range(value.ndim) if axis != channels)
-    scale: NDArray[np.float32] = np.abs(value).max(others, keepdims=True) / np.float32(127)
-    return np.where(scale == 0, np.float32(1), scale)
+    Its text is ASCII in format 1. In format 2 characters stand for themselves, which takes less.
+    """
+    held, version = config.to_json(), config.format_version
+    labels = LABELS_KEYS[version]
+    text = partial(json.dumps, ensure_ascii=version == 1)
+    return {
+        "format_version": str(version),
+        "cell": config.cell,
+        "nonlinearity": config.nonlinearity,
+        "causal": json.dumps(not config.bidirectional),
+        "layers": str(config.layers),
+        "hidden_size": str(config.hidden_size),
+        "input_alphabet": text(config.input_alphabet),
+        labels: text(held[labels]),
+        "unknown": config.unknown,
+        "guard": text(held["guard"]),
+        "weights": storage,
+        "training": json.dumps(training.record()),
+    }
 
 
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
@@ -368,61 +301,6 @@ def write_projection(graph: Graph, weights: Weights, hidden: str) -> str:
     bias = graph.constant("projection.bias", weights["projection.bias"])
     product = graph.node("MatMul", [hidden, matrix], "projection.product")
     return graph.node("Add", [product, bias], "projection.output")
-
-
-def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: str) -> None:
-    """Write `logits`, (t, b, labels) -> (b, t, labels); forbidden ones are FORBIDDEN_LOGIT."""
-    if config.guard is None:
-        graph.node("Transpose", [hidden], "logits", perm=[1, 0, 2])
-        return
-    free = graph.node("Transpose", [hidden], "unguarded_logits", perm=[1, 0, 2])
-    table = graph.constant("allowed_labels", allowed_labels(config).numpy())
-    allowed = graph.node("Gather", [table, ids], "allowed", axis=0)
-    forbidden = graph.constant("forbidden_logit", np.array(FORBIDDEN_LOGIT, np.float32))
-    graph.node("Where", [allowed, free, forbidden], "logits")
-
-
-def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
-    """Write `decoded` and `confidence`, (b, t), from `logits`.
-
-    Unknown characters are copied, with a confidence of 1, unless their policy is `label`.
-    """
-    copies = config.copies_unknown
-    known = write_known(graph, config, ids) if copies else ""
-
-    characters = np.array([ord(char) for char in config.output_alphabet], np.int32)
-    label_codepoints = graph.constant("label_codepoints", characters)
-    label = graph.node("ArgMax", ["logits"], "label", axis=2, keepdims=0)
-    rewritten = "rewritten" if copies else "decoded"
-    graph.node("Gather", [label_codepoints, label], rewritten, axis=0)
-    if copies:
-        graph.node("Where", [known, rewritten, "codepoints"], "decoded")
-        certain = graph.constant("certain", np.array(1, np.float32))
-
-    near = "logits" if config.guard is None else write_raised_logits(graph)
-    probabilities = graph.node("Softmax", [near], "probabilities", axis=2)
-    highest = "highest_probability" if copies else "confidence"
-    graph.node("ReduceMax", [probabilities], highest, axes=[2], keepdims=0)
-    if copies:
-        graph.node("Where", [known, highest, certain], "confidence")
-
-
-def write_known(graph: Graph, config: ModelConfig, ids: str) -> str:
-    """Write whether each character is in the input alphabet, bool (b, t)."""
-    unknown_id = graph.constant("unknown_id", np.array(config.unknown_id, np.int32))
-    return graph.node("Less", [ids, unknown_id], "known")
-
-
-def write_raised_logits(graph: Graph) -> str:
-    """Write the logits, (b, t, labels), raised to at least the highest minus NEGLIGIBLE.
-
-    Otherwise forbidden labels would get subnormal probabilities, and a Softmax full of those took
-    ten times as long in onnxruntime.
-    """
-    highest = graph.node("ReduceMax", ["logits"], "highest_logit", axes=[2], keepdims=1)
-    negligible = graph.constant("negligible", np.array(NEGLIGIBLE, np.float32))
-    lowest = graph.node("Sub", [highest, negligible], "lowest_logit")
-    return graph.node("Max", ["logits", lowest], "raised_logits")
 
 
 def value_info(tensor: TensorSpec) -> onnx.ValueInfoProto:

@@ -26,8 +26,9 @@ def inputs(config: ModelConfig) -> list[TensorSpec]:
 
 def outputs(config: ModelConfig) -> list[TensorSpec]:
     """Return the outputs; their values at padded positions are unspecified."""
+    width = () if config.width is None else (config.width,)
     always = [
-        TensorSpec("decoded", "int32", ("batch", "time")),
+        TensorSpec("decoded", "int32", ("batch", "time", *width)),
         TensorSpec("confidence", "float32", ("batch", "time")),
         TensorSpec("logits", "float32", ("batch", "time", config.labels)),
     ]

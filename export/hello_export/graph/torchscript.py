@@ -16,20 +16,19 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from hello_runtime.text.edits import KEEP, KEPT, edit_table
 from hello_train.network.cells import CELLS
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
-from hello_train.network.model import Network, allowed_labels
+from hello_train.network.model import Network, allowed_labels, label_classes
 from torch import Tensor, nn
 from torch.jit import _recursive, _state
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
-from hello_export.proof.engines import Array, GraphEngine
 
 MODULE = "hello_export.torchscript"
 """The classes' module in a program, whatever this file's name is: it is part of the program."""
@@ -64,9 +63,19 @@ class CodepointProgram(nn.Module):
         by_codepoint = sorted((ord(char), id_) for id_, char in enumerate(config.input_alphabet))
         self.register_buffer("alphabet", torch.tensor([code for code, _ in by_codepoint]))
         self.register_buffer("alphabet_ids", torch.tensor([id_ for _, id_ in by_codepoint]))
-        self.register_buffer("labels", torch.tensor([ord(char) for char in config.output_alphabet]))
+        self.register_buffer("labels", self.label_table(config))
         self.register_buffer("vectors", network.vectors().detach())
-        self.register_buffer("forbidden", ~allowed_labels(config))
+        self.register_buffer("forbidden", self.forbidden_table(config))
+
+    @staticmethod
+    def label_table(config: ModelConfig) -> Tensor:
+        """Return what each label writes: a code point, int64 [labels]."""
+        return torch.from_numpy(edit_table(config.output_labels)[:, 0].astype(np.int64))
+
+    @staticmethod
+    def forbidden_table(config: ModelConfig) -> Tensor:
+        """Return the labels that each id must not get, bool [alphabet + 1, labels]."""
+        return ~allowed_labels(config)
 
     def look_up(self, codepoints: Tensor) -> Tensor:
         """Return the ids of code points, int64 [batch, time]."""
@@ -132,33 +141,64 @@ class Bidirectional(CodepointProgram):
         return self.choose(codepoints, ids, hidden)
 
 
-class Labelling(CodepointProgram):
-    """Base class of the programs in which unknown characters get labels."""
+class EditProgram(CodepointProgram):
+    """Base class of the programs whose labels are edits; the tables are those of the ONNX graph."""
+
+    classes: Tensor
+    copied: Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        config = network.config
+        self.copies_unknown = config.copies_unknown
+        self.is_one_to_one = config.width is None
+        self.kept = KEPT
+        copied = edit_table([*config.output_labels, (KEEP,)])[-1]
+        self.register_buffer("copied", torch.from_numpy(copied))
+        self.register_buffer("classes", torch.from_numpy(label_classes(config)[0]))
+
+    @staticmethod
+    def label_table(config: ModelConfig) -> Tensor:
+        """Return what each label writes, int32 [labels, width]."""
+        return torch.from_numpy(edit_table(config.output_labels))
+
+    @staticmethod
+    def forbidden_table(config: ModelConfig) -> Tensor:
+        """Return the labels that each class of ids must not get, bool [classes, labels]."""
+        return torch.from_numpy(~label_classes(config)[1])
 
     def choose(
         self, codepoints: Tensor, ids: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return decoded, confidence and logits, from hidden states [batch, time, features]."""
         logits = self.projection(hidden)
-        logits = torch.where(self.forbidden[ids], self.forbidden_logit, logits)
-        probability, label = logits.softmax(-1).max(-1)
-        return self.labels[label].to(torch.int32), probability, logits
+        logits = torch.where(self.forbidden[self.classes[ids]], self.forbidden_logit, logits)
+        confidence, label = logits.softmax(-1).max(-1)
+        edit = self.labels[label]  # [batch, time, width]
+        if self.copies_unknown:
+            known = ids != self.unknown_id
+            edit = torch.where(known.unsqueeze(-1), edit, self.copied)
+            confidence = torch.where(known, confidence, 1.0)
+        decoded = torch.where(edit == self.kept, codepoints.unsqueeze(-1), edit)
+        if self.is_one_to_one:
+            decoded = decoded.squeeze(-1)
+        return decoded, confidence, logits
 
 
-class LabellingCausal(Labelling, Causal):
-    """`Causal`, with labels for unknown characters."""
+class EditCausal(EditProgram, Causal):
+    """`Causal`, for labels that are edits."""
 
     __module__ = MODULE
 
 
-class LabellingCausalLstm(Labelling, CausalLstm):
-    """`CausalLstm`, with labels for unknown characters."""
+class EditCausalLstm(EditProgram, CausalLstm):
+    """`CausalLstm`, for labels that are edits."""
 
     __module__ = MODULE
 
 
-class LabellingBidirectional(Labelling, Bidirectional):
-    """`Bidirectional`, with labels for unknown characters."""
+class EditBidirectional(EditProgram, Bidirectional):
+    """`Bidirectional`, for labels that are edits."""
 
     __module__ = MODULE
 
@@ -217,38 +257,20 @@ def sorted_lines(found: re.Match[bytes]) -> bytes:
 
 
 def program_of(network: Network) -> CodepointProgram:
-    """Return the program for a network's direction, kind of state, and policy."""
+    """Return the program for a network's direction, kind of state, and labels."""
     config = network.config
-    copying: type[CodepointProgram] = Causal
-    labelling: type[CodepointProgram] = LabellingCausal
+    kinds: tuple[type[CodepointProgram], type[EditProgram]] = Causal, EditCausal
     if config.bidirectional:
-        copying, labelling = Bidirectional, LabellingBidirectional
+        kinds = Bidirectional, EditBidirectional
     elif len(CELLS[config.cell].states) > 1:
-        copying, labelling = CausalLstm, LabellingCausalLstm
-    return copying(network) if config.copies_unknown else labelling(network)
+        kinds = CausalLstm, EditCausalLstm
+    return kinds[config.format_version > 1](network)
 
 
 def load_program(path: Path) -> torch.jit.ScriptModule:
     """Read a program back."""
     with deprecation_accepted():
         return torch.jit.load(str(path))  # type: ignore[no-any-return, no-untyped-call]
-
-
-class TorchScript(GraphEngine):
-    """PyTorch, running the exported program."""
-
-    name = "TorchScript"
-    distribution = "torch"
-
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
-        super().__init__(config, folder)
-        self._program = load_program(folder / PROGRAM_NAME)
-
-    @torch.inference_mode()
-    def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
-        """Run the program once."""
-        results = self._program(*map(torch.from_numpy, map(np.ascontiguousarray, feeds.values())))
-        return [result.numpy() for result in results]
 
 
 @contextmanager

@@ -9,25 +9,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
+import torch
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
+from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
 from hello_export.intake.agreement import check_forward
-from hello_export.intake.alphabets import Entries, Given, read_entries
+from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
+from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import build_network, find_rows
-from hello_export.intake.outside import Faults, example, row_lines, summary, tensor_lines
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import rounding_note, value_faults
 from hello_export.progress import SILENT, Display, Progress
 from hello_export.proof.cases import readable_cases
+from hello_export.proof.table import warnings
 
 TASKS = ("rewrite",)
 OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
@@ -39,12 +43,13 @@ def export(
     folder: Path | str,
     *,
     alphabet: Given,
-    labels: Given | None = None,
+    labels: GivenLabels | None = None,
     task: str = "rewrite",
     call: Call | None = None,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     weights: Storage = "float32",
+    strict: bool = False,
     cell: str | None = None,
     nonlinearity: str | None = None,
     embedding: str | None = None,
@@ -64,7 +69,8 @@ def export(
         folder: where the artifact goes.
         alphabet: the entry of each row of the embedding: a text with one character for each, a
             `.txt` or `.json` file, or a list or mapping.
-        labels: the entry of each logit likewise; None for the alphabet.
+        labels: the entry of each logit likewise, of which each may also write more characters or
+            none; None for the alphabet.
         task: `rewrite`, a label for each character.
         call: gets the module and ids, int64 [batch, time], in the embedding's own numbering and on
             the module's device, and returns logits [batch, time, labels]. None for `module(ids)`.
@@ -74,6 +80,8 @@ def export(
             row more than the alphabet, it is the last row.
         weights: how `model.onnx` stores the weights. If smaller than float32, the files must agree
             with the rounded weights, and the module's forward with those before.
+        strict: whether an engine that happens to be installed refuses the export too, if it
+            differs. Otherwise that is a line on stderr.
         cell: the recurrence to take, `rnn`, `gru` or `lstm`, if forward calls several.
         nonlinearity: `tanh` or `relu`, if the module does not say it.
         embedding: the name of the embedding's tensor, if classes do not tell.
@@ -82,7 +90,7 @@ def export(
         quiet: whether nothing is written to stderr.
 
     Returns:
-        The proof, and what smaller weights cost.
+        The proof, which `print` shows as a table, and what smaller weights cost.
 
     Raises:
         IntakeError: the module has other parts, or its alphabet does not fit.
@@ -109,21 +117,23 @@ def export(
     with unchanged(module), named_errors(name):
         with showing(f"reading {name}", quiet):
             taken = take(module, call, choices, alphabet, labels, unknown, unknown_token)
-        for line in [] if quiet else taken.account:
-            click.echo(in_python(line), err=True)
-        with showing("comparing", quiet) as progress:
+        tell(taken.account, quiet)
+        with showing("comparing the module's forward with its parts", quiet) as progress:
             progress.phase("comparing the module's forward with its parts")
             check_forward(
                 module, taken.forward, taken.network, readable_cases(taken.network.config)
             )
-            return write_artifact(
+            made = write_artifact(
                 taken.network,
                 taken.training,
                 Path(folder),
                 weights,
                 progress=progress,
+                strict=strict,
                 forward=taken.forward if weights == "float32" else None,
             )
+        tell(warnings(made.report), quiet)
+    return made
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ def take(
     call: Call | None,
     choices: Choices,
     alphabet: Given,
-    labels: Given | None,
+    labels: GivenLabels | None,
     unknown: Unknown | None,
     unknown_token: str | None,
 ) -> Taken:
@@ -152,15 +162,18 @@ def take(
         IntakeError: the text has all that is wrong.
     """
     faults = Faults()
+    entries = label_entries = None
     with faults.collecting():
         entries = read_entries(alphabet)
     with faults.collecting():
-        label_entries = None if labels is None else read_entries(labels)
+        label_entries = None if labels is None else read_labels(labels)
+    with faults.collecting():
+        forward = ModuleForward(module, call)
+        found, parts = recognise_module(forward, choices, entries)
+        used = {name: found.tensors[name] for name in parts.roles}
+        faults.texts += value_faults(used)
     faults.check()
-    forward = ModuleForward(module, call)
-    found, parts = recognise_module(forward, choices, entries)
-    faults.texts += value_faults({own: found.tensors[own] for own in parts.roles})
-    faults.check()
+    assert entries
     network = build_network(parts, entries, label_entries, unknown, unknown_token)
     rows = find_rows(parts, entries, unknown_token)
     forward.read(rows, network.config.labels)
@@ -174,13 +187,14 @@ def take(
             f"{kind.__name__}: {summary(network.config)}",
             *tensor_lines(parts, found.everything),
             *row_lines(rows, network.config.unknown),
-            *filter(None, [rounding_note({own: found.tensors[own] for own in parts.roles})]),
+            *label_lines(network.config.output_labels),
+            *filter(None, [rounding_note(used)]),
         ],
     )
 
 
 def recognise_module(
-    forward: ModuleForward, choices: Choices, entries: Entries
+    forward: ModuleForward, choices: Choices, entries: Entries | None
 ) -> tuple[Found, Parts]:
     """Return the submodules and what they were recognised as.
 
@@ -190,7 +204,8 @@ def recognise_module(
     rows = [
         part.num_embeddings for part in forward.module.modules() if isinstance(part, nn.Embedding)
     ]
-    known = [id_ for id_ in entries.characters.values() if id_ < min(rows, default=1)] or [0]
+    readable = [*entries.characters.values()] if entries else []
+    known = [id_ for id_ in readable if id_ < min(rows, default=1)] or [0]
     logits: list[Tensor] = []
     found = find_parts(forward.module, lambda: logits.append(forward.probe(known)))
     by_class = Choices(
@@ -200,7 +215,7 @@ def recognise_module(
         choices.linear or found.linear(logits[0].shape[-1]),
         choices.ignored,
     )
-    parts = recognise(found.tensors, by_class, "its tensors")
+    parts = recognise(found.tensors, by_class, source="")
     return found, replace(parts, ignored=parts.ignored | found.ignored)
 
 
@@ -224,6 +239,13 @@ def check_arguments(module: object, task: str, weights: str, unknown: str | None
             f"a {type(module).__name__} is no nn.Module; a file of weights is exported by the "
             f"command hello-export WEIGHTS --alphabet ALPHABET"
         )
+    elif isinstance(module, torch.jit.ScriptModule):
+        faults.append(
+            "a program of TorchScript does not show the classes of its parts: export the module "
+            "that it was made of, or its file by the command hello-export"
+        )
+    elif any(isinstance(tensor, UninitializedParameter) for tensor in module.parameters()):
+        faults.append("it has parameters without values: run its forward once")
     if faults:
         raise IntakeError("; ".join(faults))
 
@@ -244,6 +266,12 @@ def in_python(text: str) -> str:
     'name its entry with unknown_token='
     """
     return OPTION.sub(lambda found: f"{found[1].replace('-', '_')}=", text)
+
+
+def tell(lines: Sequence[str], quiet: bool) -> None:
+    """Write lines to stderr, unless nothing is to be written."""
+    for line in [] if quiet else lines:
+        click.echo(in_python(line), err=True)
 
 
 def showing(first: str, quiet: bool) -> AbstractContextManager[Progress]:

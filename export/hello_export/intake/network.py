@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import torch
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.model.onnx_wire import need
+from hello_runtime.text.edits import Edit, check_edit
 from hello_train.errors import ConfigError
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from torch import Tensor
 
 from hello_export.errors import IntakeError
-from hello_export.intake.alphabets import Entries, listed
+from hello_export.intake.alphabets import Entries, Entry, listed, shown_entry
+from hello_export.intake.faults import Faults
 from hello_export.intake.recognise import Parts
 
 WITH_UNKNOWN_ROW: Unknown = "label"
@@ -28,7 +31,7 @@ class Rows:
     """The row of each character of the alphabet, in the order of ids."""
     unknown: int | None
     """The row of unknown characters, if there is one."""
-    reserved: dict[int, str | None]
+    reserved: dict[int, Entry | None]
     """The rows that no text reaches, with their entries."""
 
 
@@ -56,15 +59,15 @@ def build_network(
     labels = labels or alphabet
     rows = find_rows(parts, alphabet, unknown_token)
     policy = unknown or ("error" if rows.unknown is None else WITH_UNKNOWN_ROW)
-    faults = size_faults(parts, alphabet, labels, unknown_token)
+    faults = Faults(size_faults(parts, alphabet, labels, unknown_token))
     if policy != "error" and rows.unknown is None and unknown_token is None:
-        faults.append(
+        faults.texts.append(
             f"--unknown {policy} needs a row for unknown characters: name its entry with "
             f"--unknown-token, or give the last row of the embedding no entry"
         )
-    written = label_alphabet(labels, faults)
-    if faults:
-        raise IntakeError("; ".join(faults))
+    with faults.collecting():
+        written = label_edits(labels)
+    faults.check()
     network = empty_network(parts, "".join(rows.characters), written, policy)
     kept = [*rows.characters.values()] + [rows.unknown] * (policy != "error")
     weights = {"embedding.weight": parts.embedding[torch.tensor(kept)]}
@@ -82,22 +85,22 @@ def size_faults(
     faults = []
     rows, ids = len(parts.embedding), len(alphabet)
     if rows not in (ids, ids + (unknown_token is None)):
+        last = "" if unknown_token else f", or {rows - 1} if its last row is for unknown characters"
         faults.append(
             f"{tensor_name(parts, 'embedding')} has {rows} rows, and the alphabet "
-            f"{alphabet.source} {ids} entries; each row needs one, but for a last row of unknown "
-            f"characters"
+            f"{alphabet.source} has {ids} entries; it needs {rows}{last}"
+        )
+    if parts.labels != len(labels):
+        which = "the labels are the alphabet," if labels is alphabet else "the labels"
+        faults.append(
+            f"{logits_name(parts)} gives {parts.labels} logits, and {which} {labels.source}, "
+            f"of {len(labels)} entries; name {parts.labels} with --labels"
         )
     if not alphabet.characters:
         faults.append(f"{alphabet.source}: none of its entries is one character")
     if unknown_token is not None and unknown_token not in alphabet.values:
         faults.append(
             f"{alphabet.source} has no entry {printable(unknown_token)!r} for --unknown-token"
-        )
-    if parts.labels != len(labels):
-        named = "labels" if labels is not alphabet else "alphabet, of which the labels are,"
-        faults.append(
-            f"{logits_name(parts)} gives {parts.labels} logits, and the {named} {labels.source} "
-            f"{len(labels)} entries; name the labels with --labels"
         )
     return faults
 
@@ -113,26 +116,30 @@ def find_rows(parts: Parts, alphabet: Entries, unknown_token: str | None) -> Row
     return Rows(alphabet.characters, unknown, reserved)
 
 
-def label_alphabet(labels: Entries, faults: list[str]) -> str:
-    """Return the labels as the output alphabet of a configuration, and add what is wrong of them.
+def label_edits(labels: Entries) -> tuple[Edit, ...]:
+    """Return labels as a configuration has them.
 
-    Args:
-        labels: the entry of each logit.
-        faults: to which the faults are added.
+    Raises:
+        IntakeError: an id has no label, or one that no network of ours may have.
     """
-    others = [
-        f"{id_} is {'without an entry' if entry is None else repr(printable(entry))}"
-        for id_, entry in labels.reserved.items()
-    ]
-    if others:
-        faults.append(
-            f"each label must be one character, and of {labels.source} {listed(others)}; "
-            f"name the labels with --labels"
-        )
-    return "".join(labels.characters)
+    edits: list[Edit] = []
+    faults = []
+    for id_, entry in enumerate(labels.values):
+        edit = () if entry is None else tuple(entry)
+        try:
+            need(entry is not None, "each logit needs a label")
+            check_edit(edit)
+        except ValueError as error:
+            faults.append(f"label {id_} is {shown_entry(entry)}: {error}")
+        edits.append(edit)
+    if faults:
+        raise IntakeError(f"{labels.source}: {listed(faults, '; ')}; name the labels with --labels")
+    return tuple(edits)
 
 
-def empty_network(parts: Parts, alphabet: str, labels: str, unknown: Unknown) -> Network:
+def empty_network(
+    parts: Parts, alphabet: str, labels: tuple[Edit, ...], unknown: Unknown
+) -> Network:
     """Return a network of this form, without values.
 
     Raises:
@@ -142,7 +149,7 @@ def empty_network(parts: Parts, alphabet: str, labels: str, unknown: Unknown) ->
         config = ModelConfig(
             cell=parts.cell,
             input_alphabet=alphabet,
-            output_alphabet=labels,
+            output_labels=labels,
             embedding_dim=parts.embedding.shape[1],
             hidden_size=parts.hidden_size,
             layers=parts.layers,

@@ -82,7 +82,7 @@ def recognise(
     Args:
         tensors: by their names, as in a state dict.
         choices: what to take where two readings fit.
-        source: what holds the tensors, for the error.
+        source: what holds the tensors, for the error; it may be empty.
 
     Raises:
         IntakeError: the text has everything that is wrong, with the tensors' own names.
@@ -111,7 +111,7 @@ def recognise(
     else:
         faults += left_by_all(rest, everything)
     if faults:
-        raise IntakeError(f"{source}: {message(faults)}")
+        raise IntakeError(f"{source}: " * bool(source) + message(faults))
     for other in everything:
         if other is not candidates[0]:
             ignored |= dict.fromkeys(other.own_names, f"--cell chose {choices.cell}")

@@ -31,6 +31,7 @@ WHAT = {
     "weight_hh": "recurrent weights",
     "bias_ih": "input bias",
     "bias_hh": "recurrent bias",
+    "weight_hr": "projection",
 }
 """The kinds of tensors, in words."""
 
@@ -123,16 +124,20 @@ class Recurrence:
 
     @property
     def own_names(self) -> list[str]:
-        """The own names of its tensors."""
-        return [name for kinds in self.names.values() for name in kinds.values()]
+        """The own names of its tensors, in PyTorch's order."""
+        return [
+            name
+            for kinds in self.names.values()
+            for _, name in sorted(kinds.items(), reverse=True)  # weight_ih first
+        ]
 
     def roles(self) -> dict[str, str]:
-        """Return what each tensor is, in words, by its own name."""
+        """Return what each tensor is, in words, by its own name, in PyTorch's order."""
         title = CELLS[self.cell].title if self.cell else "recurrence"
         return {
             name: f"{title} {part}: {WHAT[kind]}"
             for part, kinds in self.names.items()
-            for kind, name in kinds.items()
+            for kind, name in sorted(kinds.items(), reverse=True)
         }
 
     def weights(self) -> dict[str, Tensor]:
@@ -189,16 +194,20 @@ class Recurrence:
 
     def _missing(self) -> Iterator[str]:
         """Yield the faults of missing tensors of a part that has others."""
-        biased = [part for part, kinds in self.names.items() if kinds.keys() & {*BIASES}]
+        biases = {
+            part: [kinds[kind] for kind in BIASES if kind in kinds]
+            for part, kinds in self.names.items()
+        }
+        anywhere = [name for names in biases.values() for name in names]
         for part, kinds in self.names.items():
-            needed = [*WEIGHTS]
-            if part in biased or (biased and not self.loop):
-                needed += BIASES
-            for kind in needed:
+            # In a loop each cell may have biases or none.
+            beside = biases[part] or ([] if self.loop else anywhere)
+            wanted = [*WEIGHTS, *(BIASES if beside else ())]
+            for kind in wanted:
                 if kind not in kinds:
-                    beside = self._first(part) if part in biased else self._first(*biased, part)
                     where = "" if self.loop else part.suffix
-                    yield f"there is no {kind}{where} beside {beside}"
+                    other = beside[0] if kind in BIASES else self._first(part)
+                    yield f"there is no {kind}{where} beside {other}"
 
     def _wrong_shapes(self) -> Iterator[str]:
         """Yield the faults of tensors whose shapes are not those of the cell."""
@@ -264,8 +273,11 @@ def split_number(prefix: str) -> tuple[str, int]:
 
 
 def ordered(parts: dict[Part, dict[str, str]]) -> dict[Part, dict[str, str]]:
-    """Return the parts in the order of layers."""
-    return {part: parts[part] for part in sorted(parts)}
+    """Return the parts in the order of layers, and their tensors in PyTorch's."""
+    return {
+        part: {kind: parts[part][kind] for kind in WHAT if kind in parts[part]}
+        for part in sorted(parts)
+    }
 
 
 def renumbered(parts: dict[Part, dict[str, str]]) -> dict[Part, dict[str, str]]:

@@ -184,8 +184,8 @@ def load_pickled(content: bytes) -> Any:
 def load_program(members: Mapping[str, bytes]) -> dict[str, Tensor]:
     """Return the state dict of a TorchScript program.
 
-    It is packed again for PyTorch: of a crafted archive PyTorch could read other members than those
-    that were searched here.
+    PyTorch gets a new archive of the members that were checked here: it could read others from a
+    crafted one.
 
     Raises:
         IntakeError: it would run code on loading, or is damaged.

@@ -1,11 +1,13 @@
 """The engines that open an exported file, a class for each.
 
 `role` says whether the artifact is for an engine, and `limit` which networks it cannot run. None of
-these imports torch: the engine of the TorchScript program is in `hello_export.graph.torchscript`.
+these imports torch. `torchscript_engine` has the engine of the TorchScript program, and
+`runtime_engine` this project's own runtime.
 """
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -13,12 +15,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from hello_runtime import Decoder, ModelInfo
+from hello_runtime import Decoder
 from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
 from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
-from hello_runtime.model.model_file import MODEL_NAME, Unknown
-from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.model.model_file import MODEL_NAME
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -35,6 +36,10 @@ NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
 """numpy's name of a type, by onnxruntime's name."""
 
 
+LARGE = 10_000
+"""Most characters of a case for engines that are about as slow as PyTorch: all cases but one."""
+
+
 class Engine(ABC):
     """Something that runs an exported file, opened from the folder of an artifact."""
 
@@ -48,8 +53,11 @@ class Engine(ABC):
     Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
     """
 
-    is_slow: ClassVar[bool] = False
-    """Whether it gets no large cases, which would take most of the proof's time."""
+    largest_case: ClassVar[int] = sys.maxsize
+    """Most characters of a case that it gets: less for a slow engine, since the proof costs time.
+
+    Each batch size, length and kind of padding and of chunks is also in cases of 1100 characters.
+    """
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -212,7 +220,7 @@ class ReferenceEvaluator(GraphEngine):
 
     name = "onnx evaluator"
     role = "witness"
-    is_slow = True
+    largest_case = LARGE
     distribution = "onnx"
 
     @classmethod
@@ -267,7 +275,7 @@ class Tract(GraphEngine):
 
     name = "tract"
     role = "witness"
-    is_slow = True
+    largest_case = LARGE
     distribution = "tract"
     activation_error = 1.1e-6
 
@@ -288,65 +296,3 @@ class Tract(GraphEngine):
     def call(self, feeds: dict[str, Array]) -> Sequence[Array]:
         """Run the graph once."""
         return [result.to_numpy() for result in self._model.run(list(feeds.values()))]
-
-
-class Runtime(Engine):
-    """The project's own runtime, from text to text; it gives no logits."""
-
-    name = "hello-infer"
-    distribution = "hello-rnn"
-    activation_error = OnnxRuntime.activation_error
-
-    def __init__(self, config: ModelConfig, folder: Path) -> None:
-        self._config = config
-        # The cases have unknown characters, and the graph of a model that refuses them copies them.
-        unknown: Unknown | None = "copy" if config.unknown == "error" else None
-        self._decoder = Decoder.open(folder, unknown=unknown, threads=1)
-
-    def check_declaration(self) -> None:
-        """Check the metadata of the model file.
-
-        Raises:
-            ParityError: it is not that of the network.
-        """
-        found = self._decoder.info._replace(weights="", training={})
-        expected = ModelInfo(
-            cell=self._config.cell,
-            causal=not self._config.bidirectional,
-            layers=self._config.layers,
-            hidden_size=self._config.hidden_size,
-            input_alphabet=self._config.input_alphabet,
-            output_alphabet=self._config.output_alphabet,
-            unknown=self._config.unknown,
-            guard=self._config.guard,
-            nonlinearity=self._config.nonlinearity,
-            weights="",
-            training={},
-        )
-        if found != expected:
-            raise ParityError(f"the metadata of the model says {found}, not {expected}")
-
-    def run(self, case: Case) -> Outputs:
-        """Return the decoded text and, if the case is a single call, the confidence."""
-        texts = ["".join(map(chr, row)) for row in case.rows]
-        if case.chunk:
-            return {"decoded": padded([self._stream(text, case.chunk) for text in texts], case)}
-        annotations = self._decoder.annotate_batch(texts)
-        return {
-            "decoded": padded([to_codepoints(annotation.text) for annotation in annotations], case),
-            "confidence": padded([annotation.confidence for annotation in annotations], case),
-        }
-
-    def _stream(self, text: str, chunk: int) -> Array:
-        stream = self._decoder.stream()
-        pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return to_codepoints("".join(stream.feed(piece) for piece in pieces))
-
-
-def padded(rows: list[Array], case: Case) -> Array:
-    """Return the rows of a case as one array, padded with zeros at the end."""
-    shape = (*case.codepoints.shape, *rows[0].shape[1:])
-    batch = np.zeros(shape, rows[0].dtype)
-    for target, row in zip(batch, rows, strict=True):
-        target[: len(row)] = row
-    return batch

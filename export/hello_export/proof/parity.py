@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import torch
 from hello_runtime.errors import first_line
+from hello_runtime.text.edits import KEEP, NOTHING
 from hello_train.fit.threads import one_thread
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -22,7 +23,7 @@ from hello_export.graph.signature import outputs
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import Case
 from hello_export.proof.condition import Expected, MeasuredReference
-from hello_export.proof.engines import Array, Engine, Outputs
+from hello_export.proof.engines import LARGE, Array, Engine, Outputs
 from hello_export.proof.isolation import Isolated
 from hello_export.proof.reference import Forward, Row
 from hello_export.proof.verdict import (
@@ -73,7 +74,7 @@ def compare(
                 run = partial(run_engine, network.config, case, progress)
                 results = pool.map(run, engines, verdicts)
                 expected = reference.run(case)
-                if not case.is_large:  # float64 takes as long as a slow engine
+                if case.characters <= LARGE:  # float64 is slow too
                     exact = reference.run_float64(case)
                     compare_case(rounding, network.config, case, expected, exact)
                 progress.advance(PYTORCH, case.characters)
@@ -110,10 +111,10 @@ def run_engine(
 ) -> list[Row] | None:
     """Return an engine's outputs for each row of a case.
 
-    None if it fails or has failed, or is slow and the case is large.
+    None if it fails or has failed, or the case is too large for it.
     """
     try:
-        if verdict.failure or (engine.is_slow and case.is_large):
+        if verdict.failure or case.characters > engine.largest_case:
             return None
         found = engine.run(case)
         check_shapes(engine.name, config, case, found)
@@ -207,19 +208,30 @@ def mismatches(
     place: Callable[[int], str],
 ) -> list[Difference]:
     """Return one difference for each character of a row that was decoded otherwise."""
-    labels = {ord(char): label for label, char in enumerate(config.output_alphabet)}
-    steps = np.flatnonzero(decoded != expected.row["decoded"]).tolist()
+    differs = decoded != expected.row["decoded"]
+    steps = np.flatnonzero(differs.reshape(len(text), -1).any(1)).tolist()
     first = place(steps[0] + 1) if steps else ""
     found = []
     for step in steps:
-        label = labels.get(int(decoded[step]))
+        labels = labels_that_write(config, text[step], np.ravel(decoded[step]).tolist())
         margin = float("inf")
         copied = config.copies_unknown and chr(text[step]) not in config.input_alphabet
-        if label is not None and not copied:
+        if labels and not copied:
             logits: Array = expected.row["logits"][step]
-            margin = float(logits.max() - logits[label])
+            margin = float(logits.max() - logits[labels].max())
         found.append(Difference(margin, float(expected.condition.steps[step]), first))
     return found
+
+
+def labels_that_write(config: ModelConfig, codepoint: int, written: list[int]) -> list[int]:
+    """Return the labels that write this for a code point; it has NOTHING behind shorter edits."""
+    nothing = [NOTHING] * len(written)
+    return [
+        label
+        for label, edit in enumerate(config.output_labels)
+        if written
+        == [codepoint if char is KEEP else ord(char) for char in edit] + nothing[len(edit) :]
+    ]
 
 
 def describe_place(case: Case, index: int, text: list[int], length: int) -> str:

@@ -10,7 +10,6 @@ from hello_runtime.errors import first_line
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
-from hello_export.graph.torchscript import TorchScript
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import (
@@ -19,22 +18,25 @@ from hello_export.proof.engines import (
     OnnxRuntimeCuda,
     OpenVino,
     ReferenceEvaluator,
-    Runtime,
     Tract,
 )
 from hello_export.proof.isolation import Isolated
+from hello_export.proof.javascript import JavaScript
 from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
+from hello_export.proof.runtime_engine import Runtime
+from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import Report, Verdict
 
 ENGINES: tuple[type[Engine], ...] = (
     OnnxRuntime,
     Runtime,
+    JavaScript,
     ReferenceEvaluator,
     OpenVino,
     Tract,
 )
-"""The engines that run the ONNX graph on the CPU."""
+"""The engines that run `model.onnx` on the CPU."""
 
 
 def engines() -> tuple[type[Engine], ...]:

@@ -40,12 +40,15 @@ class Reference:
         self._vectors = (
             nn.functional.pad(weight, (0, 0, 0, 1)) if config.unknown == "error" else weight
         )
-        anything = config.output_alphabet
+        lengths = {len(edit) for edit in config.output_labels}
+        self._is_one_to_one = lengths == {1}
+        self._longest = max(lengths)
+        anything = range(len(config.output_labels))
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
         self._forbidden = torch.tensor(
             [
-                [label not in outputs for label in config.output_alphabet]
-                for outputs in (*possible, anything)  # the last is for unknown characters
+                [label not in labels for label in anything]
+                for labels in (*possible, anything)  # the last is for unknown characters
             ]
         )
 
@@ -87,7 +90,7 @@ class Reference:
         decoded, confidence = [], []
         for codepoint, label, probability in choices:
             known = codepoint in self._ids or self._config.unknown == "label"
-            decoded.append(ord(self._config.output_alphabet[label]) if known else codepoint)
+            decoded.append(self._written(label, codepoint) if known else self._copied(codepoint))
             confidence.append(probability if known else 1.0)
         row: Row = {
             "decoded": np.array(decoded, np.int32),
@@ -97,3 +100,18 @@ class Reference:
         if not self._config.bidirectional:
             row["state_out"] = state.numpy()
         return row
+
+    def _written(self, label: int, codepoint: int) -> int | list[int]:
+        """Return the code points that a label writes for one, with -1 behind the last of several.
+
+        It is a single code point where that is what every label writes.
+        """
+        edit = self._config.output_labels[label]
+        codepoints = [codepoint if element is None else ord(element) for element in edit]
+        if self._is_one_to_one:
+            return codepoints[0]
+        return codepoints + [-1] * (self._longest - len(codepoints))
+
+    def _copied(self, codepoint: int) -> int | list[int]:
+        """Return a code point as `_written` does one that a label keeps."""
+        return codepoint if self._is_one_to_one else [codepoint] + [-1] * (self._longest - 1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from hello_runtime.engine.windows import Window, windows
 from hello_runtime.engine.workers import Workers
 from hello_runtime.text.codepoints import LONGEST_ROW
 
@@ -26,54 +27,37 @@ of a core."""
 MIN_FILLED = 0.8
 """Shortest row that may join such a batch, as a fraction of the longest."""
 
-WINDOW = 1024
-"""Characters in a window of a long line."""
-OVERLAP = 128
-"""Characters at each end of a window that are read as context only, except at an end of the line.
-
-A character that depends on one further away than this may be decoded otherwise than from the whole
-line; docs/runtime.md has the measured difference.
-"""
-
 REMEMBERED = 1 << 22
 """Characters of the lines whose results are kept, in case a line comes again."""
 
 
+NO_CONFIDENCE = np.zeros(0, np.float32)
+"""Stands for confidences that were not asked for."""
+NO_LENGTHS = np.zeros(0, np.uint8)
+"""Stands for lengths that are all 1, and were not asked for."""
+
+
 class Annotation(NamedTuple):
-    """A decoded text, and the model's confidence in each character."""
+    """A decoded text, with what the model made of each character that it read."""
 
     text: str
     confidence: NDArray[np.float32]
-    """[characters]: the probability of the label chosen; 1 for a copied character."""
+    """[characters read]: the probability of the label chosen; 1 for a copied character."""
+    lengths: NDArray[np.uint8] = NO_LENGTHS
+    """[characters read]: how many characters of `text` it became. They follow one another."""
 
     def part(self, first: int, last: int) -> Annotation:
-        """Return the characters `[first:last]`."""
-        return Annotation(self.text[first:last], self.confidence[first:last])
+        """Return what the characters `[first:last]` of those read became."""
+        start, stop = first, last
+        if len(self.lengths):
+            start = int(self.lengths[:first].sum())
+            stop = start + int(self.lengths[first:last].sum())
+        return Annotation(
+            self.text[start:stop], self.confidence[first:last], self.lengths[first:last]
+        )
 
 
-NO_CONFIDENCE = np.zeros(0, np.float32)
-"""Stands for confidences that were not asked for."""
 EMPTY = Annotation("", NO_CONFIDENCE)
-
-
-class Window:
-    """The part `text[start:stop]` of a text. Outside of its `[first:last]` it is only context."""
-
-    __slots__ = ("first", "last", "start", "stop", "text")
-
-    def __init__(self, text: str, start: int, stop: int, first: int, last: int) -> None:
-        self.text = text
-        self.start = start
-        self.stop = stop
-        self.first = first
-        self.last = last
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def read(self) -> str:
-        """Return the part, with its context."""
-        return self.text[self.start : self.stop]
 
 
 Piece: TypeAlias = "str | Window"
@@ -91,17 +75,6 @@ class PendingBatch(NamedTuple):
     """The rows of each call; the windows of a text are in order."""
     results: deque[Callable[[], list[Annotation]]]
     """For each call a function that waits for its results."""
-
-
-def windows(text: str) -> list[Window]:
-    """Return overlapping windows whose used parts, one after the other, are the text."""
-    found = []
-    for start in range(0, len(text) - 2 * OVERLAP, WINDOW - 2 * OVERLAP):
-        stop = min(start + WINDOW, len(text))
-        first = 0 if start == 0 else OVERLAP
-        last = stop - start if stop == len(text) else WINDOW - OVERLAP
-        found.append(Window(text, start, stop, first, last))
-    return found
 
 
 def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
@@ -203,13 +176,14 @@ def finish(batch: PendingBatch, rows: dict[str, Annotation]) -> list[Annotation]
 
 
 def unshared(rows: Iterable[Annotation]) -> list[Annotation]:
-    """Return rows that share no array; without this, equal texts share their confidences."""
+    """Return rows that share no array; without this, equal texts share theirs."""
     taken: set[int] = set()
     own = []
     for row in rows:
         shared = id(row) in taken
         taken.add(id(row))
-        own.append(row._replace(confidence=row.confidence.copy()) if shared else row)
+        copied = Annotation(row.text, row.confidence.copy(), row.lengths.copy())
+        own.append(copied if shared else row)
     return own
 
 
@@ -222,6 +196,7 @@ class Parts:
     def __init__(self, rows: Iterable[Annotation] = ()) -> None:
         self._text = bytearray()
         self._confidences: list[NDArray[np.float32]] = []
+        self._lengths: list[NDArray[np.uint8]] = []
         for row in rows:
             self.add(row)
 
@@ -229,8 +204,9 @@ class Parts:
         """Append the row of the next part."""
         self._text += row.text.encode("utf-8", "surrogatepass")
         self._confidences.append(row.confidence)
+        self._lengths.append(row.lengths)
 
     def joined(self) -> Annotation:
         """Return the row of the whole text."""
         text = self._text.decode("utf-8", "surrogatepass")
-        return Annotation(text, np.concatenate(self._confidences))
+        return Annotation(text, np.concatenate(self._confidences), np.concatenate(self._lengths))

@@ -67,7 +67,7 @@ def open_session(content: bytes, file: Path, provider: str) -> Opened:
     same time are faster than several threads in one call, and one session serves them all.
 
     Args:
-        content: the bytes of the model file; see `model_file.load_model`.
+        content: the bytes of the model file; see `load.load_model`.
         file: its path, for errors.
         provider: `cpu`, `cuda`, `auto`, or the NAME of an installed package onnxruntime-ep-NAME.
 

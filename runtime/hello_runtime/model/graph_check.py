@@ -10,8 +10,8 @@ graph is accepted only if `hello_export.graph.onnx_graph` could have written it:
 - Every shape is known beforehand. The only free sizes are `batch` and `time`, each at most once in
   a tensor. So a call allocates and multiplies at most a constant times batch x time, and the size
   of the file limits that constant (`Budget`).
-- Each element of `decoded` is a copy of a label in the metadata, or of an input code point if the
-  policy for unknown characters lets the graph copy them.
+- Each element of `decoded` is a copy of one of a label in the metadata, or of an input code point,
+  if a label keeps those or the policy for unknown characters copies them.
 
 Not checked: that the text is any good. Not limited: the memory for a large file, which grows with
 the file. And `Gather` and `GatherND` have indices that are known only when the graph runs;
@@ -23,14 +23,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from hello_runtime.errors import first_line
+from hello_runtime.model.labels import oldest_format, width_of
 from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
 from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Size, Value, constant
+from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table
+
+if TYPE_CHECKING:
+    from hello_runtime.text.edits import Edit
 
 BATCH, TIME = "batch", "time"
 """The free sizes."""
@@ -52,15 +57,15 @@ MAX_PRODUCTS = 1 << 16
 
 
 def check_graph(
-    graph: Graph, labels: str, file_size: int, *, copies: bool
+    graph: Graph, labels: Sequence[Edit], file_size: int, *, copies: bool
 ) -> tuple[int, int] | None:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Args:
         graph: the graph.
-        labels: the characters that it may write.
+        labels: what it may write for a character.
         file_size: the size of the model file in bytes.
-        copies: whether it may also write the characters that it reads.
+        copies: whether it may also copy a character, without such a label.
 
     Returns:
         For a causal model the slots and the hidden size of its state, else None.
@@ -71,7 +76,7 @@ def check_graph(
     inputs = declarations(graph.input)
     state = state_of(inputs)
     values = work_out(graph, inputs, file_size)
-    check_outputs(declarations(graph.output), values, state, len(labels))
+    check_outputs(declarations(graph.output), values, state, labels)
     check_labels(values["decoded"], graph.initializer, labels, copies=copies)
     return state
 
@@ -252,17 +257,18 @@ def check_outputs(
     declared: Mapping[str, Declared],
     values: Mapping[str, Value],
     state: tuple[int, int] | None,
-    labels: int,
+    labels: Sequence[Edit],
 ) -> None:
     """Check that the declared outputs are the expected ones, and that the graph computes them so.
 
     Raises:
         ValueError: they are not, or it does not.
     """
+    width = width_of(labels)
     expected: dict[str, Declared] = {
-        "decoded": ("int32", (BATCH, TIME)),
+        "decoded": ("int32", (BATCH, TIME) if width is None else (BATCH, TIME, width)),
         "confidence": ("float32", (BATCH, TIME)),
-        "logits": ("float32", (BATCH, TIME, labels)),
+        "logits": ("float32", (BATCH, TIME, len(labels))),
     }
     if state:
         expected["state_out"] = ("float32", (state[0], BATCH, state[1]))
@@ -273,18 +279,24 @@ def check_outputs(
         need(value and value[:2] == (dtype, shape), f"the output {name} is not what is declared")
 
 
-def check_labels(decoded: Value, constants: Sequence[Tensor], labels: str, *, copies: bool) -> None:
-    """Check that a graph can write only labels of its metadata, and what it reads if it `copies`.
+def check_labels(
+    decoded: Value, constants: Sequence[Tensor], labels: Sequence[Edit], *, copies: bool
+) -> None:
+    """Check that a graph can write only what its labels write, and copies if it `copies`.
 
     Raises:
         ValueError: it may write something else.
     """
-    need(decoded.sources is not None, "what it writes is computed and not chosen")
-    allowed = set(map(ord, labels))
+    if decoded.sources is None:
+        raise ValueError("what it writes is computed and not chosen")
+    keeps = copies or any(KEEP in label for label in labels)
+    allowed = set(edit_table(labels).ravel().tolist())
+    if copies and oldest_format(labels, "copy") > 1:
+        allowed |= {KEPT, NOTHING}  # of the row that copies
     for tensor in constants:
-        if tensor.name in (decoded.sources or ()):
+        if tensor.name in decoded.sources:
             table = np.frombuffer(tensor.raw_data, "<i4")
             need(allowed.issuperset(table.tolist()), "it writes what is none of its labels")
-    foreign = (decoded.sources or frozenset()) - {"codepoints", *(item.name for item in constants)}
+    foreign = decoded.sources - {"codepoints", *(item.name for item in constants)}
     need(not foreign, "it writes what is no character")
-    need(copies or "codepoints" not in (decoded.sources or ()), "it copies what it should label")
+    need(keeps or "codepoints" not in decoded.sources, "it copies what it should label")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hello_runtime.errors import BaselineError, OutputError, first_line, reason
+from hello_runtime.errors import BaselineError, first_line, reason
 from hello_runtime.text.files import read_regular, write_whole
 
 BASELINE_NAME = "baseline.json"
@@ -54,10 +54,7 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
         "changeable": "".join(sorted(baseline.changeable)),
         "words": dict(sorted(baseline.words.items())),
     }
-    try:
-        write_whole(file, json.dumps(content, ensure_ascii=False, indent=0).encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {file}: {reason(error)}") from error
+    write_whole(file, json.dumps(content, ensure_ascii=False, indent=0).encode())
 
 
 def read_baseline(file: Path) -> Baseline:

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from hello_runtime.errors import OutputError, reason
+
 try:
     import fcntl
 except ImportError:  # Windows: no file is locked, and none removed
@@ -111,15 +113,18 @@ def sync(file: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, error: type[Exception] = OutputError) -> None:
     """Write a file whole or not at all; make its folder first.
 
     Raises:
-        OSError: it cannot be written; what was there before is there still.
+        error: it cannot be written; what was there before is there still.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open_whole(path) as stream:
-        stream.write(content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open_whole(path) as stream:
+            stream.write(content)
+    except OSError as refused:
+        raise error(f"cannot write {path}: {reason(refused)}") from refused
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from hello_runtime.errors import InputError, OutputError, reason
+from hello_runtime.errors import InputError
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
 
@@ -62,10 +62,7 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
         OutputError: the file cannot be written.
     """
     lines = (f"{pair.input}{TAB}{pair.target}\n" for pair in pairs if is_writable(pair))
-    try:
-        write_whole(path, "".join(lines).encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, "".join(lines).encode())
 
 
 def is_writable(pair: Pair) -> bool:

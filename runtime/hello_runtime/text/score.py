@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.decoder import Decoder
-    from hello_runtime.model.model_file import ModelInfo
 
     Counts = NDArray[np.int64]
     """[3]: characters, words that count, lines."""
@@ -130,7 +129,8 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
             character that is unknown to a model that copies none.
         EngineError: onnxruntime failed.
     """
-    tally = Tally(baseline, baseline.changeable if baseline else changed_by_guard(decoder.info))
+    # Both are the same, for baseline and guard come from the same training lines.
+    tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
     waiting: deque[list[tuple[int, Pair]]] = deque()
 
     def inputs() -> Iterator[list[str]]:
@@ -149,16 +149,6 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
         raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
     scores = tally.scores()
     return {name: scores.get(name) for name in ROWS}
-
-
-def changed_by_guard(info: ModelInfo) -> frozenset[str] | None:
-    """Return the characters that a model's guard lets change; None without a guard.
-
-    They are the baseline's changeable ones, for both come from the same training lines.
-    """
-    if info.guard is None:
-        return None
-    return frozenset(char for char, outputs in info.guard.items() if outputs != char)
 
 
 def score_table(scores: Mapping[str, Score | None], title: str) -> str:

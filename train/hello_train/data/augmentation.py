@@ -1,4 +1,4 @@
-"""Augmentation of training batches: other cases, and characters that are hidden as unknown ones."""
+"""Augmentation of training batches: lines in another case, and characters hidden as unknown."""
 
 from __future__ import annotations
 

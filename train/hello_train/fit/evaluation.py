@@ -7,12 +7,12 @@ from itertools import accumulate
 
 from hello_runtime.text.pairs import Pair
 
-from hello_train.fit.history import Evaluation
 from hello_train.fit.options import EVALUATIONS, TrainOptions
 from hello_train.fit.parallel import Team
 from hello_train.fit.score import right_by_character
 from hello_train.fit.state import TrainingState
 from hello_train.network.model import Network
+from hello_train.report.history import Evaluation
 
 MOST_CHARACTERS = 100_000
 """Largest number of held-out characters in an evaluation; the final score uses all of them."""

@@ -13,7 +13,6 @@ from hello_train.data.alphabets import choose_alphabets, count_substitutions
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
-from hello_train.fit.history import History, OutputSpan
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.run import Run, save_holdout
@@ -23,6 +22,7 @@ from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
+from hello_train.report.history import History, OutputSpan
 
 HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"

@@ -1,7 +1,7 @@
 """The training loop: steps, evaluations, callbacks, and the resume file.
 
-`step` has the optimizer step, `state` what the loop changes, `evaluation` when and how a network
-is evaluated, `resume` the file that a killed training continues from.
+`optimizer` has the optimizer's step, `state` what the loop changes, `evaluation` when and how a
+network is evaluated, `resume` the file that a killed training continues from.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from hello_train.data.batches import Batch, Batches, Segments
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator, is_due, record
 from hello_train.fit.memory import memory_named
+from hello_train.fit.optimizer import optimizer_step
 from hello_train.fit.options import EVALUATIONS, TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.resume import ResumeFile
 from hello_train.fit.state import TrainingState
-from hello_train.fit.step import optimizer_step
 from hello_train.fit.threads import ThreadTuner, is_tunable
 from hello_train.network.config import ModelConfig
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.model_file import Unknown
 
 from hello_train.data.alphabets import Alphabets
@@ -99,13 +100,13 @@ def configure(options: TrainOptions, alphabets: Alphabets) -> ModelConfig:
     return ModelConfig(
         cell=options.cell,
         input_alphabet=alphabets.inputs,
-        output_alphabet=alphabets.outputs,
+        output_labels=alphabet_labels(alphabets.outputs),
         embedding_dim=options.embedding_dim,
         hidden_size=options.hidden_size,
         layers=options.layers,
         bidirectional=options.bidirectional,
         projection=bool(options.projection) or features != len(alphabets.outputs),
         unknown=options.unknown,
-        guard=alphabets.guard if options.guarded else None,
+        guard=alphabet_guard(alphabets.guard, alphabets.outputs) if options.guarded else None,
         nonlinearity=options.nonlinearity,
     )

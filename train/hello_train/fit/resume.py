@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
-from hello_runtime.errors import first_line, reason
+from hello_runtime.errors import first_line
 from hello_runtime.text.files import write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -23,10 +23,10 @@ from torch import Tensor
 
 from hello_train.errors import ResumeError, TeamError, shortened
 from hello_train.files import RESUME_NAME
-from hello_train.fit.history import Evaluation, History
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.state import Position, TrainingState
 from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
+from hello_train.report.history import Evaluation, History
 
 FORMAT_VERSION = 2
 ADAM = ("exp_avg", "exp_avg_sq", "step")
@@ -57,10 +57,7 @@ class ResumeFile:
             "history": asdict(state.history),
         }
         content = save(tensors_of(state), {METADATA_KEY: json.dumps(header)})
-        try:
-            write_whole(self._path, content)
-        except OSError as error:
-            raise ResumeError(f"cannot write {self._path}: {reason(error)}") from error
+        write_whole(self._path, content, ResumeError)
 
     def restore(self, state: TrainingState, team: Team = ALONE) -> None:
         """Give a new training the saved state.

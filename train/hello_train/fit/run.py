@@ -24,17 +24,18 @@ from hello_train.errors import TeamError
 from hello_train.files import HOLDOUT_NAME, REPORT_NAME, RESUME_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback
 from hello_train.fit.evaluation import Evaluator
-from hello_train.fit.history import History
 from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.remarks import remarks
 from hello_train.fit.resume import Identity, ResumeFile
-from hello_train.fit.score import count_baseline, mistakes
+from hello_train.fit.score import count_baseline
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
+from hello_train.report.history import History
+from hello_train.report.mistakes import mistakes
 
 EXAMPLE_LENGTHS = range(20, 61)
 """Characters of a line that makes a good example."""

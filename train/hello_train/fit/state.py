@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from hello_train.fit.history import History
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
+from hello_train.report.history import History
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hello_runtime.errors import first_line, reason
+from hello_runtime.errors import first_line
 from hello_runtime.text.files import is_utf8, write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -111,15 +111,12 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     """
     header = {
         "format_version": format_version(network.config, training),
-        "config": asdict(network.config),
+        "config": network.config.to_json(),
         "training": training.record(),
     }
     path = folder / CHECKPOINT_NAME
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    try:
-        write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}))
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}), CheckpointError)
     return path
 
 
@@ -201,7 +198,7 @@ def parse_header(file: Path, header: str | None) -> tuple[ModelConfig, Training]
                 f"{file}: written in checkpoint format {shortened(version)}, and this hello-rnn "
                 f"reads up to {FORMAT_VERSION}; run: pip install --upgrade 'hello-rnn[train]'"
             )
-        config = ModelConfig(**entry(content, "config"))
+        config = ModelConfig.from_json(entry(content, "config"))
         training = Training.from_record(entry(content, "training"))
         if version != (expected := format_version(config, training)):
             raise ValueError(f"its format_version is {version}, and not {expected}")

@@ -1,11 +1,26 @@
-"""The configuration of a network: cell, sizes, alphabets and policies."""
+"""The configuration of a network: cell, sizes, alphabet, labels and policies."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown, oldest_format
+from hello_runtime.model.labels import (
+    LABELS_KEYS,
+    Format,
+    Guard,
+    characters_of,
+    check_guard,
+    check_labels,
+    guard_from_json,
+    guard_to_json,
+    labels_from_json,
+    labels_to_json,
+    oldest_format,
+    width_of,
+)
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
+from hello_runtime.text.edits import Edit
 
 from hello_train.errors import ConfigError, shortened
 from hello_train.network.cells import CELLS
@@ -14,10 +29,11 @@ FORBIDDEN_LOGIT = -(2.0**100)
 """The logit of a label that the guard forbids. It is finite, so that logits can be compared, far
 below other logits, and a power of two, which float32, float64 and bfloat16 represent exactly."""
 LARGEST_TABLE = 2**30
-"""Entries of the guard's table, [input characters, labels], at most; a byte each."""
+"""Entries of the guard's table, at most; a byte each. In files of format 1 it has a row for each
+input character, otherwise one for each class."""
 
 FIELD_TYPES: dict[type, tuple[str, ...]] = {
-    str: ("cell", "input_alphabet", "output_alphabet", "unknown", "nonlinearity"),
+    str: ("cell", "input_alphabet", "unknown", "nonlinearity"),
     int: ("embedding_dim", "hidden_size", "layers"),
     bool: ("bidirectional", "projection"),
 }
@@ -56,8 +72,8 @@ class ModelConfig:
     """The recurrence, a key of `CELLS`."""
     input_alphabet: str
     """The characters that the network reads; the position of a character is its id."""
-    output_alphabet: str
-    """The characters that the network writes; the position of a character is its label."""
+    output_labels: tuple[Edit, ...]
+    """What the network may write for a character; the position of an edit is its label."""
     embedding_dim: int
     """Width of the embedding."""
     hidden_size: int
@@ -70,8 +86,8 @@ class ModelConfig:
     """Whether a Linear layer makes logits of the hidden states; otherwise they are the logits."""
     unknown: Unknown
     """What a character outside `input_alphabet` gets: an error, a copy of itself, or a label."""
-    guard: Mapping[str, str] | None
-    """The possible output characters of each input character; None if all are possible."""
+    guard: Guard | None
+    """The possible labels of each input character; None if all are possible."""
     nonlinearity: str = "tanh"
     """Of the rnn cell: tanh or relu. Older files lack it."""
 
@@ -95,37 +111,87 @@ class ModelConfig:
         for name in ("embedding_dim", "hidden_size", "layers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("input_alphabet", "output_alphabet"):
-            alphabet = getattr(self, name)
-            if not alphabet or len(set(alphabet)) != len(alphabet):
-                raise ConfigError(
-                    f"{name} {shortened(alphabet)} must name each character once, and one"
-                )
-        if (self.unknown_id + 1) * self.labels > LARGEST_TABLE:
+        alphabet = self.input_alphabet
+        if not alphabet or len(set(alphabet)) != len(alphabet):
             raise ConfigError(
-                f"{self.unknown_id} characters read and {self.labels} written are too many: their "
-                f"product may be {LARGEST_TABLE} at most; use a larger --rare"
+                f"input_alphabet {shortened(alphabet)} must name each character once, and one"
             )
-        if "\n" in self.output_alphabet:
-            raise ConfigError("output_alphabet has LF, which would make two lines of one")
+        try:
+            check_labels(self.output_labels)
+            if self.guard is not None:
+                check_guard(self.guard, alphabet, self.output_labels)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Check the sizes that depend on the number of labels.
+
+        Raises:
+            ConfigError: the guard's table is too large, or the labels do not fit the network.
+        """
+        rows = self.unknown_id + 1
+        if self.format_version > 1:
+            rows = 1 + len(set((self.guard or {}).values()))
+        if rows * self.labels > LARGEST_TABLE:
+            raise ConfigError(
+                f"{self.unknown_id} characters read and {self.labels} labels are too many: the "
+                f"table of what is possible may have {LARGEST_TABLE} entries at most; use a larger "
+                f"--rare"
+            )
         if not self.projection and self.features != self.labels:
             raise ConfigError(
                 f"without a projection the {self.features} hidden values of a step are read as "
                 f"the {self.labels} labels; use --projection"
             )
-        if self.guard is not None and (
-            not isinstance(self.guard, dict)
-            or not all(isinstance(outputs, str) for outputs in self.guard.values())
-            or set(self.guard) != set(self.input_alphabet)
-            or not all(self.guard.values())
-            or not set("".join(self.guard.values())) <= set(self.output_alphabet)
-        ):
-            raise ConfigError("the guard must give every input character its possible outputs")
+
+    @classmethod
+    def from_json(cls, content: Any) -> ModelConfig:
+        """Return the configuration that a file holds; its labels say in which format.
+
+        Raises:
+            ConfigError: its values contradict each other.
+            ValueError: it is no configuration.
+        """
+        if not isinstance(content, dict):
+            raise ValueError(f"config is {shortened(content)}")
+        version = 1 if LABELS_KEYS[1] in content else 2
+        key = LABELS_KEYS[version]
+        for name in (key, "input_alphabet", "guard"):
+            if name not in content:
+                raise ValueError(f"config has no {name}")
+        labels = labels_from_json(content[key], version)
+        guard = guard_from_json(content["guard"], version, content["input_alphabet"], labels)
+        values = {name: value for name, value in content.items() if name != key}
+        config = cls(**{**values, "output_labels": labels, "guard": guard})
+        if config.format_version != version:
+            raise ValueError(f"config has {key}, as in format {version}")
+        return config
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as a file of its `format_version` holds it."""
+        version = self.format_version
+        held = {
+            "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
+            "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
+        }
+        names = [field.name for field in fields(self)]
+        return dict(held.get(name, (name, getattr(self, name))) for name in names)
 
     @property
     def labels(self) -> int:
-        """Number of output characters."""
-        return len(self.output_alphabet)
+        """Number of labels."""
+        return len(self.output_labels)
+
+    @property
+    def output_alphabet(self) -> str:
+        """The characters that the network may write, besides those that it keeps."""
+        return characters_of(self.output_labels)
+
+    @property
+    def width(self) -> int | None:
+        """The most characters that a label writes; None if every label writes exactly one."""
+        return width_of(self.output_labels)
 
     @property
     def directions(self) -> int:
@@ -158,6 +224,6 @@ class ModelConfig:
         return self.unknown != "label"
 
     @property
-    def format_version(self) -> int:
+    def format_version(self) -> Format:
         """The oldest format of files that can hold this configuration."""
-        return oldest_format(self.unknown)
+        return oldest_format(self.output_labels, self.unknown)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from hello_runtime.text.codepoints import to_codepoints, to_text
+from hello_runtime.text.edits import KEEP, NOTHING, apply_table, edit_table
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from hello_train.network.cells import CELLS
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.network.encoding import encode
+
+if TYPE_CHECKING:
+    from hello_runtime.text.codepoints import Codepoints
 
 REWRITTEN = 8192
 """Characters of a batch in `rewrite_lines`, at most, unless a single line is longer."""
@@ -49,9 +55,12 @@ class Network(nn.Module):
         self.projection = (
             nn.Linear(config.features, config.labels) if config.projection else nn.Identity()
         )
+        self.classes: Tensor
         self.allowed: Tensor
         if config.guard is not None:
-            self.register_buffer("allowed", allowed_labels(config), persistent=False)
+            classes, allowed = label_classes(config)
+            self.register_buffer("classes", torch.from_numpy(classes), persistent=False)
+            self.register_buffer("allowed", torch.from_numpy(allowed), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Return the logits of a batch of lines of one length.
@@ -73,7 +82,7 @@ class Network(nn.Module):
         """Return logits, float32 [..., labels], of hidden states [..., features] and ids [...]."""
         logits: Tensor = self.projection(hidden)
         if self.config.guard is not None:
-            logits = logits.masked_fill(~self.allowed[ids], FORBIDDEN_LOGIT)
+            logits = logits.masked_fill(~self.allowed[self.classes[ids]], FORBIDDEN_LOGIT)
         return logits
 
     def vectors(self) -> Tensor:
@@ -90,25 +99,35 @@ class Network(nn.Module):
         """Return the output for a line; unknown characters are copied, unless they get labels."""
         return self.rewrite_lines([text])[0]
 
-    @torch.inference_mode()
     def rewrite_lines(self, texts: Sequence[str]) -> list[str]:
         """Return the output for each line; lines of similar length share a batch."""
+        found = {text: to_text(row[row != NOTHING]) for text, row in self._write(texts)}
+        return [found[text] for text in texts]
+
+    def written_lines(self, texts: Sequence[str]) -> list[Codepoints]:
+        """Return what each character of each line becomes.
+
+        Returns:
+            int32 [characters, width] for each line: code points, then `NOTHING`.
+        """
+        found = dict(self._write(texts))
+        return [found[text] for text in texts]
+
+    @torch.inference_mode()
+    def _write(self, texts: Sequence[str]) -> Iterator[tuple[str, Codepoints]]:
+        """Yield each different line, and what its characters become."""
+        config = self.config
+        table = edit_table([*config.output_labels, (KEEP,)])  # the last row copies
+        yield "", table[:0]
         longest_first = sorted(dict.fromkeys(filter(None, texts)), key=len, reverse=True)
-        written = {"": ""}
         while longest_first:
             lines = max(1, REWRITTEN // len(longest_first[0]))
             batch, longest_first = longest_first[:lines], longest_first[lines:]
-            written.update(zip(batch, self._rewrite_batch(batch), strict=True))
-        return [written[text] for text in texts]
-
-    def _rewrite_batch(self, texts: list[str]) -> Iterator[str]:
-        """Yield the output for each line; the longest line comes first, and none is empty."""
-        config = self.config
-        alphabet = to_codepoints(config.output_alphabet)
-        rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in texts]
-        for text, ids, labels in zip(texts, rows, self._choose(rows), strict=True):
-            copied = (ids.numpy() == config.unknown_id) & config.copies_unknown
-            yield to_text(np.where(copied, to_codepoints(text), alphabet[labels.numpy()]))
+            rows = [torch.from_numpy(encode([text], config.input_alphabet)) for text in batch]
+            for text, ids, chosen in zip(batch, rows, self._choose(rows), strict=True):
+                copied = (ids.numpy() == config.unknown_id) & config.copies_unknown
+                labels = np.where(copied, config.labels, chosen.numpy())
+                yield text, apply_table(table, labels, to_codepoints(text))
 
     def _choose(self, rows: list[Tensor]) -> list[Tensor]:
         """Return the labels of each row of ids, int64 [time]; the longest row comes first."""
@@ -139,12 +158,24 @@ def recurrence(config: ModelConfig) -> nn.RNNBase:
 
 def allowed_labels(config: ModelConfig) -> Tensor:
     """Return the labels that each id may get, bool [alphabet + 1, labels]; an unknown id all."""
-    mask = np.zeros((config.unknown_id + 1, config.labels), np.bool_)
-    mask[config.unknown_id] = True
+    classes, allowed = label_classes(config)
+    return torch.from_numpy(allowed[classes])
+
+
+def label_classes(config: ModelConfig) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the classes of ids that may get the same labels.
+
+    Returns:
+        The class of each id, int64 [alphabet + 1], and the labels that each class may get, bool
+        [classes, labels]: the first class all of them, as an unknown id.
+    """
     if config.guard is None:
-        mask[:] = True
-    else:
-        outputs = [config.guard[char] for char in config.input_alphabet]
-        ids = np.repeat(np.arange(len(outputs)), [len(labels) for labels in outputs])
-        mask[ids, encode(outputs, config.output_alphabet)] = True
-    return torch.from_numpy(mask)
+        return np.zeros(config.unknown_id + 1, np.int64), np.ones((1, config.labels), np.bool_)
+    kinds = dict.fromkeys(config.guard.values())
+    numbers = {labels: number for number, labels in enumerate(kinds, 1)}
+    allowed = np.zeros((1 + len(numbers), config.labels), np.bool_)
+    allowed[0] = True
+    for labels, number in numbers.items():
+        allowed[number, list(labels)] = True
+    classes = [numbers[config.guard[char]] for char in config.input_alphabet]
+    return np.array([*classes, 0]), allowed

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from hello_runtime.errors import reason
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.score import Score
@@ -22,14 +21,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from hello_train.errors import ReportError
-from hello_train.fit.history import Evaluation, History, OutputSpan
-from hello_train.fit.score import Mistake
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from hello_train.report import plots
 from hello_train.report.gates import certainty, gates
+from hello_train.report.history import Evaluation, History, OutputSpan
+from hello_train.report.mistakes import Mistake
 from hello_train.report.slowest import LEARNED, OFTEN, slowest
 from hello_train.report.visible import character, plain, show
 
@@ -101,7 +100,7 @@ class HelloRun(ShownRun):
 
     @property
     def loss_floor(self) -> float | None:
-        """The bound of the loss from below, in nats; None if there is none."""
+        """A lower bound of the loss, in nats; None if there is none."""
         return loss_floor(self.network.config)
 
     @property
@@ -174,7 +173,7 @@ def compare_page(runs: Sequence[HelloRun]) -> str:
 
 
 def loss_floor(config: ModelConfig) -> float | None:
-    """Return a bound of a network's loss from below, in nats; None if there is none.
+    """Return a lower bound of a network's loss, in nats; None if there is none.
 
     Without a projection the hidden values are the logits. They lie between -1 and 1: that of an RNN
     is a tanh, that of a GRU a mean of a tanh and the last one, that of an LSTM a tanh times a gate.
@@ -187,7 +186,7 @@ def loss_floor(config: ModelConfig) -> float | None:
 
 
 def common_floor(configs: Sequence[ModelConfig]) -> float | None:
-    """Return the bound of the loss that all networks share; None if they do not share one."""
+    """Return the lower bound of the loss that all networks share; None if they differ."""
     floors = {loss_floor(config) for config in configs}
     return floors.pop() if len(floors) == 1 else None
 
@@ -260,7 +259,4 @@ def write_report(path: Path, content: str) -> None:
     Raises:
         ReportError: it cannot be written; an earlier file is unchanged.
     """
-    try:
-        write_whole(path, content.encode())
-    except OSError as error:
-        raise ReportError(f"cannot write {path}: {reason(error)}") from error
+    write_whole(path, content.encode(), ReportError)

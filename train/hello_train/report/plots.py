@@ -21,8 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from hello_train.fit.history import Evaluation
 from hello_train.report.gates import Values
+from hello_train.report.history import Evaluation
 from hello_train.report.slowest import LEARNED
 from hello_train.report.visible import plain
 

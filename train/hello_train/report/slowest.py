@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hello_train.fit.history import Evaluation
+from hello_train.report.history import Evaluation
 
 LEARNED = 0.95
 """Share of a character's places that must be right to count as learned."""

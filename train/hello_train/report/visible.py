@@ -11,7 +11,7 @@ DOTTED_CIRCLE = "\u25cc"
 
 
 def show(content: object) -> object:
-    """Return a text as HTML with invisible characters as code points, anything else unchanged.
+    """Return a text as HTML, with invisible characters as code points; other values unchanged.
 
     >>> show("a & b")
     Markup('a &amp; b')

@@ -1,0 +1,133 @@
+"""The JavaScript module of `runtime/js` as an engine of the proof, in Node."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from weakref import finalize
+
+import numpy as np
+from hello_runtime.model.model_file import MODEL_NAME
+from hello_train.network.config import ModelConfig
+from numpy.typing import NDArray
+
+from hello_export.proof.cases import Case
+from hello_export.proof.engines import Array, Engine, Outputs
+
+NODE = "node"
+"""The command; Node 18 and later run the module."""
+ERROR = re.compile(r"\w*Error: ")
+"""How the line begins in which Node names an error."""
+
+
+def modules_folder() -> Path:
+    """Return the folder of the JavaScript modules: in a checkout, or in what was installed."""
+    checkout = Path(__file__).parents[3] / "runtime" / "js"
+    return checkout if checkout.is_dir() else Path(__file__).parents[1] / "js"
+
+
+@cache
+def node_version() -> str | None:
+    """Return the version of Node, or None where there is none."""
+    command = shutil.which(NODE)
+    if not command:
+        return None
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.strip().lstrip("v") or None
+
+
+class JavaScript(Engine):
+    """The module in Node, which is what a page made by `--page` runs."""
+
+    name = "JavaScript"
+    distribution = "hello-rnn"
+    largest_case = 1100
+    """It reads row by row, and a wide network a hundred times as slowly as onnxruntime."""
+
+    @classmethod
+    def installed_version(cls) -> str | None:
+        """Return the version of Node, or None."""
+        return node_version()
+
+    @classmethod
+    def obstacle(cls, config: ModelConfig) -> str | None:
+        """Return that Node is missing, or None."""
+        return None if node_version() else "it needs Node, which is not installed (command node)"
+
+    def __init__(self, config: ModelConfig, folder: Path, modules: Path | None = None) -> None:
+        """Start Node; `modules` takes the place of the folder of the modules."""
+        self._config = config
+        program = (modules or modules_folder()) / "serve.mjs"
+        self._process = subprocess.Popen(
+            [NODE, str(program), str(folder / MODEL_NAME)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._end = finalize(self, end, self._process)
+        self._read("int32", 1)  # it is open
+
+    def run(self, case: Case) -> Outputs:
+        """Return the outputs of a case, row by row.
+
+        A causal model also reads a row's padding, because `state_out` is the state after it.
+        """
+        whole = case.codepoints.shape[1]
+        rows = [
+            self._run_row(row[: length if self._config.bidirectional else whole], case.chunk)
+            for row, length in zip(case.codepoints, case.lengths, strict=True)
+        ]
+        outputs: Outputs = {}
+        for name in rows[0]:
+            if name == "state_out":
+                outputs[name] = np.stack([row[name] for row in rows], axis=1)
+                continue
+            shape = (*case.codepoints.shape, *rows[0][name].shape[1:])
+            outputs[name] = np.zeros(shape, rows[0][name].dtype)
+            for target, row in zip(outputs[name], rows, strict=True):
+                target[: len(row[name])] = row[name]
+        return outputs
+
+    def close(self) -> None:
+        """End the process; that also happens when nothing refers to this engine any more."""
+        self._end()
+
+    def _run_row(self, row: NDArray[np.int32], chunk: int | None) -> Outputs:
+        assert self._process.stdin
+        steps, config = len(row), self._config
+        width = [] if config.width is None else [config.width]
+        self._process.stdin.write(np.array([steps, chunk or steps, *row], "<i4").tobytes())
+        self._process.stdin.flush()
+        outputs = {
+            "decoded": self._read("int32", steps, *width),
+            "confidence": self._read("float32", steps),
+            "logits": self._read("float32", steps, config.labels),
+        }
+        if not config.bidirectional:
+            outputs["state_out"] = self._read("float32", config.slots, config.hidden_size)
+        return outputs
+
+    def _read(self, dtype: str, *shape: int) -> Array:
+        """Read an array.
+
+        Raises:
+            RuntimeError: Node has ended; the text is what it said.
+        """
+        assert self._process.stdout
+        assert self._process.stderr
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        content = self._process.stdout.read(size)
+        if len(content) < size:
+            said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            errors = [line for line in said if ERROR.match(line)] or said or ["it said nothing"]
+            raise RuntimeError(f"Node ended: {errors[0]}")
+        return np.frombuffer(content, dtype).reshape(shape)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and close its pipes."""
+    process.kill()
+    process.communicate()

@@ -1,0 +1,152 @@
+"""The metadata of a model: what it says of itself, parsed and checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from hello_runtime.errors import ModelFileError, first_line
+from hello_runtime.model.labels import (
+    LABELS_KEYS,
+    Format,
+    Guard,
+    characters_of,
+    guard_from_json,
+    labels_from_json,
+    oldest_format,
+)
+from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES, WEIGHTS, Unknown
+from hello_runtime.model.onnx_wire import need
+from hello_runtime.text.edits import apply
+
+if TYPE_CHECKING:
+    from hello_runtime.text.edits import Edit
+
+FORMAT_VERSION = 2
+"""Newest format of the graph and its metadata that this runtime reads."""
+
+
+class ModelInfo(NamedTuple):
+    """The metadata of a model."""
+
+    cell: str
+    causal: bool
+    """Whether it reads from left to right only and can stream; else it is bidirectional."""
+    layers: int
+    hidden_size: int
+    input_alphabet: str
+    output_labels: tuple[Edit, ...]
+    """What it may write for a character: each label is a tuple of characters and of None, which
+    stands for the character that was read."""
+    unknown: Unknown
+    """The policy for a character outside `input_alphabet`."""
+    guard: Guard | None
+    """For each input character the numbers of its possible labels; None if all are possible."""
+    nonlinearity: str
+    """`tanh` or `relu`, for the cell rnn; files older than this field have `tanh`."""
+    weights: str
+    """The type of the stored weights; files older than this field have `float32`."""
+    training: Mapping[str, Any]
+    """The training data, and the scores."""
+
+    @property
+    def output_alphabet(self) -> str:
+        """The characters that it may write, besides those that it keeps."""
+        return characters_of(self.output_labels)
+
+    @property
+    def changeable(self) -> frozenset[str] | None:
+        """The characters that the guard lets become something else; None without a guard."""
+        if self.guard is None:
+            return None
+        labels = self.output_labels
+        return frozenset(
+            char
+            for char, numbers in self.guard.items()
+            if any(apply(labels[number], char) != char for number in numbers)
+        )
+
+    @property
+    def copies_unknown(self) -> bool:
+        """Whether an unknown character is copied, where it is not refused."""
+        return self.unknown != "label"
+
+    @property
+    def format_version(self) -> Format:
+        """The oldest format that can say all of this."""
+        return oldest_format(self.output_labels, self.unknown)
+
+
+def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
+    """Parse the metadata that `hello-export` wrote into a model.
+
+    Raises:
+        ModelFileError: it is missing or damaged, or its format is newer than this runtime.
+    """
+    written = metadata.get("format_version", "")
+    if not (written.isdecimal() and len(written) < 10):
+        raise ModelFileError(
+            f"{file}: its metadata has no hello-rnn format_version; hello-export writes such models"
+        )
+    version = int(written)
+    if version > FORMAT_VERSION:
+        raise ModelFileError(
+            f"{file}: written in format {version}, and this hello-rnn reads up to format "
+            f"{FORMAT_VERSION}; run: pip install --upgrade hello-rnn"
+        )
+    try:
+        need(version in LABELS_KEYS, f"its format_version is {version}")
+        alphabet = json.loads(metadata["input_alphabet"])
+        check_alphabet(alphabet)
+        labels = labels_from_json(json.loads(metadata[LABELS_KEYS[version]]), version)
+        info = ModelInfo(
+            cell=metadata["cell"],
+            causal=json.loads(metadata["causal"]),
+            layers=int(metadata["layers"]),
+            hidden_size=int(metadata["hidden_size"]),
+            input_alphabet=alphabet,
+            output_labels=labels,
+            unknown=cast(Unknown, metadata["unknown"]),
+            guard=guard_from_json(json.loads(metadata["guard"]), version, alphabet, labels),
+            nonlinearity=metadata.get("nonlinearity", "tanh"),
+            weights=metadata.get("weights", "float32"),
+            training=json.loads(metadata["training"]),
+        )
+        check_info(info)
+        need(version == info.format_version, f"its format_version is {version}")
+    except KeyError as error:
+        raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"{file}: damaged metadata ({first_line(error)}); export it again"
+        ) from error
+    return info
+
+
+def check_alphabet(alphabet: object) -> None:
+    """Check the characters that a model reads.
+
+    Raises:
+        ValueError: they are no text, or one of them is there twice or is a surrogate.
+    """
+    if not (isinstance(alphabet, str) and alphabet):
+        raise ValueError("an alphabet is not a text")
+    alphabet.encode()
+    need(len(set(alphabet)) == len(alphabet), "an alphabet has a character twice")
+
+
+def check_info(info: ModelInfo) -> None:
+    """Check the types and values of a model's metadata, other than its labels.
+
+    Raises:
+        ValueError: one of them is not valid.
+    """
+    need(info.cell.isidentifier(), f"cell is {info.cell!r}")
+    need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
+    need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
+    need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
+    need(isinstance(info.causal, bool), "causal is neither true nor false")
+    need(info.layers > 0 and info.hidden_size > 0, "it has no layers, or they have no width")
+    need(isinstance(info.training, dict), "training is not an object")

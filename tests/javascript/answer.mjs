@@ -1,0 +1,50 @@
+// Answers requests of test_js.py with the module: a line of JSON for each on stdin and stdout.
+// An error of any other class than the module's own is named too, and the test sees it.
+
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+const { load } = await import(process.argv[2]);
+
+function answer({ model: file, texts, pieces, policy, stream, lenient }) {
+  const model = load(readFileSync(file), { unknown: policy ?? undefined });
+  if (lenient && model.unknown === "error") model.unknown = "copy";
+  if (stream) model.stream();
+  const results = texts.map((text) => {
+    const annotations = model.annotate(text);
+    const codes = Array.from(text, (char) => char.codePointAt(0));
+    const { logits } = codes.length ? model.run(codes, undefined, true) : { logits: [] };
+    const rows = codes.map((_, step) => {
+      const labels = logits.length / codes.length;
+      return Array.from(logits.subarray(step * labels, (step + 1) * labels));
+    });
+    return {
+      decoded: model.decode(text),
+      annotations,
+      confidence: annotations.map((each) => each.confidence),
+      logits: rows,
+      streamed: pieces && model.info.causal ? streamed(model, text, pieces) : null,
+    };
+  });
+  return { info: model.info, results };
+}
+
+function streamed(model, text, size) {
+  const stream = model.stream();
+  let output = "";
+  const characters = Array.from(text);
+  for (let start = 0; start < characters.length; start += size) {
+    output += stream.feed(characters.slice(start, start + size).join(""));
+  }
+  return output;
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let said;
+  try {
+    said = answer(JSON.parse(line));
+  } catch (error) {
+    said = { error: error.name, message: error.message };
+  }
+  process.stdout.write(JSON.stringify(said) + "\n");
+}

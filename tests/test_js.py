@@ -1,0 +1,357 @@
+"""The JavaScript module: texts, errors, damaged files, and that the proof finds its faults.
+
+The module is an engine of the proof, so `test_parity`, `test_rounding` and `test_golden` compare it
+with PyTorch on every cell, direction, number of layers and way to store weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from fuzz.javascript import outcomes
+from golden.replay import TEXTS, TOLERANCE, model_file, read_rows
+from hello_export.errors import ParityError
+from hello_export.graph.onnx_graph import build_model
+from hello_export.graph.rounding import round_weights
+from hello_export.graph.storage import STORAGES, Storage
+from hello_export.proof import parity
+from hello_export.proof.javascript import JavaScript, modules_folder, node_version
+from hello_export.proof.verdict import Report
+from hello_runtime import Decoder
+from hello_runtime.errors import PolicyError, UnknownCharacterError
+from hello_runtime.model.model_file import Unknown
+from helpers import LABELS, STRANGE, TRAINING, make_network, quick_cases, random_texts
+from node import Node
+
+pytestmark = pytest.mark.skipif(not node_version(), reason="Node is not installed")
+
+MODULES = modules_folder()
+FILES = int(os.environ.get("DAMAGED_FILES", 300))
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    started = Node()
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_golden_texts(name: str, node: Node) -> None:
+    rows = read_rows(name)
+    answer = node.ask(model_file(name), texts=[row["text"] for row in rows], pieces=3)
+    for row, found in zip(rows, answer["results"], strict=True):
+        assert found["decoded"] == row["decoded"]
+        assert found["streamed"] == (row["decoded"] if not name.startswith("deep") else None)
+        for tensor in ("confidence", "logits"):
+            expected = np.array(row[tensor], np.float32)
+            assert np.abs(np.array(found[tensor], np.float32) - expected).max() <= TOLERANCE
+
+
+def compare(
+    folder: Path, storage: Storage = "float32", modules: Path = MODULES, **shape: Any
+) -> Report:
+    """Compare the module, or another in its place, with PyTorch on a network of this shape."""
+    network = round_weights(make_network(**shape), storage)
+    onnx.save(build_model(network, TRAINING, storage), folder / "model.onnx")
+    engine = JavaScript(network.config, folder, modules)
+    try:
+        report = parity.compare(network, [engine], quick_cases(network.config))
+    finally:
+        engine.close()
+    report.check()
+    return report
+
+
+FAULTS: list[tuple[str, str, str, str, str, dict[str, Any]]] = [
+    ("gates exchanged", "model_file", 'gru: "zrh"', 'gru: "rzh"', "layer0.forward", {}),
+    ("gates exchanged in the step", "hello_rnn", "update = sigmoid(x[j] + r[j])",
+     "update = sigmoid(x[H + j] + r[H + j])", "logits", {}),
+    ("output for forget", "hello_rnn", "c[j] = forget * c[j]", "c[j] = output * c[j]", "logits",
+     {"cell": "lstm"}),
+    ("reset before the product", "hello_rnn", "x[2 * H + j] + reset * r[2 * H + j]",
+     "reset * (x[2 * H + j] + r[2 * H + j])", "logits", {}),
+    ("tanh for relu", "hello_rnn", "Math.max(x, 0)", "Math.tanh(x)", "logits",
+     {"cell": "rnn", "nonlinearity": "relu"}),
+    ("not turned back", "hello_rnn", "step * features + direction * H",
+     "n * features + direction * H", "logits", {"bidirectional": True}),
+    ("not turned at all", "hello_rnn", "direction === 0 ? n : steps - 1 - n", "n", "logits",
+     {"bidirectional": True}),
+    ("the other direction's half", "hello_rnn", "direction * H);", "(1 - direction) * H);",
+     "logits", {"bidirectional": True}),
+    ("the scale on the wrong axis", "model_file", "Math.floor(at / inner) % scale.length",
+     "at % scale.length", "logits", {"storage": "int8"}),
+    ("float16 without its sign", "model_file", "bits >> 15 ? -size : size", "size", "logits",
+     {"storage": "float16"}),
+    ("not transposed", "model_file", "matrix[(at % rows) * columns + Math.floor(at / rows)]",
+     "matrix[at]", "logits", {}),
+    ("biases exchanged", "model_file", "b: biases.subarray(0, rows)", "b: biases.subarray(rows)",
+     "logits", {}),
+    ("state forgotten", "hello_rnn", "this.info.causal ? before", "false ? before", "logits", {}),
+    ("states by layer", "hello_rnn", "slot % layers.length === layer",
+     "Math.floor(slot / this.cell.states) === layer", "state_out", {"cell": "lstm", "layers": 2}),
+    ("no guard", "hello_rnn", "if (!guard.allowed[", "if (false && guard.allowed[", "logits",
+     {"guarded": True}),
+    ("the guard by ids", "hello_rnn", "guard.classes[ids[step]]", "Math.min(ids[step], 3)",
+     "logits", {"guarded": True, "labels": "width 2"}),
+    ("nothing kept", "hello_rnn", "code === KEPT ? codes[step] : code", "code", "decoded",
+     {"labels": "one"}),
+    ("one character of a label", "hello_rnn", "step * labelWidth + place", "step * labelWidth",
+     "decoded", {"labels": "width 5"}),
+    ("unknown characters rewritten", "hello_rnn", "copied ? [KEPT] : labels",
+     "labels", "decoded", {}),
+    ("unknown characters copied", "hello_rnn", 'this.info.unknown !== "label"', "true",
+     "confidence", {"unknown": "label"}),
+    ("no softmax", "hello_rnn", "copied ? 1 : 1 / sum", "1", "confidence", {}),
+]  # fmt: skip
+
+
+def planted(folder: Path, module: str, old: str, new: str) -> Path:
+    """Return a folder of the modules, with a fault in one of them."""
+    broken = folder / "js"
+    shutil.copytree(MODULES, broken)
+    file = broken / f"{module}.mjs"
+    source = file.read_text(encoding="utf-8")
+    assert source.count(old) == 1
+    file.write_text(source.replace(old, new), encoding="utf-8")
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "named", "shape"),
+    [fault[1:] for fault in FAULTS],
+    ids=[fault[0] for fault in FAULTS],
+)
+def test_a_planted_fault_is_found_and_named(
+    module: str, old: str, new: str, named: str, shape: dict[str, Any], tmp_path: Path
+) -> None:
+    broken = planted(tmp_path, module, old, new)
+    with pytest.raises((ParityError, RuntimeError)) as caught:
+        compare(tmp_path, modules=broken, **shape)
+    expected = f"JavaScript differs from PyTorch in {named}" if "." not in named else named
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [{"storage": storage} for storage in STORAGES], ids=str)
+def test_without_a_fault_the_same_network_passes(shape: dict[str, Any], tmp_path: Path) -> None:
+    assert compare(tmp_path, **shape).verdicts[0].cases == 17
+
+
+def write_model(folder: Path, edit: Callable[[onnx.ModelProto], None] | None = None) -> Path:
+    """Write a small causal GRU that copies unknown characters, edited."""
+    model = build_model(make_network(), TRAINING)
+    if edit:
+        edit(model)
+    file = folder / "model.onnx"
+    onnx.save(model, file)
+    return file
+
+
+def set_metadata(**changed: str) -> Callable[[onnx.ModelProto], None]:
+    def edit(model: onnx.ModelProto) -> None:
+        props = {prop.key: prop.value for prop in model.metadata_props} | changed
+        onnx.helper.set_model_props(model, props)
+
+    return edit
+
+
+def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    found: onnx.TensorProto = next(item for item in model.graph.initializer if item.name == name)
+    return found
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("labels", LABELS)
+def test_every_kind_of_label(labels: str, guarded: bool, node: Node, tmp_path: Path) -> None:
+    compare(tmp_path, labels=labels, guarded=guarded, seed=1)
+    texts = random_texts(20, 20)
+    results = node.ask(tmp_path / "model.onnx", texts=texts, pieces=2)["results"]
+    expected = Decoder.open(tmp_path).decode_batch(texts)
+    assert [found["decoded"] for found in results] == expected
+    assert [found["streamed"] for found in results] == expected
+    for found in results:
+        assert "".join(each["written"] for each in found["annotations"]) == found["decoded"]
+
+
+def test_a_text_is_code_points(node: Node, tmp_path: Path) -> None:
+    """Astral characters are one, a lone surrogate is unknown, and nothing is lost."""
+    (found,) = node.ask(write_model(tmp_path), texts=[STRANGE])["results"]
+    assert len(found["annotations"]) == len(STRANGE)
+    assert [each["read"] for each in found["annotations"]] == list(STRANGE)
+    for each in found["annotations"]:
+        assert each["known"] == (each["read"] in "abż\u0301😀")
+        assert each["known"] or (each["written"], each["confidence"]) == (each["read"], 1)
+
+
+def test_no_text_is_no_text(node: Node, tmp_path: Path) -> None:
+    (found,) = node.ask(write_model(tmp_path), texts=[""], pieces=1)["results"]
+    assert (found["decoded"], found["streamed"], found["annotations"]) == ("", "", [])
+
+
+def test_a_long_text_is_read_in_pieces(node: Node, tmp_path: Path) -> None:
+    text = "abż\u0301😀🦀e" * 2000
+    (found,) = node.ask(write_model(tmp_path), texts=[text], pieces=999)["results"]
+    assert found["decoded"] == found["streamed"] == Decoder.open(tmp_path).decode(text)
+
+
+@pytest.mark.parametrize("own", ["error", "copy", "label"])
+@pytest.mark.parametrize("asked", [None, "error", "copy", "label"])
+def test_the_policies_are_those_of_the_runtime(
+    own: Unknown, asked: Unknown | None, node: Node, tmp_path: Path
+) -> None:
+    onnx.save(build_model(make_network(unknown=own), TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab🦀"], policy=asked)
+    try:
+        expected = Decoder.open(tmp_path, unknown=asked).decode("ab🦀")
+    except PolicyError:
+        assert answer["error"] == "UnsupportedError"
+        assert f"has the policy {own} for unknown characters" in answer["message"]
+        assert answer["message"].endswith(f"cannot follow {asked}.")
+    except UnknownCharacterError:
+        assert answer["error"] == "UnknownCharacterError"
+        assert answer["message"].startswith('Character 3 is "🦀", and the model reads only these')
+    else:
+        assert answer["results"][0]["decoded"] == expected
+
+
+def test_a_refused_piece_leaves_the_stream_as_it_was(tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(unknown="error"), TRAINING), tmp_path / "model.onnx")
+    script = f"""
+        import {{ load }} from {json.dumps((MODULES / "hello_rnn.mjs").as_uri())};
+        import {{ readFileSync }} from "node:fs";
+        const model = load(readFileSync({json.dumps(str(tmp_path / "model.onnx"))}));
+        const stream = model.stream();
+        let said = stream.feed("ab");
+        try {{ stream.feed("aaa?"); }} catch (error) {{ said += error.name; }}
+        console.log(said + stream.feed("b"));
+    """
+    command = ["node", "--input-type=module", "-e", script]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.rstrip("\n")
+    expected = Decoder.open(tmp_path).decode("abb")
+    assert said == f"{expected[:2]}UnknownCharacterError{expected[2:]}"
+
+
+def test_a_bidirectional_model_does_not_stream(node: Node, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(bidirectional=True), TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"], stream=True)
+    assert answer["error"] == "UnsupportedError"
+    assert "needs the whole line and cannot stream" in answer["message"]
+
+
+BEGINNING = "No model of hello-export, or cut off, or damaged: "
+
+DAMAGES: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
+    "newer": (
+        set_metadata(format_version="31"),
+        "The model has format 31, and this program reads up to format 2; take a newer",
+    ),
+    "no version": (set_metadata(format_version=""), "its metadata is not"),
+    "another cell": (set_metadata(cell="constructor"), "its cell is not"),
+    "another nonlinearity": (set_metadata(nonlinearity="sigmoid"), "its nonlinearity is not"),
+    "no JSON": (set_metadata(causal="yes"), "SyntaxError"),
+    "more layers": (set_metadata(layers="2"), "layer1.forward.B_zrh is missing, which is not"),
+    "endless layers": (set_metadata(layers="1e300"), "layer1.forward.B_zrh is missing"),
+    "another width": (set_metadata(hidden_size="6"), "the shape of layer0.forward.B_zrh is not"),
+    "a guard": (set_metadata(guard="{}"), "allowed_labels is missing"),
+    "a strange label": (
+        lambda model: initializer(model, "label_codepoints").__setattr__(
+            "raw_data", np.full(6, -3, np.int32).tobytes()
+        ),
+        "its labels are not",
+    ),
+    "no such label": (
+        lambda model: initializer(model, "label_codepoints").__setattr__(
+            "raw_data", np.full(6, 0x110000, np.int32).tobytes()
+        ),
+        "its labels are not",
+    ),
+    "an id too large": (
+        lambda model: initializer(model, "page_ids").__setattr__(
+            "raw_data", np.full(1280, 6, np.int32).tobytes()
+        ),
+        "the shape of embedding is not",
+    ),
+    "another page": (
+        lambda model: initializer(model, "page_starts").__setattr__(
+            "raw_data", initializer(model, "page_starts").raw_data[:-4] + b"\xff\xff\0\0"
+        ),
+        "page_ids are not",
+    ),
+    "another type": (
+        lambda model: initializer(model, "embedding").__setattr__("data_type", 6),
+        "embedding is not",
+    ),
+    "a foreign field": (
+        lambda model: model.functions.add().__setattr__("name", "f"),
+        "its field 25 is not",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_file_is_one_error_with_a_sentence(name: str, node: Node, tmp_path: Path) -> None:
+    edit, message = DAMAGES[name]
+    answer = node.ask(write_model(tmp_path, edit), texts=["ab"])
+    assert answer["error"] == "ModelFileError"
+    assert message in answer["message"]
+    assert "\n" not in answer["message"]
+    assert answer["message"].endswith(".")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", b"<!doctype html>", b"\0" * 5000])
+def test_a_foreign_file_is_one_error(content: bytes, node: Node, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    answer = node.ask(tmp_path / "file", texts=["ab"])
+    assert answer["error"] == "ModelFileError"
+    assert answer["message"].startswith("No model of hello-export, or cut off, or damaged")
+
+
+def test_a_file_cut_off_anywhere_is_one_error(node: Node, tmp_path: Path) -> None:
+    content = write_model(tmp_path).read_bytes()
+    for size in range(0, len(content), 37):
+        (tmp_path / "cut").write_bytes(content[:size])
+        answer = node.ask(tmp_path / "cut", texts=["ab"])
+        assert answer.get("error") == "ModelFileError", size
+
+
+def test_damaged_files_give_the_right_text_or_one_error() -> None:
+    counts = Counter(said for _, said in outcomes(seed=1, first=0, stop=FILES))
+    assert not [said for said in counts if said.startswith("FAULT")]
+    assert counts["ModelFileError"] > FILES / 3
+    assert counts["decoded"] > FILES / 10
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "said"),
+    [
+        ("hello_rnn", "row[label] > row[best]", "row[label] < row[best]", "FAULT: it says"),
+        ("model_file", "if (error instanceof ModelFileError) throw error;", "throw error;",
+         "FAULT: "),
+        ("model_file", "code <= 0x10ffff", "true", "FAULT: RangeError"),
+    ],
+)  # fmt: skip
+def test_the_fuzz_finds_a_planted_fault(
+    module: str, old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    modules = planted(tmp_path, module, old, new)
+    assert any(found.startswith(said) for _, found in outcomes(1, 0, 400, modules))
+
+
+def test_the_modules_are_short_and_need_nothing() -> None:
+    for file in MODULES.glob("*.mjs"):
+        source = file.read_text(encoding="utf-8")
+        assert len(source.splitlines()) <= 300
+        imported = set(re.findall(r'from "([^"]+)"', source))
+        assert imported <= {"./model_file.mjs", "./hello_rnn.mjs", "node:fs"}
+        assert ("node:fs" in imported) == (file.name == "serve.mjs")
