@@ -25,6 +25,7 @@ from hello_export.proof.torchscript_engine import TorchScript
 from hello_runtime import Decoder
 from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.model.tasks import Task
 from hello_runtime.text.edits import KEEP, Edit
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, load_checkpoint, save_checkpoint
@@ -67,6 +68,10 @@ LABELS: dict[str, tuple[Edit, ...]] = {
 """Labels of each width. `characters` are those of format 1; in `one` all write one character."""
 
 
+CLASSES = ("Polish", "Ελληνικά", "two words", "\t", "5", "😀")
+"""The classes of a classifier."""
+
+
 def make_network(
     cell: str = "gru",
     nonlinearity: str = "tanh",
@@ -79,15 +84,20 @@ def make_network(
     hidden_size: int = 5,
     seed: int = 0,
     labels: str = "characters",
+    task: Task = "rewrite",
 ) -> Network:
     """Return a small random network of this shape, with an astral and a combining character."""
     guard = {"a": (2, 5), "b": (1,), "ż": (2, 3), "\u0301": (3,), "😀": (0, 1, 4)}
+    alphabet, classes = "abż\u0301😀", CLASSES if task == "classify" else ()
+    written = {"rewrite": LABELS[labels], "next": alphabet_labels(alphabet), "classify": ()}[task]
+    if task != "rewrite" and unknown == "copy":
+        unknown = "label"
     if not projection:
-        hidden_size = len(LABELS[labels]) // (2 if bidirectional else 1)
+        hidden_size = len(written or classes) // (2 if bidirectional else 1)
     config = ModelConfig(
         cell=cell,
-        input_alphabet="abż\u0301😀",
-        output_labels=LABELS[labels],
+        input_alphabet=alphabet,
+        output_labels=written,
         embedding_dim=7,
         hidden_size=hidden_size,
         layers=layers,
@@ -96,6 +106,8 @@ def make_network(
         unknown=unknown,
         guard=guard if guarded else None,
         nonlinearity=nonlinearity,
+        task=task,
+        classes=classes,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -133,6 +145,12 @@ def save_run(network: Network, folder: Path) -> None:
 def quick_cases(config: ModelConfig) -> list[Case]:
     """Return the cases of the grid but five, which have so many steps that they take most time."""
     return [case for case in grid_cases(config) if reference_steps(case) < 1000]
+
+
+def short_cases(config: ModelConfig) -> list[Case]:
+    """Return the cases of short lines, and one that chains chunks: enough to find a fault."""
+    quick = quick_cases(config)
+    return [case for case in quick if reference_steps(case) < 100 or case.chunk == 64]
 
 
 def reference_steps(case: Case) -> int:

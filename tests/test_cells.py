@@ -5,14 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hello_export import artifact
 from hello_export.artifact import write_artifact
 from hello_export.graph import onnx_graph
 from hello_export.proof import prove
+from hello_export.proof.cases import grid_cases
+from hello_export.proof.javascript import JavaScript
 from hello_runtime import Decoder
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS, compare_cells, run_hello
 from hello_train.fit.options import HELLO_OPTIONS, configure
@@ -30,12 +34,17 @@ def test_a_fourth_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(onnx_graph.ATTRIBUTES, "elman", {})
     # An engine's own process would not know what this one was told.
     monkeypatch.setattr(prove, "open_engine", lambda engine, *given: engine(*given[:2]))
-    run = run_hello(replace(HELLO_OPTIONS, cell="elman"), tmp_path / "elman")
+    # The page computes each cell itself, and reads no other.
+    engines = tuple(engine for engine in prove.ENGINES if engine is not JavaScript)
+    monkeypatch.setattr(prove, "ENGINES", engines)
+    monkeypatch.setattr(artifact, "grid_cases", lambda config: islice(grid_cases(config), 6))
+    quick = replace(HELLO_OPTIONS, epochs=120, learning_rate=0.01)
+    run = run_hello(replace(quick, cell="elman"), tmp_path / "elman")
     (hidden,) = gates(run.network, "hello").values()
     assert np.allclose(hidden, run.network.recurrence(run.network.embed(ids()))[0][0].detach())
     report = (tmp_path / "elman/report.html").read_text(encoding="utf-8")
     assert "#cc79a7" in report
-    compare_cells(HELLO_OPTIONS, tmp_path / "compare")
+    compare_cells(quick, tmp_path / "compare")
     assert (tmp_path / "compare/elman/report.html").exists()
     made = write_artifact(run.network, run.training, tmp_path / "artifact")
     assert "onnxruntime" in {v.engine for v in made.report.verdicts if v.cases and not v.failure}

@@ -27,9 +27,9 @@ class Restarts(Callback):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_few_starts_and_one_that_is_lost(cell: str, tmp_path: Path) -> None:
+def test_a_start_and_one_that_is_lost(cell: str, tmp_path: Path) -> None:
     restarts = Restarts()
-    for seed in (0, 5, LOST[cell]):
+    for seed in (5, LOST[cell]):  # and 0 in test_train_command.py
         run = run_hello(replace(HELLO_OPTIONS, cell=cell, seed=seed), tmp_path, [restarts])
         assert run.network.rewrite("hello") == "ohlol"
     assert LOST[cell] in restarts.lost

@@ -18,7 +18,7 @@ from hello_runtime.engine import batching, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
-from helpers import LABELS, STRANGE, TRAINING, make_network, random_texts
+from helpers import LABELS, SHORT_PROOF, STRANGE, TRAINING, make_network, random_texts
 
 EDITS = [labels for labels in LABELS if labels != "characters"]
 
@@ -199,6 +199,26 @@ def test_json_and_info_of_edits(run: Any, tmp_path: Path) -> None:
     assert (facts["guarded"], facts["unknown"]) == (True, "label")
     shown = run("hello-infer", "--model", "model.onnx", "--info").stdout
     assert 'output labels               6 edits: [null], "", [null, "\\\\u0301"]' in shown
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_an_artifact_of_edits_is_proved_and_proved_again(
+    run: Any, tmp_path: Path, storage: str
+) -> None:
+    network = make_network("lstm", labels="width 5", guarded=True, unknown="label")
+    save_checkpoint(tmp_path / "run", network, TRAINING)
+    options = ("--weights", storage, "--output", "artifact")
+    exported = run("hello-export", "run", *options, **SHORT_PROOF)
+    assert exported.returncode == 0, exported.stderr
+    manifest = json.loads((tmp_path / "artifact/manifest.json").read_text())
+    assert manifest["format_version"] == 2
+    assert manifest["config"] == network.config.to_json()
+    assert ("that leave a choice" in exported.stdout) == (storage == "int8")
+    verified = run("hello-export", "--verify", "artifact", **SHORT_PROOF)
+    assert verified.returncode == 0, verified.stderr
+    if storage == "float32":
+        decoded = run("hello-infer", "--model", "artifact", "abżba").stdout
+        assert decoded == network.rewrite("abżba") + "\n"
 
 
 def test_a_column_of_edits(tmp_path: Path) -> None:

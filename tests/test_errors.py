@@ -14,7 +14,7 @@ import hello_runtime
 import hello_train
 import numpy as np
 import pytest
-from hello_runtime import DecodeColumn, UnknownCharacterError
+from hello_runtime import DecodeColumn, TaskError, UnknownCharacterError
 
 PACKAGES = (hello_runtime, hello_train, hello_export)
 
@@ -38,6 +38,7 @@ def below(kind: type[BaseException]) -> Iterator[type[BaseException]]:
 
 EXAMPLES: dict[type[BaseException], BaseException] = {
     UnknownCharacterError: UnknownCharacterError("é", 7, "ehlo" * 20, 3),
+    TaskError: TaskError("model.onnx", "next", ("rewrite", "classify")),
 }
 """Of each class that takes something else than a text."""
 

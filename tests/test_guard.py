@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
+from hello_runtime.text.edits import KEEP
 from hello_train.network import model
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
-from hello_train.network.config import ModelConfig
+from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.network.model import Network, allowed_labels, label_classes
 from helpers import TRAINING, make_network
 
@@ -45,6 +48,47 @@ def test_a_guard_allows_what_it_names(seed: int) -> None:
     free = allowed_labels(guarded(inputs, outputs, None))
     assert (free.shape, free.dtype) == ((len(inputs) + 1, len(outputs)), torch.bool)
     assert free.all()
+
+
+def edited(characters: int, numbers: list[tuple[int, ...]], *, guarded: bool = True) -> ModelConfig:
+    """Return a network that keeps or replaces, with one of these rows of labels for a character."""
+    alphabet = "".join(map(chr, range(0x4E00, 0x4E00 + characters)))
+    labels = ((KEEP,), *alphabet_labels("ąćęłńóśźż"), (KEEP, " "), ())
+    guard = {char: numbers[place % len(numbers)] for place, char in enumerate(alphabet)}
+    return ModelConfig(
+        "gru", alphabet, labels, 2, 2, 1, False, True, "label", guard if guarded else None
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_classes_allow_what_the_guard_names(seed: int) -> None:
+    """In the table, in a network, and in what files hold."""
+    source = random.Random(seed)
+    config = edited(40, [tuple(source.sample(range(12), source.randint(1, 9))) for _ in range(7)])
+    assert config.guard
+    expected = [[label in config.guard[char] for label in range(12)] for char in config.guard]
+    assert allowed_labels(config).tolist() == [*expected, [True] * 12]
+    assert label_classes(config)[1].shape == (1 + 7, 12)
+    held = json.loads(json.dumps(config.to_json()))
+    assert len(held["guard"]) == 7
+    assert ModelConfig.from_json(held) == config
+    network = Network(config).eval()
+    ids = torch.arange(41)[None]
+    free = network.projection(network.recurrence(network.embed(ids))[0])
+    forbidden = ~allowed_labels(config)
+    assert torch.equal(network(ids)[0], free[0].masked_fill(forbidden, FORBIDDEN_LOGIT))
+
+
+def test_four_thousand_characters_cost_next_to_nothing() -> None:
+    """In bytes of the file and of the tables: a class for each character, and no row of labels."""
+    rows = [(0,), (0, 1), (0, 2, 3), (10, 11)]
+    guarded, free = (edited(4000, rows, guarded=guarded) for guarded in (True, False))
+    classes, allowed = label_classes(guarded)
+    assert (classes.size, allowed.size) == (4001, 5 * 12)
+    sizes = [build_model(Network(each).eval(), TRAINING).ByteSize() for each in (guarded, free)]
+    assert sizes[0] - sizes[1] < 8 * 4000
+    # Each operation is counted, and a character costs a few.
+    assert operations(guarded) < 60 * 4000
 
 
 def operations(config: ModelConfig) -> int:

@@ -25,6 +25,7 @@ from torch import nn
         ("a.json", '["<pad>", "a", "\\n", "\\ud83d\\ude00"]', ("<pad>", "a", "\n", "😀")),
         ("a.json", '\ufeff{"b": 1, "<pad>": 0, "a": 2}', ("<pad>", "b", "a")),
         ("a.json", '{"a": 1, "b": 3}', (None, "a", None, "b")),
+        ("a.json", '{"1": "0", "0": "<pad>", "3": "b"}', ("<pad>", "0", None, "b")),
     ],
 )
 def test_entries_of_a_file(
@@ -37,7 +38,10 @@ def test_entries_of_a_file(
         assert found.source == str(tmp_path / name)
 
 
-@pytest.mark.parametrize("given", ["ehlo", ["e", "h", "l", "o"], {"o": 3, "e": 0, "h": 1, "l": 2}])
+@pytest.mark.parametrize(
+    "given",
+    ["ehlo", ["e", "h", "l", "o"], {"o": 3, "e": 0, "h": 1, "l": 2}, dict(enumerate("ehlo"))],
+)
 def test_entries_that_are_given_as_they_are(given: Given) -> None:
     found = read_entries(given)
     assert found.characters == {"e": 0, "h": 1, "l": 2, "o": 3}
@@ -62,6 +66,9 @@ def test_the_reserved_entries_keep_their_ids() -> None:
         ("a.json", b'{"a": 0, "b": 1, "a": 2}', "'a' has the ids 0 and 2"),
         ("a.json", b'{"a": 0, "b": 0}', "it gives id 0 to 'a' and 'b'"),
         ("a.json", b'{"a": "0", "b": -1, "c": true}', "'a': '0', 'b': -1, 'c': True: an entry's"),
+        ("a.json", b'{"0": "a", "1": "a"}', "'a' has the ids 0 and 1"),
+        ("a.json", b'{"0": "a", "00": "b"}', "it gives id 0 to 'a' and 'b'"),
+        ("a.json", b'{"12345678901": "a"}', "an entry's value must be its id"),
         ("a.json", b'{"a": 1e9, "b": 9999999}', "'a': 1000000000.0, 'b': 9999999: an entry's"),
         ("a.json", b'["a", 1]', "1 is no text, as an entry is"),
         ("a.json", b'["a", [null, "x"]]', "[None, 'x'] is no text, as an entry of an alphabet is"),
@@ -94,6 +101,9 @@ def test_entries_that_are_none() -> None:
     with pytest.raises(IntakeError, match=r"^'': it has no entries"):
         read_entries("")
     assert len(read_entries("".join(map(chr, range(0x4E00, 0x9000))))) == 0x4200
+    for odd in ({1: 0}, {("a", "b"): 0}):
+        with pytest.raises(IntakeError, match="an entry's value must be its id"):
+            read_entries(odd)  # type: ignore[arg-type]
     with pytest.raises(IntakeError, match="and 18 more"):
         read_entries([*map(chr, range(97, 123)), *map(chr, range(97, 123))])
 

@@ -129,6 +129,19 @@ def test_agreement_is_counted() -> None:
     assert agreement(network, network, ["??"]) == (1, 0)
 
 
+def test_agreement_of_edits_is_counted_by_characters_read() -> None:
+    """A character that is deleted counts, and what stands behind it is not compared with it."""
+    network, other = (make_network(labels="width 5", unknown="label") for _ in range(2))
+    text = "abż😀abż"
+    assert agreement(network, network, [text, ""]) == (1, 7)
+    with torch.no_grad():
+        other.get_parameter("projection.bias")[1] = 9  # deletes
+    deleted = [row.tolist() == [-1] * 5 for row in network.written_lines([text])[0]]
+    assert other.rewrite(text) == ""
+    assert agreement(network, other, [text]) == (sum(deleted) / 7, 7)
+    assert len(network.rewrite(text)) > 0
+
+
 def test_no_more_held_out_text_is_read_than_needed() -> None:
     assert first_characters(["ab", "cd", "", "ef"], 3) == ["ab", "c"]
     assert first_characters(["ab"], 1_000_000) == ["ab"]

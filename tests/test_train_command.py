@@ -116,7 +116,8 @@ def test_hello_in_other_shapes(run: Run, tmp_path: Path) -> None:
     result = run("hello-train", "--projection", "--unknown", "copy", "--guarded", *QUICK)
     config = load_checkpoint(tmp_path / "runs/hello-gru")[0].config
     assert (config.projection, config.unknown) == (True, "copy")
-    assert config.guard == alphabet_guard({"e": "h", "h": "o", "l": "lo", "o": "l"}, "hlo")
+    guard = {"e": "h", "h": "o", "l": "lo", "o": "l"}
+    assert config.guard == alphabet_guard(guard, config.output_alphabet)
 
 
 def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Export:
     report: Report
     """The proof."""
     cost: RoundingCost | None
-    """What smaller weights save and cost; None for float32."""
+    """What smaller weights save and cost; None for float32 and for other tasks than `rewrite`."""
 
     def __str__(self) -> str:
         cost = f"\nsmaller weights: {self.cost}" if self.cost else ""
@@ -132,7 +132,7 @@ def write_files(
     )
     report.check()
     cost = None
-    if storage != "float32":
+    if storage != "float32" and network.config.task == "rewrite":
         progress.phase(f"measuring what {storage} costs, on text")
         size = (folder / MODEL_NAME).stat().st_size
         float32_size = build_model(network, training).ByteSize()

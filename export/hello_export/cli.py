@@ -25,6 +25,8 @@ from hello_export.outside_options import OUTSIDE, option_of, outside_options, re
 from hello_export.progress import Display
 
 if TYPE_CHECKING:
+    from hello_runtime.model.tasks import Task
+
     from hello_export.artifact import Export
     from hello_export.proof.verdict import Report
 
@@ -199,13 +201,14 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
         folder = output or (home if stored else home / "artifact")
         storage = storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
-        lines = [] if storage == "float32" else [pair.input for pair in read_holdout(home)]
+        measured = storage != "float32" and network.config.task == "rewrite"
+        lines = [pair.input for pair in read_holdout(home)] if measured else []
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = write_artifact(
             network, training, folder, storage, lines, carried, progress, strict=strict
         )
-    show_export(made, folder, storage, training.example)
+    show_export(made, folder, storage, training.example, network.config.task)
     return folder
 
 
@@ -232,7 +235,7 @@ def export_weights(
         made = write_artifact(
             found.network, found.training, folder, storage, progress=progress, strict=strict
         )
-    show_export(made, folder, storage, found.training.example)
+    show_export(made, folder, storage, found.training.example, found.network.config.task)
     return folder
 
 
@@ -247,13 +250,15 @@ def folder_of(file: Path) -> Path:
     return file.with_suffix("")
 
 
-def show_export(made: Export, folder: Path, storage: Storage, example: str) -> None:
+def show_export(made: Export, folder: Path, storage: Storage, example: str, task: Task) -> None:
     """Print the proof, and the command that decodes with the model."""
     show_proof(made.report)
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
     arguments = [example] if example[:1] != "-" else ["--", example]
+    if task == "next":
+        arguments = ["--generate", "200"]
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from hello_export.errors import PageError
 from hello_export.proof.javascript import modules_folder
 
-MODULES = ("model_file.mjs", "hello_rnn.mjs")
+MODULES = ("model_file.mjs", "cells.mjs", "hello_rnn.mjs")
 """The modules of a page, each after those that it imports."""
 IMPORT = re.compile(r"^import [^;]*;\n|^export \{[^}]*\};\n|^/\*\* @import .*\n", re.MULTILINE)
 EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -61,6 +61,8 @@ def write_page(model: Path, page: Path) -> int:
     """
     check_replaceable(page)
     content, info, _ = load_model(model)
+    if info.task != "rewrite":
+        raise PageError(f"{model}: its task is {info.task}, and a page rewrites text only")
     rendered = render(content, info).encode()
     try:
         write_whole(page, rendered)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hello_runtime.columns import DecodeColumn
-    from hello_runtime.decoder import Decoder
+    from hello_runtime.decoder import Classification, Decoder
     from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         NotCausalError,
         PolicyError,
         ProviderError,
+        TaskError,
         UnknownCharacterError,
     )
     from hello_runtime.model.metadata import ModelInfo
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BUNDLED_CELLS",
     "Annotation",
+    "Classification",
     "DecodeColumn",
     "Decoder",
     "EngineError",
@@ -57,6 +59,7 @@ __all__ = [
     "PolicyError",
     "ProviderError",
     "Stream",
+    "TaskError",
     "UnknownCharacterError",
     "__version__",
 ]
@@ -64,6 +67,7 @@ __all__ = [
 MODULES = {
     "BUNDLED_CELLS": "model.model_file",
     "Annotation": "engine.batching",
+    "Classification": "decoder",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
     "ModelInfo": "model.metadata",

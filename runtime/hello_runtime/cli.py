@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -29,13 +30,14 @@ from hello_runtime.text.lines import (
 )
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Decoder
+    from hello_runtime.decoder import Classification, Decoder
     from hello_runtime.engine.batching import Annotation
 
 STANDARD_INPUT = "standard input, line"
 
 SECTIONS = {
     "Text": ("input_file", "output_file", "stream", "as_json"),
+    "Generated text": ("generate", "prompt", "temperature", "top", "seed"),
     "Model": ("model", "cell", "unknown"),
     "Instead of decoding": ("info", "pairs"),
     "Machine": ("provider", "threads"),
@@ -43,6 +45,8 @@ SECTIONS = {
 """The sections of the help, and their options."""
 
 STREAM_USAGE = "--stream reads the standard input, without TEXT, --input, --json."
+DRAWING = ("prompt", "temperature", "top", "seed")
+"""The options of --generate."""
 EXCLUSIVE = (
     ("model", ("cell",), "--model and --cell exclude each other."),
     ("texts", ("input_file",), "TEXT and --input exclude each other."),
@@ -50,6 +54,11 @@ EXCLUSIVE = (
         "info",
         ("texts", "input_file", "threads", "unknown", "stream"),
         "--info decodes nothing: give it only --model, --cell, --provider.",
+    ),
+    (
+        "generate",
+        ("texts", "input_file", "stream", "as_json", "info", "pairs"),
+        "--generate excludes TEXT, --input, --stream, --json, --info and --score.",
     ),
     (
         "stream",
@@ -108,9 +117,35 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     type=click.Path(path_type=Path),
     metavar="PAIRS",
     help="Score the model on the lines of PAIRS: input, TAB, target, of equal length in "
-    "characters; plain or gzip.",
+    "characters; plain or gzip.  A classifier takes lines of text, TAB, class, and a model that "
+    "generates any text.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with confidences.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, with confidences or probabilities."
+)
+@click.option(
+    "--generate",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Print the prompt and N more characters, as they are drawn, by a model of the task next.",
+)
+@click.option("--prompt", metavar="TEXT", help="What the text begins with.  [default: a new line]")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0),
+    help="0 for the most probable character; above 1 for more variety.  [default: 1]",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Draw from the K most probable characters only.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**64 - 1),
+    help="The same seed draws the same text everywhere.  [default: another each time]",
+)
 @click.option(
     "--provider",
     metavar="[cpu|cuda|auto|NAME]",
@@ -146,13 +181,15 @@ def main(
     threads: int | None,
     unknown: Unknown | None,
     info: bool,
+    generate: int | None,
+    **drawing: Any,
 ) -> None:
-    """Rewrite each line of text, one output character for each input character.
+    """Rewrite each line of text, print its class, or generate text: as the model can.
 
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """
     check_usage(click.get_current_context().params)
-    source = None if info or stream or pairs else read_blocks(texts, input_file)
+    source = None if info or stream or pairs or generate else read_blocks(texts, input_file)
     with ending_at_once():  # only now: help and usage errors do not wait for onnxruntime
         from hello_runtime.decoder import Decoder
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
@@ -162,6 +199,8 @@ def main(
         click.echo(f"running on {decoder.provider}", err=True)
     if pairs:
         results = encoded(score(decoder, pairs, as_json))
+    elif generate:
+        results = generated(decoder, generate, **drawing)
     elif stream:
         results = stream_lines(decoder)
     elif source is None:
@@ -192,8 +231,36 @@ def check_usage(given: Mapping[str, Any]) -> None:
     texts = given["texts"]
     if "-" in texts and len(texts) > 1:
         raise click.UsageError("- (the standard input) stands alone.")
+    if not given["generate"]:
+        for option in DRAWING:
+            if given[option] is not None:
+                raise click.UsageError(f"--{option} belongs to --generate.")
+    if not math.isfinite(given["temperature"] or 0):
+        raise click.UsageError("--temperature is no number to divide by.")
     if given["stream"] and texts not in ((), ("-",)):
         raise click.UsageError(STREAM_USAGE)
+
+
+def generated(
+    decoder: Decoder,
+    characters: int,
+    prompt: str | None,
+    temperature: float | None,
+    top: int | None,
+    seed: int | None,
+) -> Generator[bytes, None, None]:
+    """Yield a prompt, then each character with which the model continues it, then LF."""
+    drawn = decoder.generate(
+        prompt or "",
+        characters,
+        temperature=1.0 if temperature is None else temperature,
+        top=top,
+        seed=seed,
+    )
+    yield (prompt or "").encode()
+    for character in drawn:
+        yield character.encode()
+    yield b"\n"
 
 
 def encoded(text: str) -> Generator[bytes, None, None]:
@@ -219,7 +286,11 @@ def decode_blocks(
     for block in blocks:
         texts = block.texts
         try:
-            if as_json:
+            if as_json and decoder.info.task == "classify":
+                rows = zip(texts, decoder.classify_batch(texts), strict=True)
+                names = decoder.info.classes
+                yield "".join([class_to_json(text, row, names) for text, row in rows]).encode()
+            elif as_json:
                 yield "".join(map(to_json, texts, decoder.annotate_batch(texts))).encode()
             elif len(texts) == 1:
                 yield join_lines([decoder.decode(texts[0])], block)
@@ -311,8 +382,38 @@ def to_json(text: str, annotation: Annotation) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
+def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str:
+    """Return a line of JSON: input, class, confidence, and the probability of each class.
+
+    An empty line has the class null.
+    """
+    shares = row.probabilities.astype(float).round(4).tolist()
+    content = {
+        "input": text,
+        "class": row.label or None,
+        "confidence": round(row.confidence, 4),
+        "probabilities": dict(zip(names, shares, strict=True)),
+    }
+    return json.dumps(content, ensure_ascii=False) + "\n"
+
+
+def score_measures(decoder: Decoder, path: Path, as_json: bool) -> str:
+    """Return the measures of a model that does not rewrite, as a table or as JSON."""
+    from hello_runtime.text.classes import score_classes
+    from hello_runtime.text.measures import measures_table
+    from hello_runtime.text.passages import score_text
+
+    by_line = decoder.info.task == "classify"
+    measures = (score_classes if by_line else score_text)(decoder, path)
+    if as_json:
+        return json.dumps(measures) + "\n"
+    return measures_table(measures, "scored lines" if by_line else "scored text") + "\n"
+
+
 def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
-    """Return the scores of a model on a file of pairs, as a table or as JSON."""
+    """Return the scores of a model on a file, as a table or as JSON."""
+    if decoder.info.task != "rewrite":
+        return score_measures(decoder, pairs, as_json)
     # Imported here, because decoding does not need it.
     from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
     from hello_runtime.text.score import score_model, score_table

@@ -13,13 +13,16 @@ from hello_runtime.decoder import Decoder
 
 if TYPE_CHECKING:
     from hello_runtime.model.model_file import Unknown
+    from hello_runtime.model.tasks import Task
 
 Columns: TypeAlias = dict[str, Any]
 """Columns by name; each is an array of numpy, pandas, polars or pyarrow."""
 
 
 class DecodeColumn:
-    """Adds a column with the decoded texts to batches of columns, for Ray Data's `map_batches`.
+    """Adds a column with the decoded texts, or the classes, to batches of columns.
+
+    It is for Ray Data's `map_batches`, and engines like it.
 
     Each object opens the model once. When pickled and sent to another process it opens the model
     there, so every machine needs the file at that path.
@@ -34,6 +37,7 @@ class DecodeColumn:
         provider: str = "cpu",
         threads: int = 1,
         unknown: Unknown | None = None,
+        task: Task | None = None,
     ) -> None:
         """Open the model.
 
@@ -45,8 +49,11 @@ class DecodeColumn:
             provider: as `Decoder.open` takes it.
             threads: as `Decoder.open` takes it; 1 is right where there is an object for each CPU.
             unknown: as `Decoder.open` takes it.
+            task: `rewrite` or `classify`, which the model must do; None for either. A classifier
+                gives each text its class, and an empty one an empty text.
 
         Raises:
+            TaskError: the model has another task.
             ModelFileError: the file is missing, damaged, not from hello-export, or too new.
             PolicyError: the model cannot follow the policy `unknown`.
             ProviderError: the model would not run on that provider.
@@ -54,6 +61,7 @@ class DecodeColumn:
         self._column = column
         self._output = output
         self._decoder = Decoder.open(model, provider, threads, unknown=unknown)
+        self._decoder._need_task(*([task] if task else ("rewrite", "classify")))
 
     def __call__(self, batch: Columns) -> Columns:
         """Return the columns of a batch, [rows] each, and the decoded column, [rows] of `str`.

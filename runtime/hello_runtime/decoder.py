@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,9 +30,11 @@ from hello_runtime.errors import (
     NotCausalError,
     PolicyError,
     ProviderError,
+    TaskError,
     UnknownCharacterError,
     first_line,
 )
+from hello_runtime.generation import START, Samples, check_drawing, checked_texts
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
@@ -44,14 +46,34 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.model.metadata import ModelInfo
+    from hello_runtime.model.tasks import Task
     from hello_runtime.text.codepoints import Codepoints
 
     Array = NDArray[Any]
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
-DTYPES = {"decoded": "int32", "confidence": "float32", "state_out": "float32"}
+INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
+DTYPES = {
+    "decoded": INT32,
+    "label": INT32,
+    "confidence": FLOAT32,
+    "logits": FLOAT32,
+    "state_out": FLOAT32,
+}
 """The outputs of an engine call, and their types."""
+
+
+class Classification(NamedTuple):
+    """What a classifier says of a line."""
+
+    label: str
+    """The most probable class; empty for an empty line, of which the model says nothing."""
+    confidence: float
+    """Its probability, 0 to 1; 0 for an empty line."""
+    probabilities: NDArray[np.float32]
+    """[classes]: the probability of each class, in the order of `ModelInfo.classes`; zeros for an
+    empty line."""
 
 
 class Decoder:
@@ -75,16 +97,17 @@ class Decoder:
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         self.file = file
         content, self.info, state = load_model(file)
-        check_policy(file, self.info.unknown, unknown)
+        check_policy(file, self.info, unknown)
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
-        self._width = width_of(self.info.output_labels)
+        self._rewrites = self.info.task == "rewrite"
+        self._width = width_of(self.info.output_labels) if self._rewrites else None
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
-        self._second_input = "state" if self.info.causal else "lengths"
+        self._second_input = "state" if state else "lengths"
         self._generation = LIFECYCLE.generation
 
     @classmethod
@@ -138,16 +161,17 @@ class Decoder:
         return self._reopen, ()
 
     def decode(self, text: str) -> str:
-        """Return the output for a text.
+        """Return the output for a text; of a classifier its class.
 
         >>> Decoder.open().decode("hello")
         'ohlol'
 
         Raises:
+            TaskError: the model's task is `next`; this holds for every method that decodes.
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        if not 0 < len(text) <= LONGEST_ROW:
+        if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
         self._check_alphabet(text)
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
@@ -201,7 +225,100 @@ class Decoder:
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
+        self._need_task("rewrite")
         return unshared(self._run_texts(["decoded", "confidence"], texts))
+
+    def classify(self, text: str) -> Classification:
+        """Return the class of a line, by a model of the task `classify`.
+
+        The line is read whole, whatever its length: the memory that it takes grows with it. An
+        empty line has no class; see `Classification`.
+
+        Raises:
+            TaskError: the model is no classifier.
+            UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
+            EngineError: onnxruntime failed.
+        """
+        return self.classify_batch([text])[0]
+
+    def classify_batch(self, texts: Iterable[str]) -> list[Classification]:
+        """Return the class of each line, in order; lines of similar length share an engine call.
+
+        Raises:
+            TypeError: the batch is a str, or a text is not.
+            TaskError, UnknownCharacterError, EngineError: see `classify`.
+        """
+        self._need_task("classify")
+        none = np.zeros(len(self.info.classes), np.float32)
+        return [
+            Classification(row.text, float(row.confidence.max()), row.confidence.copy())
+            if row.text
+            else Classification("", 0.0, none.copy())
+            for row in self._run_texts(["label", "logits"], texts)
+        ]
+
+    def generate(
+        self,
+        prompt: str = "",
+        characters: int = 200,
+        *,
+        temperature: float = 1.0,
+        top: int | None = None,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """Yield the characters with which a model of the task `next` continues a text, as drawn.
+
+        Equal arguments give the same text on every machine; `hello_runtime.text.drawing` has the
+        rule.
+
+        Args:
+            prompt: what the text begins with; an empty one is LF, the start of a line.
+            characters: how many to draw.
+            temperature: the logits are divided by it; 0 for the most probable character.
+            top: draw from so many of the most probable characters only; None for all.
+            seed: 0 to 2^64 - 1; None for one that nobody knows.
+
+        Raises:
+            TaskError: the model's task is not `next`.
+            UnknownCharacterError: the prompt has a character that the model refuses.
+            ValueError: an argument is out of its range.
+            EngineError: onnxruntime failed.
+        """
+        check_drawing(characters, temperature, top, seed)
+        return self._samples([prompt]).draw(characters, temperature, top, seed)
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str],
+        characters: int = 200,
+        *,
+        temperature: float = 1.0,
+        top: int | None = None,
+        seed: int | None = None,
+    ) -> list[str]:
+        """Return what is drawn for each prompt; the samples share their engine calls.
+
+        Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
+        arguments and errors see there.
+        """
+        check_drawing(characters, temperature, top, seed)
+        if not prompts:
+            return []
+        drawn = self._samples(prompts).draw(characters, temperature, top, seed)
+        return [*map("".join, zip(*drawn, strict=True))] or [""] * len(prompts)
+
+    def _samples(self, prompts: Sequence[str]) -> Samples:
+        """Return samples that begin with these prompts, after a check of them."""
+        return Samples(self, checked_texts(self, [prompt or START for prompt in prompts]))
+
+    def _need_task(self, *tasks: Task) -> None:
+        """Check that the model has one of these tasks.
+
+        Raises:
+            TaskError: it has another.
+        """
+        if self.info.task not in tasks:
+            raise TaskError(self.file, self.info.task, tasks)
 
     def stream(self) -> Stream:
         """Return a new stream, which decodes a text that arrives in pieces.
@@ -212,7 +329,9 @@ class Decoder:
 
         Raises:
             NotCausalError: the model is bidirectional.
+            TaskError: its task is not `rewrite`.
         """
+        self._need_task("rewrite")
         if not self.info.causal:
             raise NotCausalError(
                 f"{self.file}: a bidirectional model needs the whole line and cannot stream; "
@@ -232,7 +351,8 @@ class Decoder:
             raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
-            instead = "label" if self.info.unknown == "label" else "copy"
+            labels = self.info.unknown == "label" or not self._rewrites
+            instead = "label" if labels else "copy"
             raise UnknownCharacterError(
                 text[position], before + position, self.info.input_alphabet, index, instead
             )
@@ -253,9 +373,23 @@ class Decoder:
     def _run_batches(
         self, outputs: list[str], batches: Iterable[Iterable[str]]
     ) -> Generator[list[Annotation], None, None]:
-        run = partial(self._run_rows, outputs)
+        self._need_task("rewrite", "classify")
+        run = partial(self._run_rows, outputs) if self._rewrites else self._run_lines
         checked = map(self._check_batch, batches)
-        return run_ahead(run, checked, self._threads, windowed=not self.info.causal)
+        windowed = self._rewrites and not self.info.causal
+        return run_ahead(run, checked, self._threads, windowed=windowed)
+
+    def _run_lines(self, texts: Sequence[str]) -> Iterator[list[Annotation]]:
+        """Classify texts as one batch; yield for each its class, and every probability."""
+        lengths = np.array([len(text) for text in texts], np.int32)
+        labels, logits = self._run(["label", "logits"], padded(texts, lengths), lengths)
+        raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+        shares = (raised / raised.sum(1, keepdims=True)).astype(np.float32)
+        names = self.info.classes
+        yield [
+            Annotation(names[label], row)
+            for label, row in zip(labels.tolist(), shares, strict=True)
+        ]
 
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
         """Run texts as one batch; yield the rows of each chunk of them."""
@@ -309,15 +443,20 @@ class Decoder:
         finally:
             LIFECYCLE.calling.discard(thread)
         for name, result in zip(outputs, results, strict=True):
-            shape = second.shape if name == "state_out" else codepoints.shape
-            if name == "decoded" and self._width is not None:
-                shape = (*shape, self._width)
+            shape = second.shape if name == "state_out" else self._shape(name, codepoints.shape)
             if result.shape != shape or result.dtype != DTYPES[name]:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
                     f"where {DTYPES[name]} {[*shape]} was due; export it again"
                 )
         return results
+
+    def _shape(self, name: str, given: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that an output must have, for code points of the shape `given`."""
+        shape = given[:1] if self.info.task == "classify" else given
+        if name == "logits":
+            return (*shape, self.info.label_count)
+        return (*shape, self._width) if name == "decoded" and self._width is not None else shape
 
     def _to_text(self, codepoints: Array) -> str:
         try:
@@ -328,13 +467,17 @@ class Decoder:
             ) from error
 
 
-def check_policy(file: Path, own: Unknown, asked: Unknown | None) -> None:
+def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
     """Check that a model can follow the policy for unknown characters that is asked for.
+
+    One that refuses such characters has learned nothing of them. It can copy them, if it rewrites
+    text; otherwise it can read them as zeros.
 
     Raises:
         PolicyError: it copies where it should label, or the other way round.
     """
-    if asked in (None, "error", own) or (own, asked) == ("error", "copy"):
+    own, instead = info.unknown, "copy" if info.task == "rewrite" else "label"
+    if asked in (None, "error", own) or (own, asked) == ("error", instead):
         return
     raise PolicyError(
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "

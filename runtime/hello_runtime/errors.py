@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import errno
 
+TYPE_CHECKING = False  # not from `typing`, which is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import ClassVar
+
 
 class HelloRuntimeError(Exception):
     """The base of every error that this package raises on purpose; the message names the fix."""
@@ -49,6 +54,31 @@ class NotCausalError(HelloRuntimeError):
     """A bidirectional model was asked to stream."""
 
 
+class TaskError(HelloRuntimeError):
+    """A model was asked for what is not its task."""
+
+    ABILITIES: ClassVar = {
+        "rewrite": "rewrites text",
+        "next": "generates text, with --generate (in Python: Decoder.generate)",
+        "classify": "says of which class a line is",
+    }
+
+    def __init__(self, file: object, task: str, needed: Sequence[str]) -> None:
+        super().__init__(file, task, needed)  # pickle calls the class with these arguments
+        self.file = file
+        self.task = task
+        """The model's task."""
+        self.needed = needed
+        """The tasks, one of which was needed."""
+
+    def __str__(self) -> str:
+        needed = " or ".join(self.needed)
+        return (
+            f"{self.file}: its task is {self.task}, so it {self.ABILITIES[self.task]}; this needs "
+            f"a model of the task {needed}"
+        )
+
+
 class UnknownCharacterError(HelloRuntimeError):
     """A text has a character outside the model's alphabet, and its policy is `error`."""
 
@@ -72,7 +102,7 @@ class UnknownCharacterError(HelloRuntimeError):
         shown = alphabet if len(alphabet) <= 40 else f"{alphabet[:40]}…"
         does = "leaves such characters as they are"
         if self.instead == "label":
-            does = "lets the model give such characters labels"
+            does = "lets the model read such characters as ones that it does not know"
         return (
             f"{self.character!r} (U+{ord(self.character):04X}), character {self.position + 1} of "
             f"the text, is not in the model's alphabet {shown!r}; --unknown {self.instead} (in "

@@ -10,23 +10,24 @@ from hello_runtime.model.labels import LABELS_KEYS, labels_to_json
 
 if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder
+    from hello_runtime.model.metadata import ModelInfo
 
 
 def describe(decoder: Decoder, as_json: bool) -> str:
     """Return the facts about a model, as lines of text or as JSON."""
     info = decoder.info
-    version = info.format_version
     facts: dict[str, Any] = {
         "model": str(decoder.file),
         "bytes": decoder.file.stat().st_size,
         "provider": decoder.provider,
+        "task": info.task,
         "cell": info.cell,
         "nonlinearity": info.nonlinearity,
         "layers": info.layers,
         "hidden_size": info.hidden_size,
         "causal": info.causal,
         "input_alphabet": info.input_alphabet,
-        LABELS_KEYS[version]: labels_to_json(info.output_labels, version),
+        **what_it_says(info),
         "unknown": info.unknown,
         "guarded": info.guard is not None,
         "weights": info.weights,
@@ -39,6 +40,8 @@ def describe(decoder: Decoder, as_json: bool) -> str:
             facts[name] = f"{len(facts[name])} characters: {ascii_start(facts[name])}"
     if labels := facts.get("output_labels"):
         facts["output_labels"] = f"{len(labels)} edits: {ascii_start(json.dumps(labels)[1:-1])}"
+    if classes := facts.get("classes"):
+        facts["classes"] = f"{len(classes)} classes: {ascii_start(', '.join(classes))}"
     scores, source = (facts["training"].pop(name, None) for name in ("scores", "source"))
     facts |= {f"training, {name}": value for name, value in facts.pop("training").items()}
     if isinstance(source, dict):
@@ -50,6 +53,16 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         for name, value in facts.items()
     )
     return "".join(lines)
+
+
+def what_it_says(info: ModelInfo) -> dict[str, Any]:
+    """Return the labels or the classes of a model; of the task `next` they are its alphabet."""
+    if info.task == "classify":
+        return {"classes": list(info.classes)}
+    if info.task == "next":
+        return {"output_alphabet": info.output_alphabet}
+    version = info.format_version
+    return {LABELS_KEYS[version]: labels_to_json(info.output_labels, version)}
 
 
 def ascii_start(alphabet: str, width: int = 60) -> str:

@@ -24,6 +24,7 @@ class Stream:
     def feed(self, text: str) -> str:
         """Return the output for the next piece of the text.
 
+        >>> from hello_runtime import Decoder
         >>> stream = Decoder.open().stream()
         >>> [stream.feed(character) for character in "hello"]
         ['o', 'h', 'l', 'o', 'l']
@@ -40,6 +41,7 @@ class Stream:
     def annotate(self, text: str) -> Annotation:
         """Return the output for the next piece, and what each character read became; see `feed`.
 
+        >>> from hello_runtime import Decoder
         >>> Decoder.open().stream().annotate("hel").lengths.tolist()
         [1, 1, 1]
         """

@@ -4,24 +4,13 @@
  *     const model = load(await (await fetch("model.onnx")).arrayBuffer());
  *     model.decode("hello");  // "ohlol"
  *
- * A model is an embedding, layers of a recurrence in one or two directions, and a linear layer. The
- * recurrence reads x, the vector of a character or the output of the layer below, and has a hidden
- * state h. With W, R the weights of x and h, b, c their biases, and * element by element:
+ * A model is an embedding, layers of a recurrence in one or two directions (`cells.mjs`), and a
+ * linear layer. `model_file.mjs` opens its file.
  *
- *     RNN   h' = tanh(W x + b + R h + c), or relu instead of tanh
- *
- *     GRU   z = sigmoid(W_z x + b_z + R_z h + c_z)        likewise r
- *           n = tanh(W_n x + b_n + r * (R_n h + c_n))
- *           h' = (1 - z) * n + z * h
- *
- *     LSTM  i = sigmoid(W_i x + b_i + R_i h + c_i)        likewise o, f
- *           g = tanh(W_g x + b_g + R_g h + c_g)
- *           C' = f * C + i * g;  h' = o * tanh(C')
- *
- * Values are float32, as in other engines, and products are summed in float64. Arrays are flat, and
- * comments have their axes: [steps, width] holds `width` values for each step.
+ * Arrays are flat, and comments have their axes: [steps, width] holds `width` values for each step.
  */
 
+import { ACTIVATIONS, CELLS, affine } from "./cells.mjs";
 import { KEPT, ModelFileError, NOTHING, openModel } from "./model_file.mjs";
 
 export { ModelFileError };
@@ -49,72 +38,7 @@ export class UnsupportedError extends Error {
  * @property {boolean} known Whether it is in the alphabet.
  */
 
-/**
- * The equations of a cell: from x = W x + b and r = R h + c, [gates * hidden], to the states,
- * [hidden] each. The gates are in ONNX's order.
- *
- * @typedef {(x: Float32Array, r: Float32Array, states: Float32Array[],
- *   activation: (x: number) => number) => void} Step
- */
-
-/** @type {Record<string, {states: number, step: Step}>} */
-const CELLS = {
-  rnn: {
-    states: 1,
-    step(x, r, [h], activation) {
-      for (let j = 0; j < h.length; j++) h[j] = activation(x[j] + r[j]);
-    },
-  },
-  gru: {
-    states: 1,
-    step(x, r, [h]) {
-      for (let j = 0, H = h.length; j < H; j++) {
-        const update = sigmoid(x[j] + r[j]);
-        const reset = sigmoid(x[H + j] + r[H + j]);
-        const fresh = Math.tanh(x[2 * H + j] + reset * r[2 * H + j]);
-        h[j] = (1 - update) * fresh + update * h[j];
-      }
-    },
-  },
-  lstm: {
-    states: 2,
-    step(x, r, [h, c]) {
-      for (let j = 0, H = h.length; j < H; j++) {
-        const input = sigmoid(x[j] + r[j]);
-        const output = sigmoid(x[H + j] + r[H + j]);
-        const forget = sigmoid(x[2 * H + j] + r[2 * H + j]);
-        c[j] = forget * c[j] + input * Math.tanh(x[3 * H + j] + r[3 * H + j]);
-        h[j] = output * Math.tanh(c[j]);
-      }
-    },
-  },
-};
-const sigmoid = (/** @type {number} */ x) => 1 / (1 + Math.exp(-x));
-const ACTIVATIONS = { tanh: Math.tanh, relu: (/** @type {number} */ x) => Math.max(x, 0) };
-
-/**
- * y = A v + b, with `width` values of v from `from` on.
- *
- * @param {Float32Array} A [rows, width]
- * @param {Float32Array} b [rows]
- * @param {Float32Array} v
- * @param {number} from
- * @param {number} width
- * @param {Float32Array} y [rows]
- */
-function affine(A, b, v, from, width, y) {
-  for (let row = 0, at = 0; row < b.length; row++) {
-    let k = from, s0 = b[row], s1 = 0, s2 = 0, s3 = 0; // four sums do not wait for each other
-    for (const last = from + width - 3; k < last; k += 4, at += 4) {
-      s0 += A[at] * v[k];
-      s1 += A[at + 1] * v[k + 1];
-      s2 += A[at + 2] * v[k + 2];
-      s3 += A[at + 3] * v[k + 3];
-    }
-    for (; k < from + width; k++, at++) s0 += A[at] * v[k];
-    y[row] = s0 + s1 + s2 + s3;
-  }
-}
+/** @typedef {(weights: Weights, step: number) => Float32Array} Read W x + b of a step. */
 
 /**
  * Opens a model.
@@ -189,8 +113,10 @@ class Model {
     for (let start = 0; start < codes.length; start += most) {
       const { decoded, confidence } = this.run(codes.slice(start, start + most), state);
       confidence.forEach((each, step) => {
-        const edit = decoded.subarray(step * width, (step + 1) * width);
-        const written = String.fromCodePoint(...edit.filter((code) => code !== NOTHING));
+        let written = "";
+        for (let place = step * width; place < (step + 1) * width; place++) {
+          if (decoded[place] !== NOTHING) written += String.fromCodePoint(decoded[place]);
+        }
         const at = start + step;
         annotations.push({ read: read[at], written, confidence: each, known: known[at] });
       });
@@ -221,35 +147,39 @@ class Model {
     const { embedding, unknownId, layers } = this.parts;
     const ids = codes.map((code) => this.id(code));
     const width = embedding.length / (unknownId + 1);
-    let features = new Float32Array(ids.length * width); // [steps, width]
-    ids.forEach((id, step) =>
-      features.set(embedding.subarray(id * width, (id + 1) * width), step * width));
+    // The first layer reads the vector of a character: W x + b is remembered for each of them.
+    /** @type {Read} */
+    let read = ({ W, b, seen }, step) => (seen[ids[step]] ??=
+      affine(W, b, embedding, ids[step] * width, width, new Float32Array(b.length)));
+    let features = new Float32Array();
     layers.forEach((directions, layer) => {
       const own = state.filter((_, slot) => slot % layers.length === layer);
-      features = this.recur(directions, features, ids.length, own);
+      const output = this.recur(directions, read, ids.length, own);
+      const size = output.length / ids.length, x = new Float32Array(directions[0].b.length);
+      read = ({ W, b }, step) => affine(W, b, output, step * size, size, x);
+      features = output;
     });
     return this.choose(codes, ids, features, all);
   }
 
   /**
-   * One layer, [steps, width] -> [steps, directions * hidden].
+   * One layer: its hidden states, [steps, directions * hidden].
    *
    * @param {Weights[]} directions
-   * @param {Float32Array} input
+   * @param {Read} read gives W x + b of a step
    * @param {number} steps
    * @param {Float32Array[]} before the states; those of a causal model are moved
    */
-  recur(directions, input, steps, before) {
-    const H = this.info.hidden_size, width = input.length / steps;
-    const features = directions.length * H;
+  recur(directions, read, steps, before) {
+    const H = this.info.hidden_size, features = directions.length * H;
     const output = new Float32Array(steps * features);
-    directions.forEach(({ W, R, b, c }, direction) => {
-      const x = new Float32Array(b.length), r = new Float32Array(c.length);
+    directions.forEach((weights, direction) => {
+      const r = new Float32Array(weights.c.length);
       const states = this.info.causal ? before : before.map(() => new Float32Array(H));
       for (let n = 0; n < steps; n++) {
         const step = direction === 0 ? n : steps - 1 - n; // backward: from the last to the first
-        affine(W, b, input, step * width, width, x);
-        affine(R, c, states[0], 0, H, r);
+        const x = read(weights, step);
+        affine(weights.R, weights.c, states[0], 0, H, r);
         this.cell.step(x, r, states, this.activation);
         output.set(states[0], step * features + direction * H);
       }
@@ -269,23 +199,26 @@ class Model {
     const { projection, guard, labels, labelWidth, unknownId } = this.parts;
     const steps = ids.length, width = features.length / steps, L = labels.length / labelWidth;
     const logits = new Float32Array(all ? steps * L : L);
-    const decoded = new Int32Array(steps * labelWidth).fill(NOTHING);
+    const decoded = new Int32Array(steps * labelWidth);
     const confidence = new Float32Array(steps);
     for (let step = 0; step < steps; step++) {
       const row = all ? logits.subarray(step * L, (step + 1) * L) : logits;
       if (projection) affine(projection.A, projection.b, features, step * width, width, row);
       else row.set(features.subarray(step * width, (step + 1) * width));
-      for (let label = 0; guard && label < L; label++) {
-        if (!guard.allowed[guard.classes[ids[step]] * L + label]) row[label] = FORBIDDEN_LOGIT;
+      for (let label = 0, at = guard ? guard.classes[ids[step]] * L : 0; label < L; label++, at++) {
+        if (guard && !guard.allowed[at]) row[label] = FORBIDDEN_LOGIT;
       }
       let best = 0, sum = 0;
       for (let label = 1; label < L; label++) if (row[label] > row[best]) best = label;
-      for (let label = 0; label < L; label++) sum += Math.exp(row[label] - row[best]);
+      for (let label = 0; label < L; label++) {
+        if (row[label] > FORBIDDEN_LOGIT) sum += Math.exp(row[label] - row[best]);
+      }
       const copied = ids[step] === unknownId && this.info.unknown !== "label";
-      const edit = copied ? [KEPT] : labels.subarray(best * labelWidth, (best + 1) * labelWidth);
-      edit.forEach((code, place) => {
-        decoded[step * labelWidth + place] = code === KEPT ? codes[step] : code;
-      });
+      for (let place = 0; place < labelWidth; place++) {
+        let element = labels[best * labelWidth + place];
+        if (copied) element = place === 0 ? KEPT : NOTHING;
+        decoded[step * labelWidth + place] = element === KEPT ? codes[step] : element;
+      }
       confidence[step] = copied ? 1 : 1 / sum; // softmax
     }
     return { decoded, confidence, logits };

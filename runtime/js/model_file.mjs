@@ -21,8 +21,14 @@ export class ModelFileError extends Error {
 }
 
 /** @typedef {"error" | "copy" | "label"} Unknown The policy for characters outside the alphabet. */
-/** @typedef {{W: Float32Array, R: Float32Array, b: Float32Array, c: Float32Array}} Weights
- * W [rows, width], R [rows, hidden], b and c [rows]; a gate has `hidden` rows. */
+/**
+ * @typedef {object} Weights Of a layer and direction. A gate has `hidden` rows.
+ * @property {Float32Array} W [rows, width]
+ * @property {Float32Array} R [rows, hidden]
+ * @property {Float32Array} b [rows]
+ * @property {Float32Array} c [rows]
+ * @property {Float32Array[]} seen W x + b of the characters that were read, by their ids
+ */
 /** @typedef {ReturnType<typeof openModel>} ModelParts */
 
 /**
@@ -70,6 +76,7 @@ function readParts(bytes) {
         R: tensors.weight(`${name}.R_${gates}`, [1, rows, info.hidden_size], 1),
         b: biases.subarray(0, rows),
         c: biases.subarray(rows),
+        seen: [],
       };
     }));
     width = layers[layer].length * info.hidden_size;

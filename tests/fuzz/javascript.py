@@ -33,15 +33,8 @@ from hello_train.network.config import FORBIDDEN_LOGIT
 from node import Node
 
 TEXTS = ["hello", "", "żółw lasze 😀", "a\u0301🦀\0\r", "ehlo" * 12]
-READ = (
-    "page_starts",
-    "page_ids",
-    "embedding",
-    "layer",
-    "projection",
-    "label_codepoints",
-    "allowed",
-)
+WEIGHTS = ("embedding", "layer", "projection")
+READ = (*WEIGHTS, "page_starts", "page_ids", "label_", "allowed_", "class_of_id")
 """The beginnings of the tensors that the module reads."""
 LARGE = 1000
 """Logits beyond it are rounded differently by each engine, or are no numbers."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +28,25 @@ from hello_train.fit.options import (
     run_folder,
 )
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.usage import FiniteRange, check_usage, choose_options
+from hello_train.usage import FiniteRange, check_task_usage, check_usage, choose_options
 
 if TYPE_CHECKING:
     from hello_train.fit.run import Run
+    from hello_train.fit.tasks import TaskRun
 
 
 SECTIONS = {
-    "What is learned": ("cell", "compare", "text", "corrupt", "pairs", "extra", "holdout"),
+    "What is learned": (
+        "cell",
+        "compare",
+        "text",
+        "corrupt",
+        "pairs",
+        "classes",
+        "next_",
+        "extra",
+        "holdout",
+    ),
     "Training": (
         "output",
         "minutes",
@@ -109,11 +122,25 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
     "the current folder first, and imported last.",
 )
 @click.option(
+    "--classes",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="PATH",
+    help="Train a classifier on the lines of PATH: text, TAB, class.",
+)
+@click.option(
+    "--next",
+    "next_",
+    is_flag=True,
+    help="With --text: learn which character comes next in running text, to generate more of it.",
+)
+@click.option(
     "--extra",
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="PATH",
-    help="More training lines, in the format of --text or --pairs; none of them is held out.",
+    help="More training lines, in the format of --text, --pairs or --classes; none of them is held "
+    "out.",
 )
 @click.option(
     "--output",
@@ -143,9 +170,10 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 )
 @click.option(
     "--unknown",
-    type=click.Choice(["error", "copy"]),
-    help="What an unknown character becomes: an error, or a copy of itself.  "
-    f"[default: {default('unknown')}]",
+    type=click.Choice(["error", "copy", "label"]),
+    help="What an unknown character becomes: an error, a copy of itself, or, for --classes and "
+    "--next, a character that the network reads as unknown.  "
+    f"[default: {default('unknown')}, label for --classes, error for --next]",
 )
 @click.option(
     "--guarded/--unguarded",
@@ -205,6 +233,8 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 def main(
     pairs: tuple[Path, ...],
     text: tuple[Path, ...],
+    classes: tuple[Path, ...],
+    next_: bool,
     corrupt: str | None,
     extra: tuple[Path, ...],
     output: Path | None,
@@ -215,10 +245,15 @@ def main(
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
 
-    Without --pairs or --text it learns the example hello -> ohlol. If a start does not learn it,
-    another follows from the next seed, up to 20 in all.
+    Without --pairs, --text or --classes it learns the example hello -> ohlol. If a start does not
+    learn it, another follows from the next seed, up to 20 in all.
     """
     others = {"extra": extra or None, "resume": resume or None, "compare": compare, "every": every}
+    check_task_usage(classes, next_, text, {**given, **others, "corrupt": corrupt, "pairs": pairs})
+    if classes or next_:
+        check_usage(classes or text, (), None, {**given, **others})
+        learn_task(classes or text, extra, given, output, by_class=bool(classes), resume=resume)
+        return
     check_usage(pairs, text, corrupt, {**given, **others})
     paths = pairs or text
     options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
@@ -273,22 +308,87 @@ def train_lines(
     from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.run import run_lines
 
-    resume_file = folder / RESUME_NAME
-    with team() as joined:
-        if joined.leads and resume_file.exists() and not resume:
-            click.echo(
-                f"note: this replaces {resume_file}, a training that --resume goes on with",
-                err=True,
-            )
+    with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
         callbacks = [ProgressDisplay()] if joined.leads else []
-        try:
-            run = run_lines(lines, data, options, folder, callbacks, resume=resume, team=joined)
-        except KeyboardInterrupt:
-            if joined.leads and resume_file.exists():
-                click.echo("\nthe same command with --resume goes on from here", err=True)
-            raise
+        run = run_lines(lines, data, options, folder, callbacks, resume=resume, team=joined)
     if run:
         print_result(run, options)
+
+
+def learn_task(
+    paths: Sequence[Path],
+    extra: Sequence[Path],
+    given: dict[str, Any],
+    output: Path | None,
+    *,
+    by_class: bool,
+    resume: bool,
+) -> None:
+    """Train a classifier, or a network of the task next, and print the result."""
+    import_training()
+    from hello_train.data.tasks import CLASSES, PASSAGES
+    from hello_train.fit.parallel import team
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask
+    from hello_train.fit.tasks import run_task
+    from hello_train.report.tasks import quality_of
+
+    task: LearnedTask = "classify" if by_class else "next"
+    options = choose_options(TASK_OPTIONS[task], given)
+    folder = output or run_folder(name_of(paths[0]), options.cell)
+    source = CLASSES if by_class else PASSAGES
+    lines = read(source, paths, extra, options.holdout, options.seed)
+    data = ", ".join([*(printable(path.name) for path in (*paths, *extra)), task])
+    with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
+        shown = ProgressDisplay(quality=partial(quality_of, by_class))
+        callbacks = [shown] if joined.leads else []
+        run = run_task(task, lines, data, options, folder, callbacks, resume=resume, team=joined)
+    if run:
+        print_task(run, options)
+
+
+@contextmanager
+def resumable(folder: Path, *, leads: bool, resume: bool) -> Iterator[None]:
+    """Say what happens to the resume file in a folder, before a training and after Ctrl-C."""
+    file = folder / RESUME_NAME
+    if leads and file.exists() and not resume:
+        click.echo(f"note: this replaces {file}, a training that --resume goes on with", err=True)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if leads and file.exists():
+            click.echo("\nthe same command with --resume goes on from here", err=True)
+        raise
+
+
+def print_task(run: TaskRun, options: TrainOptions) -> None:
+    """Print the measures, the remarks and an example of a run, and the next command."""
+    from hello_runtime.text.measures import measures_table
+
+    note_projection(run, options)
+    if run.measures:
+        click.echo(measures_table(run.measures, "held-out lines"))
+    for remark in run.remarks:
+        click.echo(f"note: {remark}", err=True)
+    if run.config.task == "classify":
+        from hello_train.fit.tasks import classified
+
+        example = run.training.example
+        click.echo(f"{example} -> {classified(run.network, [example])[0]}")
+    else:
+        click.echo(run.sample)
+    click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")
+    click.echo(shlex.join(["hello-export", str(run.checkpoint.parent)]))
+
+
+def note_projection(run: Run, options: TrainOptions) -> None:
+    """Tell that a projection was added although none was wanted."""
+    if options.projection is False and run.config.projection:
+        click.echo(
+            f"note: a projection was added, for {run.config.features} hidden values are not "
+            f"{run.config.labels} labels",
+            err=True,
+        )
 
 
 def name_of(path: Path) -> str:
@@ -300,12 +400,7 @@ def print_result(run: Run, options: TrainOptions) -> None:
     """Print the scores, the remarks and an example of a run, and the next command."""
     from hello_runtime.text.score import score_table
 
-    if options.projection is False and run.config.projection:
-        click.echo(
-            f"note: a projection was added, for {run.config.features} hidden values are not "
-            f"{run.config.labels} labels",
-            err=True,
-        )
+    note_projection(run, options)
     if run.scores:
         click.echo(score_table(run.scores, "held-out lines"))
     for remark in run.remarks:

@@ -13,6 +13,10 @@ import click
 
 from hello_train.fit.options import TrainOptions
 
+TASKS = {"classes": "--classes", "next": "--next"}
+"""The options that choose another task than rewriting."""
+REWRITING = ("corrupt", "guarded", "pairs")
+"""Options of rewriting alone."""
 LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience", "extra", "resume")
 """Options that need many lines."""
 
@@ -28,6 +32,40 @@ class FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a number to count with", param, ctx)
         return number
+
+
+def check_task_usage(
+    classes: Sequence[Path], next_: bool, text: Sequence[Path], given: Mapping[str, Any]
+) -> None:
+    """Raise for options that do not fit a classifier or a network of the task next.
+
+    Args:
+        classes: those of --classes.
+        next_: whether there is --next.
+        text: those of --text.
+        given: the other options by name; None for one that was not given.
+
+    Raises:
+        click.UsageError: what is wrong.
+    """
+    if not classes and not next_:
+        if given["unknown"] == "label":
+            raise click.UsageError("--unknown label is for --classes and --next.")
+        return
+    task = TASKS["classes" if classes else "next"]
+    if classes and (text or next_):
+        raise click.UsageError("--classes excludes --text and --next.")
+    if next_ and not text:
+        raise click.UsageError("--next learns running text: --next --text PATH.")
+    for name in REWRITING:
+        if given[name] not in (None, ()):
+            raise click.UsageError(f"--{name} is for text that is rewritten, and not for {task}.")
+    if given["unknown"] == "copy":
+        raise click.UsageError(f"--unknown copy is for text that is rewritten, and not for {task}.")
+    if next_ and given["bidirectional"]:
+        raise click.UsageError(
+            "--next reads from the start only: it would see what it shall guess."
+        )
 
 
 def check_usage(

@@ -6,6 +6,9 @@ label, with -2 replaced by the code point. Where every label is one element, tab
 have no axis for the width. Where every label is one character, as files of format 1 hold them, the
 table is `label_codepoints`, and nothing is replaced.
 
+The label of a classifier is taken from the table `class_numbers`, int32 [classes]: ONNX's `ArgMax`
+gives int64, and the runtime sees that no other number can come out.
+
 In format 1 the guard is a table of ids and labels, otherwise one of classes and labels, with the
 class of each id beside it.
 """
@@ -112,3 +115,12 @@ def write_raised_logits(graph: Graph) -> str:
     negligible = graph.constant("negligible", np.array(NEGLIGIBLE, np.float32))
     lowest = graph.node("Sub", [highest, negligible], "lowest_logit")
     return graph.node("Max", ["logits", lowest], "raised_logits")
+
+
+def write_class(graph: Graph, classes: int) -> None:
+    """Write `label` and `confidence`, (b) each, from `logits`, (b, classes)."""
+    numbers = graph.constant("class_numbers", np.arange(classes, dtype=np.int32))
+    best = graph.node("ArgMax", ["logits"], "best_class", axis=1, keepdims=0)
+    graph.node("Gather", [numbers, best], "label", axis=0)
+    probabilities = graph.node("Softmax", ["logits"], "probabilities", axis=1)
+    graph.node("ReduceMax", [probabilities], "confidence", axes=[1], keepdims=0)

@@ -27,8 +27,10 @@ holds the recurrent weights of the second layer's backward direction, with the g
 
 Two directions are two forward nodes in each layer. The backward one reads each row from its last
 character to its first: `GatherND` reverses the steps of its input, and then those of its output, by
-the same indices (a reversal is its own inverse). ONNX has shorter ways to write this, but not every
-engine supports them: only onnxruntime honours `sequence_lens` of a bidirectional node, while others
+the same indices (a reversal is its own inverse). A classifier's last layer leaves the steps in the
+order in which they were read, so that both directions end at the step of the row's length. ONNX has
+shorter ways to write this, but not every engine supports them: only onnxruntime honours
+`sequence_lens` of a bidirectional node, while others
 read the padding and are wrong by up to 0.25; tract has no `ReverseSequence`, and it needs an
 explicit initial state.
 
@@ -59,7 +61,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from hello_export.graph.builder import Graph
-from hello_export.graph.choice import write_choice, write_guarded_logits
+from hello_export.graph.choice import write_choice, write_class, write_guarded_logits
 from hello_export.graph.lookup import PAGE, build_lookup
 from hello_export.graph.signature import TensorSpec, inputs, outputs
 from hello_export.graph.storage import Storage
@@ -117,38 +119,46 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
     Its text is ASCII in format 1. In format 2 characters stand for themselves, which takes less.
     """
     held, version = config.to_json(), config.format_version
-    labels = LABELS_KEYS[version]
+    labels = LABELS_KEYS[version] if config.task == "rewrite" else "classes"
     text = partial(json.dumps, ensure_ascii=version == 1)
     return {
         "format_version": str(version),
+        **({} if config.task == "rewrite" else {"task": config.task}),
         "cell": config.cell,
         "nonlinearity": config.nonlinearity,
         "causal": json.dumps(not config.bidirectional),
         "layers": str(config.layers),
         "hidden_size": str(config.hidden_size),
         "input_alphabet": text(config.input_alphabet),
-        labels: text(held[labels]),
+        **({labels: text(held[labels])} if labels in held else {}),
         "unknown": config.unknown,
-        "guard": text(held["guard"]),
+        **({"guard": text(held["guard"])} if "guard" in held else {}),
         "weights": storage,
         "training": json.dumps(training.record()),
     }
 
 
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:
-    """Write the whole graph, from `codepoints` to `decoded`."""
+    """Write the whole graph, from `codepoints` to what the network says."""
     ids = write_lookup(graph, config)  # (b, t)
     steps = graph.node("Transpose", [ids], "ids_by_time", perm=[1, 0])  # (t, b)
     vectors = graph.weight("embedding", weights["vectors"], channels=0)  # (ids, E)
     hidden = graph.node("Gather", [vectors, steps], "embedded", axis=0)  # (t, b, E)
-    if config.bidirectional:
-        hidden = write_bidirectional_layers(graph, config, weights, hidden, steps)  # (t, b, 2H)
-    else:
+    if config.has_state:
         hidden = write_causal_layers(graph, config, weights, hidden)  # (t, b, H)
+    else:
+        hidden = write_line_layers(graph, config, weights, hidden, steps)  # (t, b, features)
+    if config.task == "classify":
+        ends = write_ends(graph, config, hidden)  # (b, features)
+        if config.projection:
+            write_projection(graph, weights, ends, "logits")  # (b, classes)
+        write_class(graph, config.labels)  # (b)
+        return
     if config.projection:
         hidden = write_projection(graph, weights, hidden)  # (t, b, labels)
     write_guarded_logits(graph, config, hidden, ids)  # (b, t, labels)
-    write_choice(graph, config, ids)  # (b, t)
+    if config.task == "rewrite":
+        write_choice(graph, config, ids)  # (b, t)
 
 
 def write_lookup(graph: Graph, config: ModelConfig) -> str:
@@ -184,10 +194,13 @@ def write_causal_layers(graph: Graph, config: ModelConfig, weights: Weights, x: 
     return x
 
 
-def write_bidirectional_layers(
+def write_line_layers(
     graph: Graph, config: ModelConfig, weights: Weights, x: str, steps: str
 ) -> str:
-    """Write the layers of a bidirectional network, (t, b, E) -> (t, b, 2H), from zero states.
+    """Write the layers of a network that reads whole lines, (t, b, E) -> (t, b, features).
+
+    They start from zero states. The backward steps of a classifier's last layer are left in the
+    order in which they were read: from the end of each row to its start.
 
     Args:
         graph: the graph to write to.
@@ -197,14 +210,19 @@ def write_bidirectional_layers(
         steps: name of a value with the axes time and batch, for their sizes.
     """
     size = graph.node("Shape", [steps], "time_and_batch")  # (2)
-    reversal = write_reversal_indices(graph, size)
+    if config.bidirectional:
+        reversal = write_reversal_indices(graph, size)
     zeros = [write_zero_state(graph, config, size)] * len(CELLS[config.cell].states)
     for layer in range(config.layers):
         ahead = write_recurrence(graph, config, weights, layer, "forward", x, zeros)
+        if not config.bidirectional:
+            x = ahead
+            continue
         name = f"layer{layer}.backward"
         back = graph.node("GatherND", [x, reversal], f"{name}.input")
         back = write_recurrence(graph, config, weights, layer, "backward", back, zeros)
-        back = graph.node("GatherND", [back, reversal], f"{name}.output")
+        if config.task != "classify" or layer + 1 < config.layers:
+            back = graph.node("GatherND", [back, reversal], f"{name}.output")
         x = graph.node("Concat", [ahead, back], f"layer{layer}.output", axis=2)
     return x
 
@@ -230,6 +248,24 @@ def write_reversal_indices(graph: Graph, size: str) -> str:
     rows = graph.node("Expand", [row, size], "rows")
     rows = graph.node("Unsqueeze", [rows], "reversal_row", axes=[2])
     return graph.node("Concat", [turned, rows], "reversal_indices", axis=2)
+
+
+def write_ends(graph: Graph, config: ModelConfig, hidden: str) -> str:
+    """Write the hidden states at the end of each row, (t, b, features) -> (b, features).
+
+    Without a projection they are the logits.
+    """
+    if not config.bidirectional:  # the indices of the reversal are made of the same values
+        one = graph.constant("one", np.array(1, np.int64))
+        zero = graph.constant("zero", np.array(0, np.int64))
+        batch = graph.node("Gather", ["time_and_batch", one], "batch_size", axis=0)
+        graph.node("Range", [zero, batch, one], "row")  # (b)
+        lengths = graph.node("Cast", ["lengths"], "row_lengths", to=TensorProto.INT64)
+        graph.node("Sub", [lengths, one], "last_step")  # (b)
+    last = graph.node("Unsqueeze", ["last_step"], "end_step", axes=[1])
+    row = graph.node("Unsqueeze", ["row"], "end_row", axes=[1])
+    places = graph.node("Concat", [last, row], "end_indices", axis=1)  # (b, 2)
+    return graph.node("GatherND", [hidden, places], "ends" if config.projection else "logits")
 
 
 def write_zero_state(graph: Graph, config: ModelConfig, size: str) -> str:
@@ -295,12 +331,14 @@ def write_recurrence(
     return graph.node("Squeeze", [hidden], f"{name}.steps", axes=[1])
 
 
-def write_projection(graph: Graph, weights: Weights, hidden: str) -> str:
-    """Write the Linear layer, (t, b, features) -> (t, b, labels)."""
+def write_projection(
+    graph: Graph, weights: Weights, hidden: str, name: str = "projection.output"
+) -> str:
+    """Write the Linear layer, (..., features) -> (..., labels), under a name."""
     matrix = graph.weight("projection.weight", weights["projection.weight"].T, channels=1)
     bias = graph.constant("projection.bias", weights["projection.bias"])
     product = graph.node("MatMul", [hidden, matrix], "projection.product")
-    return graph.node("Add", [product, bias], "projection.output")
+    return graph.node("Add", [product, bias], name)
 
 
 def value_info(tensor: TensorSpec) -> onnx.ValueInfoProto:

@@ -21,18 +21,21 @@ def inputs(config: ModelConfig) -> list[TensorSpec]:
     """Return the inputs: the code points, and the row lengths or the state."""
     codepoints = TensorSpec("codepoints", "int32", ("batch", "time"))
     lengths = TensorSpec("lengths", "int32", ("batch",))
-    return [codepoints, lengths if config.bidirectional else state(config, "state")]
+    return [codepoints, state(config, "state") if config.has_state else lengths]
 
 
 def outputs(config: ModelConfig) -> list[TensorSpec]:
     """Return the outputs; their values at padded positions are unspecified."""
+    axes: tuple[str | int, ...] = ("batch",) if config.task == "classify" else ("batch", "time")
     width = () if config.width is None else (config.width,)
-    always = [
-        TensorSpec("decoded", "int32", ("batch", "time", *width)),
-        TensorSpec("confidence", "float32", ("batch", "time")),
-        TensorSpec("logits", "float32", ("batch", "time", config.labels)),
-    ]
-    return always if config.bidirectional else [*always, state(config, "state_out")]
+    chosen = {
+        "rewrite": [TensorSpec("decoded", "int32", (*axes, *width))],
+        "classify": [TensorSpec("label", "int32", axes)],
+        "next": [],
+    }[config.task]
+    confidence = [TensorSpec("confidence", "float32", axes)] if chosen else []
+    found = [*chosen, *confidence, TensorSpec("logits", "float32", (*axes, config.labels))]
+    return [*found, state(config, "state_out")] if config.has_state else found
 
 
 def state(config: ModelConfig, name: str) -> TensorSpec:

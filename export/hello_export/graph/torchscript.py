@@ -28,7 +28,7 @@ from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
 from hello_train.network.model import Network, allowed_labels, label_classes
 from torch import Tensor, nn
 from torch.jit import _recursive, _state
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 MODULE = "hello_export.torchscript"
 """The classes' module in a program, whatever this file's name is: it is part of the program."""
@@ -139,6 +139,84 @@ class Bidirectional(CodepointProgram):
             self.recurrence(packed)[0], batch_first=True, total_length=codepoints.size(1)
         )[0]
         return self.choose(codepoints, ids, hidden)
+
+
+class LogitsProgram(CodepointProgram):
+    """Base class of the programs that choose no labels of characters."""
+
+    @staticmethod
+    def label_table(config: ModelConfig) -> Tensor:
+        """Return an empty table."""
+        return torch.zeros(0)
+
+    @staticmethod
+    def forbidden_table(config: ModelConfig) -> Tensor:
+        """Return an empty table: everything is possible."""
+        return torch.zeros(0)
+
+
+class Next(LogitsProgram):
+    """Says after each character what the next one is; state in, state out."""
+
+    __module__ = MODULE
+
+    def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and state_out."""
+        hidden, state_out = self.recurrence(self.vectors[self.look_up(codepoints)], state)
+        return self.projection(hidden), state_out
+
+
+class NextLstm(LogitsProgram):
+    """The same for the LSTM, whose state is the hidden states, then the cell states."""
+
+    __module__ = MODULE
+
+    def forward(self, codepoints: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and state_out."""
+        hidden_state, cell_state = state.chunk(2)
+        hidden, after = self.recurrence(
+            self.vectors[self.look_up(codepoints)],
+            (hidden_state.contiguous(), cell_state.contiguous()),
+        )
+        return self.projection(hidden), torch.cat(after)
+
+
+class Classify(LogitsProgram):
+    """Says which class a line is of, from PyTorch's state after a packed sequence."""
+
+    __module__ = MODULE
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.directions = network.config.directions
+
+    def pack(self, codepoints: Tensor, lengths: Tensor) -> PackedSequence:
+        """Return the embedded characters of each row."""
+        vectors = self.vectors[self.look_up(codepoints)]
+        return pack_padded_sequence(
+            vectors, lengths.to(torch.int64), batch_first=True, enforce_sorted=False
+        )
+
+    def say(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return label, confidence and logits, from the states [layers * directions, b, H]."""
+        last = state[-self.directions :]
+        logits = self.projection(last.transpose(0, 1).flatten(1))
+        confidence, label = logits.softmax(-1).max(-1)
+        return label.to(torch.int32), confidence, logits
+
+    def forward(self, codepoints: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return label, confidence and logits."""
+        return self.say(self.recurrence(self.pack(codepoints, lengths))[1])
+
+
+class ClassifyLstm(Classify):
+    """The same for the LSTM, whose hidden states are the first part of its state."""
+
+    __module__ = MODULE
+
+    def forward(self, codepoints: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return label, confidence and logits."""
+        return self.say(self.recurrence(self.pack(codepoints, lengths))[1][0])
 
 
 class EditProgram(CodepointProgram):
@@ -257,12 +335,17 @@ def sorted_lines(found: re.Match[bytes]) -> bytes:
 
 
 def program_of(network: Network) -> CodepointProgram:
-    """Return the program for a network's direction, kind of state, and labels."""
+    """Return the program for a network's task, direction, kind of state, and labels."""
     config = network.config
+    has_cell = len(CELLS[config.cell].states) > 1
+    if config.task == "classify":
+        return (ClassifyLstm if has_cell else Classify)(network)
+    if config.task == "next":
+        return (NextLstm if has_cell else Next)(network)
     kinds: tuple[type[CodepointProgram], type[EditProgram]] = Causal, EditCausal
     if config.bidirectional:
         kinds = Bidirectional, EditBidirectional
-    elif len(CELLS[config.cell].states) > 1:
+    elif has_cell:
         kinds = CausalLstm, EditCausalLstm
     return kinds[config.format_version > 1](network)
 

@@ -1,8 +1,9 @@
 """Alphabets and labels of a network from outside: which entry has which id.
 
 They are given as text, one character for each id; as a `.txt` file, one entry a line; or as a
-`.json` file or value, a list of entries or an object of entries and their ids. Labels may be edits
-too: in JSON a list such as `[null, "\u064e"]`, in which null is the character that was read.
+`.json` file or value, a list of entries, an object of entries and their ids, or one of ids and
+entries. Labels may be edits too: in JSON a list such as `[null, "\u064e"]`, in which null is the
+character that was read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hello_runtime.text.lines import BYTE_ORDER_MARK, block_of, reading
 
 from hello_export.errors import IntakeError
 
-Given: TypeAlias = "str | Path | Sequence[str] | Mapping[str, int]"
+Given: TypeAlias = "str | Path | Sequence[str] | Mapping[str, int] | Mapping[int, str]"
 """An alphabet: text, a file, or the entries themselves."""
 GivenLabels: TypeAlias = "Given | Sequence[str | Sequence[str | None]]"
 """Labels likewise; an entry may be an edit with KEEP in it."""
@@ -31,6 +32,8 @@ SUFFIXES = (".txt", ".json")
 """Of the files; a text that ends so is the name of one."""
 MOST_IDS = 2**21
 """More entries than any alphabet has: Unicode has 1,114,112 code points."""
+DIGITS = 9
+"""Digits of an id that are read; it is too large if it has as many."""
 SHOWN = 8
 """Entries that an error names, at most."""
 
@@ -175,19 +178,29 @@ def parse_entry(source: str, entry: Any) -> Entry:
         raise IntakeError(f"{source}: {shown} is no text, as an entry is ({error})") from error
 
 
-class Pairs(list[tuple[str, Any]]):
+class Pairs(list[tuple[Any, Any]]):
     """The entries of a JSON object with their ids; an entry may stand there twice."""
 
 
-def by_id(source: str, pairs: Sequence[tuple[str, Any]]) -> tuple[str | None, ...]:
+def by_id(source: str, pairs: Sequence[tuple[Any, Any]]) -> tuple[str | None, ...]:
     """Return entries in the order of their ids; None for an id that no entry has.
+
+    Args:
+        source: for errors.
+        pairs: entries and ids, or ids and entries, whose ids are texts in JSON.
 
     Raises:
         IntakeError: an id is no id, or stands twice.
     """
-    odd = [pair for pair in pairs if type(pair[1]) is not int or not 0 <= pair[1] < MOST_IDS]
     if not pairs:
         return ()
+    if all(str(key).isdecimal() and isinstance(value, str) for key, value in pairs):
+        pairs = [(value, int(str(key)[:DIGITS])) for key, value in pairs]
+    odd = [
+        (entry, id_)
+        for entry, id_ in pairs
+        if not isinstance(entry, str) or type(id_) is not int or not 0 <= id_ < MOST_IDS
+    ]
     if odd:
         shown = [f"{entry!r}: {first_line(repr(id_), 20)}" for entry, id_ in odd[:SHOWN]]
         raise IntakeError(

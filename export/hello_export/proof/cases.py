@@ -59,7 +59,7 @@ def grid_cases(
         unknown: share of the characters that the model does not know.
     """
     source = RandomText(config, seed, unknown)
-    chained = not config.bidirectional
+    chained = config.has_state
     for case in source.grid(chained=chained):
         characters -= case.characters
         yield case

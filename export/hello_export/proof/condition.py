@@ -34,7 +34,8 @@ class Condition(NamedTuple):
     """Change of a row's values, divided by the relative change of the weights; at least 1."""
 
     steps: Array
-    """At each step, [time]: the largest up to there, or of the whole row for two directions."""
+    """At each step, [time]: the largest up to there, or of the whole row for two directions. Of a
+    classifier there is one, [1]."""
     state: float
     """In the state after the last step; 1 where there is none."""
 
@@ -98,7 +99,7 @@ def condition(config: ModelConfig, row: Row, perturbed_rows: Sequence[Row]) -> C
     logits: Array = np.where(row["logits"] == FORBIDDEN_LOGIT, 0, row["logits"])
     steps = np.maximum(np.abs(logits), magnification("logits", row, perturbed_rows)).max(1)
     steps = np.maximum(steps, 1.0)
-    if config.bidirectional:
+    if not config.has_state:
         return Condition(np.full_like(steps, steps.max()), 1.0)
     state = np.maximum(np.abs(row["state_out"]), magnification("state_out", row, perturbed_rows))
     return Condition(np.maximum.accumulate(steps), max(1.0, float(state.max())))

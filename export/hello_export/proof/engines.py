@@ -119,8 +119,8 @@ class GraphEngine(Engine):
         """Run the graph once; both inputs, by name, and outputs are in the signature's order."""
 
     def run(self, case: Case) -> Outputs:
-        """Return all outputs of a case; a causal model starts from a zero state."""
-        if self._config.bidirectional:
+        """Return all outputs of a case; a model that has a state starts from zeros."""
+        if not self._config.has_state:
             return self._run_once(case.codepoints, case.lengths)
         batch, time = case.codepoints.shape
         state = np.zeros((self._config.slots, batch, self._config.hidden_size), np.float32)

@@ -54,8 +54,15 @@ class JavaScript(Engine):
 
     @classmethod
     def obstacle(cls, config: ModelConfig) -> str | None:
-        """Return that Node is missing, or None."""
-        return None if node_version() else "it needs Node, which is not installed (command node)"
+        """Return that Node is missing, or what the module lacks, or None."""
+        if node_version():
+            return cls.limit(config)
+        return "it needs Node, which is not installed (command node)"
+
+    @classmethod
+    def limit(cls, config: ModelConfig) -> str | None:
+        """Return what the module lacks, or None."""
+        return None if config.task == "rewrite" else f"it has no task {config.task}"
 
     def __init__(self, config: ModelConfig, folder: Path, modules: Path | None = None) -> None:
         """Start Node; `modules` takes the place of the folder of the modules."""

@@ -154,6 +154,11 @@ def rows_of(case: Case, found: Outputs) -> list[Row]:
     A padded row has no `state_out`: its padding has gone into it.
     """
     rows: list[Row] = []
+    if "label" in found:  # of the whole line, which is a single step
+        return [
+            {name: array[index : index + 1] for name, array in found.items()}
+            for index in range(len(case.lengths))
+        ]
     for index, length in enumerate(case.lengths.tolist()):
         row = {name: array[index, :length] for name, array in found.items() if name != "state_out"}
         if "state_out" in found and length == case.codepoints.shape[1]:
@@ -168,11 +173,18 @@ def compare_case(
     """Add the differences of a case's rows to an engine's verdict."""
     verdict.cases += 1
     verdict.characters += case.characters
+    verdict.choice = "label" if config.task == "classify" else "decoded"
+    verdict.choices += len(case.rows) if config.task == "classify" else case.characters
     for index, (text, wanted, row) in enumerate(zip(case.rows, expected, found, strict=True)):
         place = partial(describe_place, case, index, text)
+        if config.task == "classify":
+            place = partial(describe_line, place, len(text))
         for tensor, difference in differences(wanted, row, place):
             verdict.add(tensor, difference)
-        verdict.mismatches += mismatches(config, text, wanted, row["decoded"], place)
+        if "decoded" in row:
+            verdict.mismatches += mismatches(config, text, wanted, row["decoded"], place)
+        if "label" in row:
+            verdict.mismatches += other_class(wanted, row["label"], place)
 
 
 def differences(
@@ -223,6 +235,16 @@ def mismatches(
     return found
 
 
+def other_class(expected: Expected, label: Array, place: Callable[[int], str]) -> list[Difference]:
+    """Return one difference if a line, [1], got another class; none otherwise."""
+    if label[0] == expected.row["label"][0]:
+        return []
+    logits: Array = expected.row["logits"][0]
+    is_class = 0 <= label[0] < len(logits)
+    margin = float(logits.max() - logits[label[0]]) if is_class else float("inf")
+    return [Difference(margin, float(expected.condition.steps[0]), place(1))]
+
+
 def labels_that_write(config: ModelConfig, codepoint: int, written: list[int]) -> list[int]:
     """Return the labels that write this for a code point; it has NOTHING behind shorter edits."""
     nothing = [NOTHING] * len(written)
@@ -232,6 +254,11 @@ def labels_that_write(config: ModelConfig, codepoint: int, written: list[int]) -
         if written
         == [codepoint if char is KEEP else ord(char) for char in edit] + nothing[len(edit) :]
     ]
+
+
+def describe_line(place: Callable[[int], str], length: int, _: int) -> str:
+    """Return where the end of a line is, for an output of the whole line."""
+    return place(length)
 
 
 def describe_place(case: Case, index: int, text: list[int], length: int) -> str:

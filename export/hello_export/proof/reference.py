@@ -26,8 +26,23 @@ Forward: TypeAlias = Callable[[Tensor], Tensor]
 are those of the network's configuration."""
 
 
+NORMALISED = 1e-4
+"""The sum of probabilities is 1 but for so much."""
+
+
+def as_logits(found: Tensor, parts: Tensor) -> Tensor:
+    """Return a forward's logits; of logarithms of probabilities, those that its parts show.
+
+    Such logarithms say of the logits all but one number a step, which changes nothing: that of the
+    parts is taken, both float32 [..., labels].
+    """
+    if float(found.logsumexp(-1).abs().max()) > NORMALISED:
+        return found
+    return found + parts.logsumexp(-1, keepdim=True)
+
+
 class Reference:
-    """A network that reads and writes code points."""
+    """A network that reads code points."""
 
     def __init__(self, network: Network, forward: Forward | None = None) -> None:
         """Take a network's weights, and the forward of the module that it came in as, if any."""
@@ -42,7 +57,7 @@ class Reference:
         )
         lengths = {len(edit) for edit in config.output_labels}
         self._is_one_to_one = lengths == {1}
-        self._longest = max(lengths)
+        self._longest = max(lengths, default=0)
         anything = range(len(config.output_labels))
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
         self._forbidden = torch.tensor(
@@ -74,14 +89,22 @@ class Reference:
         unknown = self._config.unknown_id
         ids = torch.tensor([[self._ids.get(code, unknown) for code in row] for row in rows])
         hidden, state_out = self._network.recurrence(self._vectors[ids])  # (b, t, features)
+        if self._config.task == "classify":
+            yield from self._classes(ids, hidden)
+            return
         logits = self._network.projection(hidden)  # (b, t, labels)
         # A module has no vector for the unknown characters that its network refuses.
         if self._forward and ids.max() < self._rows:
-            logits = self._forward(ids)
-        logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
+            found = self._forward(ids)
+            logits = as_logits(found, logits) if self._config.task == "next" else found
+        if self._config.guard is not None:
+            logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
         states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
         for index, row in enumerate(rows):
-            yield self._row(row, logits[index], states[:, index])
+            if self._config.task == "next":
+                yield {"logits": logits[index].numpy(), "state_out": states[:, index].numpy()}
+            else:
+                yield self._row(row, logits[index], states[:, index])
 
     def _row(self, codepoints: Sequence[int], logits: Tensor, state: Tensor) -> Row:
         """Return the outputs of one row, from its logits [time, labels] and its last state."""
@@ -100,6 +123,20 @@ class Reference:
         if not self._config.bidirectional:
             row["state_out"] = state.numpy()
         return row
+
+    def _classes(self, ids: Tensor, hidden: Tensor) -> Iterator[Row]:
+        """Yield the outputs of a classifier, a step for each row, from hidden states (b, t, f)."""
+        size = self._config.hidden_size
+        behind_last, before_first = hidden[:, -1, :size], hidden[:, 0, size:]
+        logits = self._network.projection(torch.cat([behind_last, before_first], dim=1))
+        if self._forward and ids.max() < self._rows:
+            logits = as_logits(self._forward(ids), logits)
+        for row in logits:
+            yield {
+                "label": np.array([int(row.argmax())], np.int32),
+                "confidence": np.array([float(row.softmax(-1).max())], np.float32),
+                "logits": row[None].numpy(),
+            }
 
     def _written(self, label: int, codepoint: int) -> int | list[int]:
         """Return the code points that a label writes for one, with -1 behind the last of several.

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from hello_runtime import Annotation, Decoder, ModelInfo
 from hello_runtime.engine.batching import Parts
+from hello_runtime.generation import read_through
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.edits import NOTHING
@@ -18,7 +19,7 @@ from hello_export.proof.engines import Array, Engine, OnnxRuntime, Outputs
 
 
 class Runtime(Engine):
-    """The project's own runtime, from text to text; it gives no logits."""
+    """The project's own runtime, from text to text; it gives logits of the task `next` alone."""
 
     name = "hello-infer"
     distribution = "hello-rnn"
@@ -26,8 +27,10 @@ class Runtime(Engine):
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
-        # The cases have unknown characters, and the graph of a model that refuses them copies them.
-        unknown: Unknown | None = "copy" if config.unknown == "error" else None
+        # The cases have unknown characters, and the graph of a model that refuses them copies them,
+        # or reads zeros.
+        instead: Unknown = "copy" if config.task == "rewrite" else "label"
+        unknown: Unknown | None = instead if config.unknown == "error" else None
         self._decoder = Decoder.open(folder, unknown=unknown, threads=1)
 
     def check_declaration(self) -> None:
@@ -49,13 +52,19 @@ class Runtime(Engine):
             nonlinearity=self._config.nonlinearity,
             weights="",
             training={},
+            task=self._config.task,
+            classes=self._config.classes,
         )
         if found != expected:
             raise ParityError(f"the metadata of the model says {found}, not {expected}")
 
     def run(self, case: Case) -> Outputs:
-        """Return what each character became, and the confidences."""
+        """Return what each character, or line, became, and the confidences."""
         texts = ["".join(map(chr, row)) for row in case.rows]
+        if self._config.task == "next":
+            return self._continue(texts, case)
+        if self._config.task == "classify":
+            return self._classify(texts)
         if case.chunk:
             annotations = [self._stream(text, case.chunk) for text in texts]
         else:
@@ -64,6 +73,18 @@ class Runtime(Engine):
             "decoded": padded([self._decoded(annotation) for annotation in annotations], case),
             "confidence": padded([annotation.confidence for annotation in annotations], case),
         }
+
+    def _classify(self, texts: list[str]) -> Outputs:
+        found = self._decoder.classify_batch(texts)
+        label = [self._config.classes.index(row.label) for row in found]
+        confidence = [row.confidence for row in found]
+        return {"label": np.array(label, np.int32), "confidence": np.array(confidence, np.float32)}
+
+    def _continue(self, texts: list[str], case: Case) -> Outputs:
+        """Return the logits behind each character, as generation and scores take them."""
+        chunk = case.chunk or case.codepoints.shape[1]
+        pieces = [logits for logits, _ in read_through(self._decoder, texts, chunk)]
+        return {"logits": padded([*np.concatenate(pieces, axis=1)], case)}
 
     def _stream(self, text: str, chunk: int) -> Annotation:
         stream = self._decoder.stream()

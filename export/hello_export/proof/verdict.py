@@ -76,6 +76,10 @@ class Verdict:
     """The error after which the engine got no more cases, or None."""
     cases: int = 0
     characters: int = 0
+    choice: str = "decoded"
+    """The output that is chosen and not computed."""
+    choices: int = 0
+    """How many were compared: characters, or the lines of a classifier."""
     max_difference: dict[str, float] = field(default_factory=dict)
     """Of each tensor that the engine gives."""
     max_share: dict[str, float] = field(default_factory=dict)
@@ -84,8 +88,9 @@ class Verdict:
     beyond_tolerance: dict[str, Difference] = field(default_factory=dict)
     """Of the differences larger than `TOLERANCE`, the one with the largest share."""
     mismatches: list[Difference] = field(default_factory=list)
-    """One for each character that was decoded otherwise. The size is how far the engine's label is
-    below the best one in the reference's logits; infinite if it is no label."""
+    """One for each character, or line of a classifier, of which it says something else. The size is
+    how far the engine's label is below the best one in the reference's logits; infinite if it is no
+    label."""
     share: dict[str, float] = field(default_factory=dict)
     """The allowed share of the condition."""
     ties: int = 0
@@ -146,9 +151,10 @@ class Verdict:
                     f"(allowed: {found.allowed(self.share[tensor]):.3g}) for {found.place}"
                 )
         if self.text_differences:
+            unit = "lines" if self.choice == "label" else "characters"
             return (
-                f"{self.engine} differs from PyTorch in decoded, in {self.text_differences} of "
-                f"{self.characters} characters, for instance for "
+                f"{self.engine} differs from PyTorch in {self.choice}, in {self.text_differences} "
+                f"of {self.choices} {unit}, for instance for "
                 f"{max(self.mismatches, key=lambda found: found.share).place}"
             )
         return None

@@ -11,7 +11,8 @@ graph is accepted only if `hello_export.graph.onnx_graph` could have written it:
   a tensor. So a call allocates and multiplies at most a constant times batch x time, and the size
   of the file limits that constant (`Budget`).
 - Each element of `decoded` is a copy of one of a label in the metadata, or of an input code point,
-  if a label keeps those or the policy for unknown characters copies them.
+  if a label keeps those or the policy for unknown characters copies them. Each `label` of a
+  classifier is the number of one of its classes.
 
 Not checked: that the text is any good. Not limited: the memory for a large file, which grows with
 the file. And `Gather` and `GatherND` have indices that are known only when the graph runs;
@@ -23,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Size, Value, co
 from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table
 
 if TYPE_CHECKING:
+    from hello_runtime.model.tasks import Task
     from hello_runtime.text.edits import Edit
 
 BATCH, TIME = "batch", "time"
@@ -56,19 +58,28 @@ MAX_PRODUCTS = 1 << 16
 """What even the smallest file may use; `Budget` adds to it in proportion to the file's size."""
 
 
-def check_graph(
-    graph: Graph, labels: Sequence[Edit], file_size: int, *, copies: bool
-) -> tuple[int, int] | None:
+class Says(NamedTuple):
+    """What a model may say."""
+
+    task: Task
+    labels: Sequence[Edit]
+    """What it may write for a character; none of a classifier."""
+    size: int
+    """The number of its labels, or classes."""
+    copies: bool
+    """Whether it may also copy a character, without such a label."""
+
+
+def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[int, int] | None:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Args:
         graph: the graph.
-        labels: what it may write for a character.
+        says: what the metadata lets it say.
         file_size: the size of the model file in bytes.
-        copies: whether it may also copy a character, without such a label.
 
     Returns:
-        For a causal model the slots and the hidden size of its state, else None.
+        The slots and the hidden size of its state; None for a model that needs the whole line.
 
     Raises:
         ValueError: the graph is refused; the message says where and why.
@@ -76,8 +87,11 @@ def check_graph(
     inputs = declarations(graph.input)
     state = state_of(inputs)
     values = work_out(graph, inputs, file_size)
-    check_outputs(declarations(graph.output), values, state, labels)
-    check_labels(values["decoded"], graph.initializer, labels, copies=copies)
+    check_outputs(declarations(graph.output), values, outputs_of(says, state))
+    if says.task == "rewrite":
+        check_labels(values["decoded"], graph.initializer, says.labels, copies=says.copies)
+    elif says.task == "classify":
+        check_classes(values["label"], graph.initializer, says.size)
     return state
 
 
@@ -238,7 +252,7 @@ def declared_size(dimension: Dimension) -> Size:
 
 
 def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
-    """Return the slots and the hidden size of a causal model's state; None for a bidirectional one.
+    """Return the slots and the hidden size of a model's state; None if it has lengths instead.
 
     Raises:
         ValueError: the inputs are those of neither.
@@ -253,25 +267,33 @@ def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
     raise ValueError("its inputs are not codepoints with lengths, or with a state")
 
 
+def outputs_of(says: Says, state: tuple[int, int] | None) -> dict[str, Declared]:
+    """Return the outputs that a model must declare, in order."""
+    axes: Shape = (BATCH,) if says.task == "classify" else (BATCH, TIME)
+    expected: dict[str, Declared] = {}
+    if says.task == "classify":
+        expected["label"] = ("int32", axes)
+    elif says.task == "rewrite":
+        width = width_of(says.labels)
+        expected["decoded"] = ("int32", axes if width is None else (*axes, width))
+    if says.task != "next":
+        expected["confidence"] = ("float32", axes)
+    expected["logits"] = ("float32", (*axes, says.size))
+    if state:
+        expected["state_out"] = ("float32", (state[0], BATCH, state[1]))
+    return expected
+
+
 def check_outputs(
     declared: Mapping[str, Declared],
     values: Mapping[str, Value],
-    state: tuple[int, int] | None,
-    labels: Sequence[Edit],
+    expected: Mapping[str, Declared],
 ) -> None:
     """Check that the declared outputs are the expected ones, and that the graph computes them so.
 
     Raises:
         ValueError: they are not, or it does not.
     """
-    width = width_of(labels)
-    expected: dict[str, Declared] = {
-        "decoded": ("int32", (BATCH, TIME) if width is None else (BATCH, TIME, width)),
-        "confidence": ("float32", (BATCH, TIME)),
-        "logits": ("float32", (BATCH, TIME, len(labels))),
-    }
-    if state:
-        expected["state_out"] = ("float32", (state[0], BATCH, state[1]))
     need(list(declared) == list(expected), f"its outputs are not {', '.join(expected)}")
     for name, (dtype, shape) in expected.items():
         need(declared[name] == (dtype, shape), f"the output {name} is declared otherwise")
@@ -300,3 +322,16 @@ def check_labels(
     foreign = decoded.sources - {"codepoints", *(item.name for item in constants)}
     need(not foreign, "it writes what is no character")
     need(keeps or "codepoints" not in decoded.sources, "it copies what it should label")
+
+
+def check_classes(label: Value, constants: Sequence[Tensor], count: int) -> None:
+    """Check that the label of a line is the number of a class: a copy of a constant from 0 up.
+
+    Raises:
+        ValueError: it may be something else.
+    """
+    sources = label.sources or frozenset()
+    tables = [np.frombuffer(t.raw_data, "<i4") for t in constants if t.name in sources]
+    need(tables and len(tables) == len(sources), "its label is computed and not chosen")
+    known = all(table.min() >= 0 and table.max() < count for table in tables)
+    need(known, "its label is the number of no class")

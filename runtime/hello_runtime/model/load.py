@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hello_runtime.errors import ModelFileError, first_line
-from hello_runtime.model.graph_check import check_graph
+from hello_runtime.model.graph_check import Says, check_graph
 from hello_runtime.model.metadata import ModelInfo, parse_metadata
 from hello_runtime.model.model_file import IR_VERSION, OPSET, parse, read_content
 from hello_runtime.model.onnx_wire import Entry, Graph, Model, OperatorSet, need
@@ -20,7 +20,7 @@ class CheckedModel(NamedTuple):
     """The bytes of the file."""
     info: ModelInfo
     state: tuple[int, int] | None
-    """The slots and the hidden size of a causal model's state; None for a bidirectional model."""
+    """The slots and the hidden size of its state; None for a model that needs the whole line."""
 
 
 def load_model(file: Path) -> CheckedModel:
@@ -37,8 +37,9 @@ def load_model(file: Path) -> CheckedModel:
     graph = parse(file, Graph, model.graph)
     try:
         check_versions(model)
-        state = check_graph(graph, info.output_labels, len(content), copies=info.copies_unknown)
-        need(info.causal == (state is not None), "its inputs are not those of its metadata")
+        says = Says(info.task, info.output_labels, info.label_count, info.copies_unknown)
+        state = check_graph(graph, says, len(content))
+        need(info.has_state == (state is not None), "its inputs are not those of its metadata")
     except ValueError as error:
         raise ModelFileError(
             f"{file}: its graph is none that hello-export writes ({first_line(error)}); "

@@ -12,6 +12,7 @@ from hello_runtime.model.labels import (
     LABELS_KEYS,
     Format,
     Guard,
+    alphabet_labels,
     characters_of,
     guard_from_json,
     labels_from_json,
@@ -19,6 +20,7 @@ from hello_runtime.model.labels import (
 )
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES, WEIGHTS, Unknown
 from hello_runtime.model.onnx_wire import need
+from hello_runtime.model.tasks import Task, check_task, classes_from_json
 from hello_runtime.text.edits import apply
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class ModelInfo(NamedTuple):
     input_alphabet: str
     output_labels: tuple[Edit, ...]
     """What it may write for a character: each label is a tuple of characters and of None, which
-    stands for the character that was read."""
+    stands for the character that was read. A classifier has none."""
     unknown: Unknown
     """The policy for a character outside `input_alphabet`."""
     guard: Guard | None
@@ -50,6 +52,20 @@ class ModelInfo(NamedTuple):
     """The type of the stored weights; files older than this field have `float32`."""
     training: Mapping[str, Any]
     """The training data, and the scores."""
+    task: Task = "rewrite"
+    """`rewrite`, `next` or `classify`; see `hello_runtime.model.tasks`."""
+    classes: tuple[str, ...] = ()
+    """What a classifier may say of a line."""
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it goes on from a state, and so can stream; otherwise it needs the whole line."""
+        return self.causal and self.task != "classify"
+
+    @property
+    def label_count(self) -> int:
+        """The number of its labels, or classes."""
+        return len(self.classes or self.output_labels)
 
     @property
     def output_alphabet(self) -> str:
@@ -76,7 +92,7 @@ class ModelInfo(NamedTuple):
     @property
     def format_version(self) -> Format:
         """The oldest format that can say all of this."""
-        return oldest_format(self.output_labels, self.unknown)
+        return 2 if self.task != "rewrite" else oldest_format(self.output_labels, self.unknown)
 
 
 def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
@@ -100,7 +116,8 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
         need(version in LABELS_KEYS, f"its format_version is {version}")
         alphabet = json.loads(metadata["input_alphabet"])
         check_alphabet(alphabet)
-        labels = labels_from_json(json.loads(metadata[LABELS_KEYS[version]]), version)
+        task = cast(Task, metadata.get("task", "rewrite"))
+        labels, guard, classes = parse_labels(task, metadata, version, alphabet)
         info = ModelInfo(
             cell=metadata["cell"],
             causal=json.loads(metadata["causal"]),
@@ -109,10 +126,12 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             input_alphabet=alphabet,
             output_labels=labels,
             unknown=cast(Unknown, metadata["unknown"]),
-            guard=guard_from_json(json.loads(metadata["guard"]), version, alphabet, labels),
+            guard=guard,
             nonlinearity=metadata.get("nonlinearity", "tanh"),
             weights=metadata.get("weights", "float32"),
             training=json.loads(metadata["training"]),
+            task=task,
+            classes=classes,
         )
         check_info(info)
         need(version == info.format_version, f"its format_version is {version}")
@@ -123,6 +142,24 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             f"{file}: damaged metadata ({first_line(error)}); export it again"
         ) from error
     return info
+
+
+def parse_labels(
+    task: Task, metadata: Mapping[str, str], version: int, alphabet: str
+) -> tuple[tuple[Edit, ...], Guard | None, tuple[str, ...]]:
+    """Return the labels, the guard and the classes of a model of a task.
+
+    Raises:
+        KeyError: they are missing.
+        ValueError: they are none of such a model.
+    """
+    if task == "next":
+        return alphabet_labels(alphabet), None, ()
+    if task == "classify":
+        return (), None, classes_from_json(json.loads(metadata["classes"]))
+    labels = labels_from_json(json.loads(metadata[LABELS_KEYS[version]]), version)
+    guard = guard_from_json(json.loads(metadata["guard"]), version, alphabet, labels)
+    return labels, guard, ()
 
 
 def check_alphabet(alphabet: object) -> None:
@@ -150,3 +187,12 @@ def check_info(info: ModelInfo) -> None:
     need(isinstance(info.causal, bool), "causal is neither true nor false")
     need(info.layers > 0 and info.hidden_size > 0, "it has no layers, or they have no width")
     need(isinstance(info.training, dict), "training is not an object")
+    check_task(
+        info.task,
+        causal=info.causal,
+        alphabet=info.input_alphabet,
+        labels=info.output_labels,
+        classes=info.classes,
+        guard=info.guard,
+        unknown=info.unknown,
+    )

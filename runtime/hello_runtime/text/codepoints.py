@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     Codepoints = NDArray[np.int32]
 
+LITTLE_ENDIAN = np.dtype("<i4")
 LONGEST_ROW = 4096
 """Characters that a network reads at once, at most. Training cuts a longer line into parts. In
 decoding, a causal model reads it in chunks of this many, and a bidirectional one in windows."""
@@ -19,7 +20,7 @@ decoding, a causal model reads it in chunks of this many, and a bidirectional on
 
 def to_codepoints(text: str) -> Codepoints:
     """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.dtype("<i4"))
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), LITTLE_ENDIAN)
 
 
 def to_text(codepoints: NDArray[Any]) -> str:
@@ -28,7 +29,9 @@ def to_text(codepoints: NDArray[Any]) -> str:
     Raises:
         UnicodeDecodeError: an item is no code point.
     """
-    return codepoints.astype("<i4", copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+    return (
+        codepoints.astype(LITTLE_ENDIAN, copy=False).tobytes().decode("utf-32-le", "surrogatepass")
+    )
 
 
 def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:

@@ -38,6 +38,17 @@ class Batch(NamedTuple):
     """int64 [batch, time]: labels of the targets; `IGNORED` where a character does not count."""
 
 
+class PaddedBatch(NamedTuple):
+    """Some lines of a classifier, padded at their ends."""
+
+    ids: Tensor
+    """int64 [batch, time]: ids of the input characters."""
+    labels: Tensor
+    """int64 [batch]: the class of each line."""
+    lengths: Tensor
+    """int64 [batch]: characters of each line."""
+
+
 class Batches:
     """Training lines as batches.
 

@@ -46,6 +46,8 @@ class Source(NamedTuple):
     """Characters of a line that are read at once; None for the whole line."""
     is_checked: bool = False
     """Whether each call of `pair` is compared with the first one for the same line."""
+    read: Callable[[Path], Iterable[tuple[int, str]]] | None = None
+    """Yields the lines of a file with their numbers; None for `read_lines`."""
 
 
 def text_source(corruption: Corruption) -> Source:
@@ -163,7 +165,9 @@ class Reader:
             InputError: the file cannot be read.
         """
         number = 0
-        for number, line in read_lines(path, self._source.longest):
+        found = self._source.read
+        lines = found(path) if found else read_lines(path, self._source.longest)
+        for number, line in lines:
             try:
                 for part in self._source.parts(line):
                     self._add(part, self._pair(part))

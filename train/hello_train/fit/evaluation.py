@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from hello_runtime.text.pairs import Pair
 
@@ -23,7 +24,18 @@ PATIENT_EPOCHS = 2
 the network is already better than no change."""
 
 Counts = dict[str, tuple[int, int]]
-"""For each character of the targets: how many were right, and how many there were."""
+"""For each character of the targets, or class: how many were right, and how many there were."""
+
+
+class Outcome(NamedTuple):
+    """What an evaluation found."""
+
+    counts: Counts
+    """Empty without held-out lines."""
+    quality: float
+    """What is to be as large as possible, 0 to 1."""
+    sample: str = ""
+    """What a network of the task `next` draws."""
 
 
 class Evaluator:
@@ -40,6 +52,9 @@ class Evaluator:
         fitting = sum(1 for size in sizes if size <= bound)
         self._sample = list(self._holdout[: max(1, fitting)])
         self._inputs = [pair.input for pair in self._sample]
+        self._measure_sample()
+
+    def _measure_sample(self) -> None:
         self._no_change = accuracy(right_by_character(self._inputs, self._sample))
 
     @property
@@ -50,6 +65,11 @@ class Evaluator:
     def evaluate(self, network: Network) -> Counts:
         """Return how many characters a network gets right; empty without held-out lines."""
         return right_by_character(network.rewrite_lines(self._inputs), self._sample)
+
+    def outcome(self, network: Network) -> Outcome:
+        """Return what `evaluate` finds, with the share that is right."""
+        counts = self.evaluate(network)
+        return Outcome(counts, accuracy(counts))
 
 
 def accuracy(counts: Counts) -> float:
@@ -75,21 +95,22 @@ def is_due(state: TrainingState, options: TrainOptions, team: Team, done: float)
     return bool(team.agree(needed <= TIME_SHARE * position.seconds))
 
 
-def record(state: TrainingState, counts: Counts, unchanged: float) -> None:
+def record(state: TrainingState, outcome: Outcome, unchanged: float) -> None:
     """Add an evaluation to the history, and keep the weights if they are the best so far.
 
     Args:
         state: the training state; its weights are those that were evaluated.
-        counts: what `Evaluator.evaluate` returned; nothing is recorded if it is empty.
+        outcome: what `Evaluator.outcome` returned; nothing is recorded if its counts are empty.
         unchanged: `Evaluator.unchanged`
     """
+    counts, found, sample = outcome
     if not counts:
         return
     position, rows = state.position, state.history.evaluations
-    found = accuracy(counts)
     best = max((row.accuracy for row in rows), default=-1.0)
     loss = position.losses / (position.step - position.evaluated_step)
-    rows.append(Evaluation(position.step, position.epoch, position.seconds, loss, found, counts))
+    now = position.step, position.epoch, position.seconds
+    rows.append(Evaluation(*now, loss, found, counts, sample))
     if found > best:
         state.best = {name: t.clone() for name, t in state.network.state_dict().items()}
         position.without_gain = 0

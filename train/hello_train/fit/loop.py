@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 from hello_runtime.text.pairs import Pair
 
-from hello_train.data.batches import Batch, Batches, Segments
+from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator, is_due, record
 from hello_train.fit.memory import memory_named
@@ -42,6 +43,16 @@ def batches_of(config: ModelConfig, pairs: Sequence[Pair], options: TrainOptions
     )
 
 
+class BatchSource(Protocol):
+    """Training lines as batches."""
+
+    def order(self, epoch: int) -> list[Segments]:
+        """Return the lines of each batch of an epoch, in the epoch's order."""
+
+    def load(self, segments: Segments, epoch: int, number: int) -> Batch | PaddedBatch:
+        """Return a batch of `order`; `number` is its position there."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """How far a training came."""
@@ -64,6 +75,7 @@ class Trainer:
         evaluator: Evaluator | None = None,
         resume_file: ResumeFile | None = None,
         team: Team = ALONE,
+        batches: BatchSource | None = None,
     ) -> None:
         """Prepare a training.
 
@@ -75,6 +87,7 @@ class Trainer:
             evaluator: evaluates the network; None for no evaluation.
             resume_file: where the state is saved; None to save nothing.
             team: the processes that train together, each with the same arguments.
+            batches: the lines as batches; None for those of a network that rewrites.
         """
         self._state = state
         self._options = options
@@ -82,7 +95,7 @@ class Trainer:
         self._evaluator = evaluator or Evaluator([])
         self._resume_file = resume_file
         self._team = team
-        self._data = batches_of(state.network.config, pairs, options)
+        self._data = batches or batches_of(state.network.config, pairs, options)
         self._forward = team.join(state.network)
         self._started = time.monotonic() - state.position.seconds
         self._saved = time.monotonic()
@@ -119,7 +132,7 @@ class Trainer:
             state.network.load_state_dict(state.best)
         return Ending(self._done, self._epochs)
 
-    def _batches(self, loader: Executor) -> Iterator[Batch]:
+    def _batches(self, loader: Executor) -> Iterator[Batch | PaddedBatch]:
         """Yield the batches of all epochs that are left."""
         position = self._state.position
         while not self._ends:
@@ -134,10 +147,12 @@ class Trainer:
             self._epochs = position.epochs(len(order))
             position.epoch, position.batch = position.epoch + 1, 0
 
-    def _batches_of_epoch(self, order: Sequence[Segments], loader: Executor) -> Iterator[Batch]:
+    def _batches_of_epoch(
+        self, order: Sequence[Segments], loader: Executor
+    ) -> Iterator[Batch | PaddedBatch]:
         """Yield the batches that are left of an epoch; the loader prepares one in advance."""
         position, team = self._state.position, self._team
-        coming: deque[Future[Batch]] = deque()
+        coming: deque[Future[Batch | PaddedBatch]] = deque()
         for batch in range(position.batch, len(order), team.size):
             number = (batch + team.rank) % len(order)
             load = self._data.load
@@ -162,7 +177,7 @@ class Trainer:
         assert options.minutes is not None
         return min(1.0, self._team.agree(position.seconds / (60 * options.minutes)))
 
-    def _finish_step(self, batch: Batch, loss: float) -> None:
+    def _finish_step(self, batch: Batch | PaddedBatch, loss: float) -> None:
         """Count a step; evaluate or save if it is time to; call the callbacks."""
         state, position = self._state, self._state.position
         position.step += 1
@@ -193,8 +208,8 @@ class Trainer:
             position.sample = max(1, position.characters // 2)
             self._evaluator.choose_sample(position.sample)
         if self._team.leads:
-            counts = self._evaluator.evaluate(state.network.eval())
-            record(state, counts, self._evaluator.unchanged)
+            outcome = self._evaluator.outcome(state.network.eval())
+            record(state, outcome, self._evaluator.unchanged)
         position.without_gain = int(self._team.agree(position.without_gain))
         position.losses, position.evaluated_step = 0.0, position.step
         position.last_evaluating = time.monotonic() - started

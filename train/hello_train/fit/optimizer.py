@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from hello_train.data.augmentation import IGNORED
-from hello_train.data.batches import Batch
+from hello_train.data.batches import Batch, PaddedBatch
 from hello_train.errors import FitError
 from hello_train.fit.options import TrainOptions
 from hello_train.fit.state import TrainingState
@@ -16,8 +16,8 @@ from hello_train.fit.state import TrainingState
 
 def optimizer_step(
     state: TrainingState,
-    forward: Callable[[Tensor], Tensor],
-    batch: Batch,
+    forward: Callable[..., Tensor],
+    batch: Batch | PaddedBatch,
     options: TrainOptions,
     done: float,
 ) -> float:
@@ -26,7 +26,8 @@ def optimizer_step(
     Args:
         state: the training state; its weights and optimizer change.
         forward: its network, or what synchronizes the gradients of several processes around it;
-            int64 [batch, time] to float32 [batch, time, labels].
+            int64 [batch, time] to float32 [batch, time, labels]; for a classifier with lengths,
+            int64 [batch], to float32 [batch, classes].
         batch: on any device.
         options: the learning rate and the largest norm of the gradient.
         done: share of the training that is done, 0 to 1.
@@ -40,8 +41,9 @@ def optimizer_step(
     rate = options.learning_rate * (cosine(done) if options.decay else 1)
     state.optimizer.param_groups[0]["lr"] = rate
     state.network.train()
-    ids, labels = (tensor.to(state.device) for tensor in batch)
-    loss = mean_loss(forward(ids), labels)
+    ids, labels = batch.ids.to(state.device), batch.labels.to(state.device)
+    logits = forward(ids, batch.lengths) if isinstance(batch, PaddedBatch) else forward(ids)
+    loss = mean_loss(logits, labels)
     state.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     if options.max_gradient_norm is not None:
@@ -61,11 +63,11 @@ def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy over all labels but `IGNORED`; 0 if there are no others.
 
     Args:
-        logits: float32 [batch, time, labels]
-        labels: int64 [batch, time]
+        logits: float32 [..., labels]
+        labels: int64 [...]
     """
     total = nn.functional.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORED, reduction="sum"
     )
     return total / (labels != IGNORED).sum().clamp(min=1)
 

@@ -38,7 +38,7 @@ class Team:
         """Whether this process evaluates, saves and prints."""
         return self.rank == 0
 
-    def join(self, network: Network) -> Callable[[Tensor], Tensor]:
+    def join(self, network: Network) -> Callable[..., Tensor]:
         """Return the network's forward pass with gradients averaged over all processes."""
         return network if self.size == 1 else DistributedDataParallel(network)
 

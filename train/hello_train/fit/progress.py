@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -25,13 +26,20 @@ LOG_LINES = 10
 class ProgressDisplay(Callback):
     """Prints epoch and loss, with the output for an example or the accuracy and speed."""
 
-    def __init__(self, example: str | None = None, every: int | None = None) -> None:
+    def __init__(
+        self,
+        example: str | None = None,
+        every: int | None = None,
+        quality: Callable[[float], str] = "{:.2%} right".format,
+    ) -> None:
         """Prepare the display.
 
         Args:
             example: an input whose output each line shows; None to show accuracy and speed.
             every: print a line every so many epochs; None for a bar or a log.
+            quality: returns what an evaluation found, in words.
         """
+        self._quality = quality
         self._example = example
         self._every = every
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -61,7 +69,7 @@ class ProgressDisplay(Callback):
         if self._example is not None:
             parts.append(repr(network.eval().rewrite(self._example)))
         if progress.accuracy is not None:
-            parts.append(f"{progress.accuracy:.2%} right")
+            parts.append(self._quality(progress.accuracy))
         if self._example is None:
             parts.append(rate(progress.characters, progress.seconds))
         if self._terminal and not self._every:

@@ -18,6 +18,17 @@ def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) 
         options: its options.
         scores: the scores by name; empty without held-out lines.
     """
+    found = ending_remarks(ending, options)
+    if ahead := simpler_rows_ahead(scores):
+        found.append(
+            f"the model gets fewer characters right than {' and '.join(map(repr, ahead))}; train "
+            f"it longer, with more --minutes or --epochs"
+        )
+    return found
+
+
+def ending_remarks(ending: Ending, options: TrainOptions) -> list[str]:
+    """Return a sentence for each thing that went wrong with the length of a training."""
     found = []
     if ending.done < 1:
         found.append(
@@ -30,11 +41,6 @@ def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) 
         found.append(
             f"the training saw only {ending.epochs:.0%} of the lines; give it more --minutes, or a "
             f"smaller --hidden-size"
-        )
-    if ahead := simpler_rows_ahead(scores):
-        found.append(
-            f"the model gets fewer characters right than {' and '.join(map(repr, ahead))}; train "
-            f"it longer, with more --minutes or --epochs"
         )
     return found
 

@@ -210,10 +210,13 @@ def read_evaluation(row: Any) -> Evaluation:
         raise ValueError(f"by_character is {shortened(counted)}")
     for char, counts in counted.items():
         whole = isinstance(counts, list) and [type(count) for count in counts] == [int, int]
-        if not (len(char) == 1 and whole and 0 <= counts[0] <= counts[1] < LARGEST):
+        if not (char and whole and 0 <= counts[0] <= counts[1] < LARGEST):
             raise ValueError(f"the counts of {shortened(char)} are {shortened(counts)}")
         by_character[char] = counts[0], counts[1]
-    return Evaluation(**numbers(Evaluation, row), by_character=by_character)
+    sample = row.get("sample", "")
+    if not isinstance(sample, str):
+        raise ValueError(f"sample is {shortened(sample)}")
+    return Evaluation(**numbers(Evaluation, row), by_character=by_character, sample=sample)
 
 
 def numbers(record: type, content: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hello_runtime.model.labels import (
     LABELS_KEYS,
     Format,
     Guard,
+    alphabet_labels,
     characters_of,
     check_guard,
     check_labels,
@@ -20,6 +21,7 @@ from hello_runtime.model.labels import (
     width_of,
 )
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
+from hello_runtime.model.tasks import Task, check_task, classes_from_json
 from hello_runtime.text.edits import Edit
 
 from hello_train.errors import ConfigError, shortened
@@ -73,7 +75,8 @@ class ModelConfig:
     input_alphabet: str
     """The characters that the network reads; the position of a character is its id."""
     output_labels: tuple[Edit, ...]
-    """What the network may write for a character; the position of an edit is its label."""
+    """What the network may write for a character; the position of an edit is its label. Of the task
+    `next` they are the characters of its alphabet, and a classifier has none."""
     embedding_dim: int
     """Width of the embedding."""
     hidden_size: int
@@ -90,6 +93,10 @@ class ModelConfig:
     """The possible labels of each input character; None if all are possible."""
     nonlinearity: str = "tanh"
     """Of the rnn cell: tanh or relu. Older files lack it."""
+    task: Task = "rewrite"
+    """What the network says of a text."""
+    classes: tuple[str, ...] = ()
+    """What a classifier may say of a line; the position of a class is its label."""
 
     def __post_init__(self) -> None:
         check_types(self, FIELD_TYPES)
@@ -117,7 +124,17 @@ class ModelConfig:
                 f"input_alphabet {shortened(alphabet)} must name each character once, and one"
             )
         try:
-            check_labels(self.output_labels)
+            check_task(
+                self.task,
+                causal=not self.bidirectional,
+                alphabet=alphabet,
+                labels=self.output_labels,
+                classes=self.classes,
+                guard=self.guard,
+                unknown=self.unknown,
+            )
+            if self.task == "rewrite":
+                check_labels(self.output_labels)
             if self.guard is not None:
                 check_guard(self.guard, alphabet, self.output_labels)
         except ValueError as error:
@@ -155,6 +172,8 @@ class ModelConfig:
         """
         if not isinstance(content, dict):
             raise ValueError(f"config is {shortened(content)}")
+        if "task" in content:
+            return cls(**with_labels(content))
         version = 1 if LABELS_KEYS[1] in content else 2
         key = LABELS_KEYS[version]
         for name in (key, "input_alphabet", "guard"):
@@ -170,18 +189,23 @@ class ModelConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as a file of its `format_version` holds it."""
+        if self.task != "rewrite":
+            left_out = {"output_labels", "guard"} | ({"classes"} if not self.classes else set())
+            values = {field.name: getattr(self, field.name) for field in fields(self)}
+            values["classes"] = list(self.classes)
+            return {name: value for name, value in values.items() if name not in left_out}
         version = self.format_version
         held = {
             "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
             "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
         }
-        names = [field.name for field in fields(self)]
+        names = [field.name for field in fields(self) if field.name not in ("task", "classes")]
         return dict(held.get(name, (name, getattr(self, name))) for name in names)
 
     @property
     def labels(self) -> int:
-        """Number of labels."""
-        return len(self.output_labels)
+        """Number of labels, or of classes."""
+        return len(self.classes or self.output_labels)
 
     @property
     def output_alphabet(self) -> str:
@@ -191,12 +215,17 @@ class ModelConfig:
     @property
     def width(self) -> int | None:
         """The most characters that a label writes; None if every label writes exactly one."""
-        return width_of(self.output_labels)
+        return width_of(self.output_labels) if self.task == "rewrite" else None
 
     @property
     def directions(self) -> int:
         """1 for a causal network, 2 for a bidirectional one."""
         return 2 if self.bidirectional else 1
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it goes on from a state; otherwise it needs whole lines, and their lengths."""
+        return not self.bidirectional and self.task != "classify"
 
     @property
     def features(self) -> int:
@@ -226,4 +255,23 @@ class ModelConfig:
     @property
     def format_version(self) -> Format:
         """The oldest format of files that can hold this configuration."""
-        return oldest_format(self.output_labels, self.unknown)
+        return 2 if self.task != "rewrite" else oldest_format(self.output_labels, self.unknown)
+
+
+def with_labels(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a configuration whose file names a task other than `rewrite`.
+
+    Raises:
+        ValueError: the file has what belongs to another task, or lacks something.
+    """
+    task = content["task"]
+    if task not in ("next", "classify"):
+        raise ValueError(f"task is {shortened(task)}")
+    if foreign := sorted({"guard", *LABELS_KEYS.values()} & content.keys()):
+        raise ValueError(f"config has {foreign[0]}, and its task is {task}")
+    labels: dict[str, Any] = {"output_labels": (), "guard": None}
+    if task == "classify":
+        labels["classes"] = classes_from_json(content.get("classes"))
+    elif isinstance(alphabet := content.get("input_alphabet"), str):
+        labels["output_labels"] = alphabet_labels(alphabet)
+    return {**content, **labels}

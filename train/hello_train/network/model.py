@@ -11,7 +11,12 @@ from hello_runtime.text.codepoints import to_codepoints, to_text
 from hello_runtime.text.edits import KEEP, NOTHING, apply_table, edit_table
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_sequence, unpack_sequence
+from torch.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pack_sequence,
+    unpack_sequence,
+)
 
 from hello_train.network.cells import CELLS
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
@@ -62,17 +67,54 @@ class Network(nn.Module):
             self.register_buffer("classes", torch.from_numpy(classes), persistent=False)
             self.register_buffer("allowed", torch.from_numpy(allowed), persistent=False)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return the logits of a batch of lines of one length.
+    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the logits of a batch of lines, of one length unless it is a classifier.
 
         Args:
             ids: int64 [batch, time], the characters' ids; `config.unknown_id` for unknown ones.
+            lengths: of a classifier's lines, int64 [batch]; None for whole rows.
 
         Returns:
-            float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`.
+            float32 [batch, time, labels]; labels that the guard forbids have `FORBIDDEN_LOGIT`. Of
+            a classifier float32 [batch, classes].
         """
+        if self.config.task == "classify":
+            if lengths is None:
+                lengths = torch.full((len(ids),), ids.shape[1])
+            return self.classify(
+                pack_padded_sequence(
+                    self.embed(ids), lengths.cpu(), batch_first=True, enforce_sorted=False
+                )
+            )
         hidden, _ = self.recurrence(self.embed(ids))  # (b, t, features)
         return self.logits(hidden, ids)
+
+    def classify(self, embedded: PackedSequence) -> Tensor:
+        """Return the logits of lines, float32 [batch, classes], from their embedded characters.
+
+        They come from the last layer's hidden state behind the last character, and for two
+        directions also from that before the first one.
+        """
+        _, state = self.recurrence(embedded)
+        hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, b, H)
+        ends = torch.cat([*hidden[-self.config.directions :]], dim=-1)  # (b, features)
+        logits: Tensor = self.projection(ends)
+        return logits
+
+    @torch.inference_mode()
+    def classify_lines(self, texts: Sequence[str]) -> Tensor:
+        """Return the logits of each line, float32 [lines, classes] on the CPU; no line is empty."""
+        device = self.embedding.weight.device
+        found = torch.zeros(len(texts), self.config.labels)
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
+        while order:
+            count = max(1, REWRITTEN // len(texts[order[0]]))
+            batch, order = order[:count], order[count:]
+            rows = [torch.from_numpy(encode([texts[i]], self.config.input_alphabet)) for i in batch]
+            packed = pack_sequence(rows)
+            embedded = packed._replace(data=self.embed(packed.data.to(device)))
+            found[batch] = self.classify(embedded).cpu()
+        return found
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return the embeddings, float32 [..., embedding], of ids, int64 [...]."""

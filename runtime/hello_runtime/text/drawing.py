@@ -1,0 +1,80 @@
+"""How characters are drawn: one rule, in float64, that any language can follow.
+
+For the character number n of a sample, counted from 1, with the sample's seed s and the logits of
+the step before:
+
+1. With a temperature of 0 the character is that of the largest logit, of equal ones the first.
+2. Otherwise the logits become float64 and are divided by the temperature. With `top`, only that
+   many of the largest stay, of equal ones the first; the others have no share.
+3. Each label's weight is e to the power of its logit less the largest one. The weights are added up
+   in the order of the labels.
+4. u is the n-th number of SplitMix64 from s (Steele, Lea and Flood 2014, "Fast Splittable
+   Pseudorandom Number Generators"), of which the upper 53 bits are a fraction, 0 <= u < 1. The
+   character is the first whose sum is larger than u times the sum of all.
+
+Sample number k of a call, counted from 0, has the seed s + k modulo 2^64. The n-th number depends
+on s and n alone, so samples that are drawn side by side are the same as one by one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SEEDS = 1 << 64
+"""The number of seeds: 0 to 2^64 - 1."""
+GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""The constants of SplitMix64."""
+
+
+def sample_seeds(seed: int, count: int) -> NDArray[np.uint64]:
+    """Return the seeds of so many samples, uint64 [samples]."""
+    return np.array([(seed + sample) % SEEDS for sample in range(count)], np.uint64)
+
+
+def uniform(seeds: NDArray[np.uint64], number: int) -> NDArray[np.float64]:
+    """Return the n-th number of each seed, counted from 1; 0 <= u < 1.
+
+    >>> [float(u) for u in uniform(np.array([0], np.uint64), 1)]
+    [0.8833108082136426]
+    """
+    with np.errstate(over="ignore"):  # modulo 2^64
+        z = seeds + np.uint64(number * GAMMA % SEEDS)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(FIRST)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(SECOND)
+    z ^= z >> np.uint64(31)
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def draw(
+    logits: NDArray[Any], uniforms: NDArray[np.float64], temperature: float, top: int | None
+) -> NDArray[np.intp]:
+    """Draw a label for each row of logits.
+
+    >>> draw(np.array([[0.0, 2.0, 1.0]]), np.array([0.5]), temperature=0, top=None).tolist()
+    [1]
+
+    Args:
+        logits: of each sample, [samples, labels].
+        uniforms: the number of each sample, [samples].
+        temperature: at least 0.
+        top: the number of the largest logits that count, at least 1; None for all.
+
+    Returns:
+        The label of each sample, [samples].
+    """
+    if temperature == 0:
+        best: NDArray[np.intp] = np.argmax(logits, axis=1)
+        return best
+    scaled = logits.astype(np.float64) / temperature
+    weights = np.exp(scaled - scaled.max(1, keepdims=True))
+    if top is not None and top < logits.shape[1]:
+        dropped = np.argsort(-scaled, axis=1, kind="stable")[:, top:]
+        np.put_along_axis(weights, dropped, 0.0, axis=1)
+    sums = weights.cumsum(1)
+    found: NDArray[np.intp] = np.sum(sums <= uniforms[:, None] * sums[:, -1:], axis=1)
+    return found

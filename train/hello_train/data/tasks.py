@@ -1,0 +1,130 @@
+"""Training data of the tasks `classify` and `next`: lines with a class, and running text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from hello_runtime.text.classes import parse_class
+from hello_runtime.text.codepoints import LONGEST_ROW
+from hello_runtime.text.pairs import Pair
+from hello_runtime.text.passages import read_passages
+
+from hello_train.data.augmentation import UNKNOWN_RATE
+from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments, lengths
+from hello_train.data.lines import Source
+from hello_train.errors import DataError
+from hello_train.network.config import ModelConfig
+from hello_train.network.encoding import encode
+
+MOST_ROWS = 64
+"""Lines of a batch of a classifier, at most: with more of them, few steps are left."""
+SIMILAR = 32
+"""Batches whose lines are sorted by length together, so that they have little padding."""
+
+
+def class_pair(line: str) -> Pair:
+    """Return the text and the class of a line.
+
+    Raises:
+        InputError: it has no class.
+        DataError: the text is too long.
+    """
+    pair = parse_class(line)
+    if len(pair.input) > LONGEST_ROW:
+        raise DataError(
+            f"the text has {len(pair.input)} characters, and {LONGEST_ROW} are the most that a "
+            f"classifier learns at once; shorten it"
+        )
+    return pair
+
+
+def passage_pair(passage: str) -> Pair:
+    """Return what is read and what is predicted of a passage: each character from those before.
+
+    >>> passage_pair("hello")
+    Pair(input='hell', target='ello')
+    """
+    return Pair(passage[:-1], passage[1:])
+
+
+def numbered_passages(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the passages of a file with their numbers, counted from 1."""
+    yield from enumerate(read_passages(path), 1)
+
+
+CLASSES = Source(class_pair, lambda line: (line,), None)
+"""The source for lines `text TAB class`."""
+PASSAGES = Source(passage_pair, lambda passage: (passage,), None, read=numbered_passages)
+"""The source for running text."""
+
+
+class NextBatches(Batches):
+    """Running text as batches; where the network reads unknown characters, some are hidden."""
+
+    def load(self, segments: Segments, epoch: int, number: int) -> Batch:
+        """Return a batch of `order`; `number` is its position there."""
+        batch = super().load(segments, epoch, number)
+        hide(batch, self._config, np.random.default_rng((self._seed, epoch, number, 1)))
+        return batch
+
+
+class ClassBatches:
+    """Lines with a class as batches: whole lines of similar length, padded at their ends."""
+
+    def __init__(
+        self, config: ModelConfig, pairs: Sequence[Pair], *, characters: int, seed: int
+    ) -> None:
+        """Prepare the batches.
+
+        Args:
+            config: of the network that is trained.
+            pairs: the training lines, with their classes.
+            characters: of a batch with its padding, at most, unless a single line has more.
+            seed: of the order.
+        """
+        self._config = config
+        self._pairs = pairs
+        self._lengths = lengths(pairs)
+        self._characters = characters
+        self._seed = seed
+        self._numbers = {name: number for number, name in enumerate(config.classes)}
+
+    def order(self, epoch: int) -> list[Segments]:
+        """Return the lines of each batch of an epoch, in the epoch's order."""
+        random = np.random.default_rng((self._seed, epoch))
+        lines = random.permutation(len(self._pairs)).astype(np.uint32)
+        batches: list[Segments] = []
+        for start in range(0, len(lines), SIMILAR * MOST_ROWS):
+            similar = lines[start : start + SIMILAR * MOST_ROWS]
+            batches += self._cut(similar[np.argsort(-self._lengths[similar], kind="stable")])
+        return [batches[number] for number in random.permutation(len(batches))]
+
+    def _cut(self, longest_first: Segments) -> Iterator[Segments]:
+        start = 0
+        while start < len(longest_first):
+            fitting = self._characters // int(self._lengths[longest_first[start]])
+            stop = start + max(1, min(MOST_ROWS, fitting))
+            yield longest_first[start:stop]
+            start = stop
+
+    def load(self, segments: Segments, epoch: int, number: int) -> PaddedBatch:
+        """Return a batch of `order`; `number` is its position there."""
+        pairs = [self._pairs[int(line)] for line in segments]
+        sizes = np.array([len(pair.input) for pair in pairs])
+        ids = np.full((len(pairs), sizes.max()), self._config.unknown_id, np.int64)
+        inside = np.arange(sizes.max()) < sizes[:, None]
+        ids[inside] = encode((pair.input for pair in pairs), self._config.input_alphabet)
+        labels = np.array([self._numbers[pair.target] for pair in pairs])
+        batch = PaddedBatch(*map(torch.from_numpy, (ids, labels, sizes)))
+        hide(batch, self._config, np.random.default_rng((self._seed, epoch, number)))
+        return batch
+
+
+def hide(batch: Batch | PaddedBatch, config: ModelConfig, random: np.random.Generator) -> None:
+    """Give some characters the unknown id, so that its embedding is learned, if there is one."""
+    if config.learns_unknown:
+        hidden = random.random(batch.ids.shape) < UNKNOWN_RATE
+        batch.ids[torch.from_numpy(hidden)] = config.unknown_id

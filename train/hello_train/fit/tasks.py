@@ -1,0 +1,309 @@
+"""A training run of the tasks `classify` and `next`, from its data to the files in its folder."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from hello_runtime.text.baseline import BASELINE_NAME
+from hello_runtime.text.drawing import draw, sample_seeds, uniform
+from hello_runtime.text.measures import Measures
+from hello_runtime.text.pairs import Pair, in_blocks
+from torch import Tensor, nn
+
+from hello_train.data.augmentation import IGNORED
+from hello_train.data.batches import lengths
+from hello_train.data.lines import Split
+from hello_train.data.tasks import ClassBatches, NextBatches
+from hello_train.files import REPORT_NAME, RESUME_NAME, RUN_NAMES
+from hello_train.fit.callbacks import Callback
+from hello_train.fit.counting import ContextModel, EndingModel
+from hello_train.fit.evaluation import Counts, Evaluator, Outcome
+from hello_train.fit.loop import Ending, Trainer
+from hello_train.fit.options import TrainOptions
+from hello_train.fit.parallel import ALONE, Team
+from hello_train.fit.remarks import ending_remarks
+from hello_train.fit.resume import ResumeFile
+from hello_train.fit.run import Run, check_equal, describe, save_holdout
+from hello_train.fit.state import TrainingState, new_state
+from hello_train.fit.task_options import LearnedTask, configure_classes, configure_next
+from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
+from hello_train.network.encoding import encode
+from hello_train.network.model import Network
+
+MODEL, MOST_FREQUENT = "model", "most frequent class"
+LAST_CHARACTERS = "last three characters"
+ORDERS = {0: "order-0 counts", 5: "order-5 counts"}
+"""The count models of running text, by the characters of their contexts."""
+MOST_PASSAGES = 1000
+"""Held-out passages that are measured at the end, at most: a million characters."""
+BLOCK = 1 << 14
+"""Characters that are evaluated at a time."""
+SAMPLE, SAMPLE_SEED, SAMPLE_START = 300, 1, "\n"
+"""The text that is drawn at each evaluation: its length, its seed, and what it begins with."""
+SHOWN_CLASSES = 20
+"""Classes of the confusion matrix, at most: the most frequent ones."""
+
+
+@dataclass(frozen=True)
+class TaskRun(Run):
+    """The result of a run of one of these tasks; `measures` takes the place of `scores`."""
+
+    measures: dict[str, Measures] = field(default_factory=dict)
+    """On the held-out lines, by the name of what was measured; empty without such lines."""
+    confusion: tuple[tuple[str, ...], list[list[int]]] = ((), [])
+    """The most frequent classes, and how often a line of each got each of them."""
+    sample: str = ""
+    """What the network of `next` draws."""
+
+
+class ClassEvaluator(Evaluator):
+    """Evaluates classifiers on held-out lines: how many of each class are right."""
+
+    def _measure_sample(self) -> None:
+        classes = Counter(pair.target for pair in self._sample)
+        self._no_change = max(classes.values(), default=0) / max(1, classes.total())
+
+    def evaluate(self, network: Network) -> Counts:
+        """Return for each class how many lines a network gets right; empty without lines."""
+        pairs = list(zip(self._sample, classified(network, self._inputs), strict=True))
+        count = Counter(pair.target for pair, _ in pairs)
+        right = Counter(pair.target for pair, found in pairs if pair.target == found)
+        return {name: (right[name], count[name]) for name in sorted(count)}
+
+
+class NextEvaluator(Evaluator):
+    """Evaluates networks of `next`: their bits per character, and a sample of what they draw."""
+
+    def _measure_sample(self) -> None:
+        self._no_change = 0.0
+
+    def outcome(self, network: Network) -> Outcome:
+        """Return what a network predicts; its quality is 2 to the power of minus the bits."""
+        bits, counts = predicted(network, self._sample)
+        return Outcome(counts, 2**-bits if counts else 0.0, generate(network, SAMPLE, SAMPLE_SEED))
+
+
+def classified(network: Network, texts: Sequence[str]) -> list[str]:
+    """Return the class of each text."""
+    if not texts:
+        return []
+    return [network.config.classes[label] for label in network.classify_lines(texts).argmax(1)]
+
+
+@torch.inference_mode()
+def predicted(network: Network, pairs: Sequence[Pair]) -> tuple[float, Counts]:
+    """Return the bits per character of passages, and how often each character was guessed.
+
+    Characters that the network does not know do not count.
+    """
+    config, device = network.config, network.embedding.weight.device
+    right, count = np.zeros((2, config.labels), np.int64)
+    nats = 0.0
+    for block in in_blocks(pairs, lambda pair: len(pair.input), BLOCK):
+        ids = nn.utils.rnn.pad_sequence([row(pair.input, network) for pair in block], True)
+        labels = nn.utils.rnn.pad_sequence(
+            [row(pair.target, network) for pair in block], True, config.labels
+        )
+        logits = network(ids.to(device)).cpu()  # (b, t, labels)
+        known = labels != config.labels
+        targets = torch.where(known, labels, IGNORED)
+        nats += float(
+            nn.functional.cross_entropy(
+                logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+            )
+        )
+        found = labels[known]
+        count += np.bincount(found, minlength=config.labels)
+        best = logits.argmax(-1)[known]
+        right += np.bincount(found[best == found], minlength=config.labels)
+    by_character = {
+        char: (int(right[label]), int(count[label]))
+        for label, char in enumerate(config.input_alphabet)
+        if count[label]
+    }
+    return nats / math.log(2) / max(1, int(count.sum())), by_character
+
+
+def row(text: str, network: Network) -> Tensor:
+    """Return the ids of a text, int64 [characters]."""
+    return torch.from_numpy(encode([text], network.config.input_alphabet))
+
+
+@torch.inference_mode()
+def generate(network: Network, characters: int, seed: int) -> str:
+    """Return what a network draws from the start of a line, by `hello_runtime.text.drawing`."""
+    device, seeds = network.embedding.weight.device, sample_seeds(seed, 1)
+    ids, state, text = row(SAMPLE_START, network)[None].to(device), None, ""
+    for number in range(1, characters + 1):
+        hidden, state = network.recurrence(network.embed(ids), state)
+        logits = network.projection(hidden[:, -1]).cpu().numpy()
+        label = int(draw(logits, uniform(seeds, number), 1.0, None)[0])
+        text += network.config.input_alphabet[label]
+        ids = torch.full((1, 1), label, device=device)
+    return text
+
+
+def batches_of_task(
+    network: Network, pairs: Sequence[Pair], options: TrainOptions
+) -> ClassBatches | NextBatches:
+    """Return the batches of a training."""
+    characters, seed = options.batch_characters, options.seed
+    if network.config.task == "classify":
+        return ClassBatches(network.config, pairs, characters=characters, seed=seed)
+    return NextBatches(network.config, pairs, characters=characters, case_rate=0.0, seed=seed)
+
+
+def run_task(
+    task: LearnedTask,
+    lines: Split,
+    data: str,
+    options: TrainOptions,
+    folder: Path,
+    callbacks: Sequence[Callback] = (),
+    *,
+    resume: bool = False,
+    team: Team = ALONE,
+) -> TaskRun | None:
+    """Train a classifier or a network of `next`, measure it, and save the run in the folder.
+
+    Args:
+        task: what is learned.
+        lines: those to train on, and those held out: texts with their class, or passages.
+        data: the names of their files.
+        options: those of the network and the training.
+        folder: where the run is saved, and its resume file.
+        callbacks: called during the training.
+        resume: whether to continue from the resume file.
+        team: the processes that train together.
+
+    Returns:
+        The run; None in a process that does not lead.
+
+    Raises:
+        TrainError: the lines or options make no training, it failed, or a file cannot be written.
+    """
+    identity = check_equal(lines, task, options, team)
+    check_writable(folder, (*RUN_NAMES, RESUME_NAME))
+    config = (configure_classes if task == "classify" else configure_next)(lines.train, options)
+    state = new_state(config, options, team)
+    resume_file = ResumeFile(folder, identity)
+    if resume:
+        resume_file.restore(state, team)
+    for callback in callbacks:
+        callback.on_begin(describe(lines, options, team))
+    evaluator = (ClassEvaluator if task == "classify" else NextEvaluator)(lines.holdout)
+    batches = batches_of_task(state.network, lines.train, options)
+    trainer = Trainer(
+        state, lines.train, options, callbacks, evaluator, resume_file, team, batches=batches
+    )
+    ending = trainer.run()
+    if not team.leads:
+        return None
+    run = finish(state, ending, lines, data, options, folder)
+    resume_file.remove()
+    return run
+
+
+def finish(
+    state: TrainingState,
+    ending: Ending,
+    lines: Split,
+    data: str,
+    options: TrainOptions,
+    folder: Path,
+) -> TaskRun:
+    """Measure the trained network, and save all files of the run."""
+    from hello_train.report.pages import write_report
+    from hello_train.report.tasks import ShownTask, task_page
+
+    network = state.network.eval()
+    by_class = network.config.task == "classify"
+    measures: dict[str, Measures] = {}
+    confusion: tuple[tuple[str, ...], list[list[int]]] = ((), [])
+    if lines.holdout and by_class:
+        found = classified(network, [pair.input for pair in lines.holdout])
+        measures = accuracies(lines, found)
+        confusion = confusions(lines.holdout, found)
+    elif lines.holdout:
+        measures = bits_of(network, lines)
+    sample = "" if by_class else generate(network, SAMPLE, SAMPLE_SEED)
+    training = Training(
+        data=data,
+        example=lines.train[0].input[:60] if by_class else "",
+        seed=options.seed,
+        characters=int(lengths(lines.train).sum()),
+        scores={name: dict(row) for name, row in measures.items()},
+    )
+    save_holdout(folder, lines.holdout if by_class else [])
+    (folder / BASELINE_NAME).unlink(missing_ok=True)
+    notes = ending_remarks(ending, options) + behind(measures)
+    checkpoint = save_checkpoint(folder, network.cpu(), training)
+    run = TaskRun(
+        network, training, checkpoint, state.history, {}, notes, measures, confusion, sample
+    )
+    shown = ShownTask(network, training, state.history, measures, *confusion, sample, notes)
+    write_report(folder / REPORT_NAME, task_page(shown))
+    return run
+
+
+def accuracies(lines: Split, found: Sequence[str]) -> dict[str, Measures]:
+    """Return the share of held-out lines that get their class, by the rows of the table."""
+    counted = EndingModel(lines.train)
+    texts = [pair.input for pair in lines.holdout]
+    rows = {
+        MOST_FREQUENT: [counted.most_frequent] * len(texts),
+        LAST_CHARACTERS: [*map(counted.classify, texts)],
+        MODEL: found,
+    }
+    targets = [pair.target for pair in lines.holdout]
+    count = len(targets)
+    return {
+        name: {"accuracy": sum(map(str.__eq__, targets, said)) / count, "line_count": count}
+        for name, said in rows.items()
+    }
+
+
+def bits_of(network: Network, lines: Split) -> dict[str, Measures]:
+    """Return the bits per held-out character of the network and of count models."""
+    held_out = [*lines.holdout[:MOST_PASSAGES]]
+    bits, counts = predicted(network, held_out)
+    count = sum(places for _, places in counts.values())
+    measures: dict[str, Measures] = {}
+    for order, name in ORDERS.items():
+        model = ContextModel(order, network.config.input_alphabet)
+        model.learn(lines.train)
+        measures[name] = {"bits": model.bits(held_out), "character_count": count}
+    measures[MODEL] = {"bits": bits, "character_count": count}
+    return measures
+
+
+def confusions(
+    pairs: Sequence[Pair], found: Sequence[str]
+) -> tuple[tuple[str, ...], list[list[int]]]:
+    """Return the most frequent classes, and how often lines of each got each of them."""
+    counts = Counter((pair.target, said) for pair, said in zip(pairs, found, strict=True))
+    frequent = Counter(pair.target for pair in pairs).most_common(SHOWN_CLASSES)
+    names = tuple(sorted(name for name, _ in frequent))
+    return names, [[counts[target, said] for said in names] for target in names]
+
+
+def behind(measures: dict[str, Measures]) -> list[str]:
+    """Return a sentence if a count model is better than the network."""
+    if not measures:
+        return []
+    model = measures[MODEL]
+    sign = 1 if "accuracy" in model else -1
+    name = "accuracy" if "accuracy" in model else "bits"
+    ahead = [row for row, found in measures.items() if sign * found[name] > sign * model[name]]
+    if not ahead:
+        return []
+    return [
+        f"the model is not as good as {' and '.join(map(repr, ahead))}; train it longer, with more "
+        f"--minutes or --epochs"
+    ]

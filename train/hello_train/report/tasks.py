@@ -1,0 +1,69 @@
+"""The report of a run of the tasks `classify` and `next`, from the template `task.html`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hello_runtime.text.measures import FORMATS, TITLES
+
+from hello_train.report.history import Evaluation
+from hello_train.report.pages import PAGES, ShownRun
+
+if TYPE_CHECKING:
+    from hello_runtime.text.measures import Measures
+
+
+@dataclass(frozen=True)
+class ShownTask(ShownRun):
+    """What the report shows of a run."""
+
+    measures: Mapping[str, Measures]
+    classes: Sequence[str]
+    """The classes of the confusion matrix; none of the task `next`."""
+    confusion: Sequence[Sequence[int]]
+    """[classes][classes]: how often a line of the first got the second."""
+    sample: str
+    """What the trained network draws; empty for a classifier."""
+    remarks: Sequence[str]
+
+    @property
+    def by_class(self) -> bool:
+        """Whether it is a classifier."""
+        return self.network.config.task == "classify"
+
+    @property
+    def evaluations(self) -> Sequence[Evaluation]:
+        """The evaluations of the training."""
+        return self.history.evaluations
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The titles of the measures, by name."""
+        return {name: TITLES[name] for name in next(iter(self.measures.values()))}
+
+    def cell(self, measures: Measures, name: str) -> str:
+        """Return a measure in words."""
+        return FORMATS[name].format(measures[name])
+
+    def quality(self, evaluation: Evaluation) -> str:
+        """Return what an evaluation found, in words."""
+        return quality_of(self.network.config.task == "classify", evaluation.accuracy)
+
+
+def quality_of(by_class: bool, accuracy: float) -> str:
+    """Return the quality of an evaluation in words: the share that is right, or bits.
+
+    >>> quality_of(True, 0.5), quality_of(False, 0.25)
+    ('50.00% right', '2.000 bits')
+    """
+    if by_class:
+        return f"{accuracy:.2%} right"
+    return f"{-math.log2(max(accuracy, math.ulp(0.0))):.3f} bits"
+
+
+def task_page(run: ShownTask) -> str:
+    """Return the report of a run."""
+    return PAGES.get_template("task.html").render(run=run)
