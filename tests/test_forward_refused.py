@@ -9,6 +9,7 @@ import pytest
 import torch
 from hello_export.errors import ForwardError, IntakeError, ParityError
 from hello_export.intake import module as door
+from hello_export.intake.agreement import MOST_CHARACTERS
 from module_door import export, refused, shorten_module_proof
 from outside import Tagger
 from torch import Tensor, nn
@@ -146,6 +147,18 @@ class AfterManySteps(Tagger):
         return torch.cat([logits[:, :200], logits[:, 200:] + 1], 1)
 
 
+class NotFinite(Tagger):
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids) * float("nan")
+
+
+class InLargeBatches(Tagger):
+    """Does more for more characters than are compared before the proof."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids) + (ids.numel() > MOST_CHARACTERS)
+
+
 MORE = "it does more than they do, or something else, such as a residual"
 BACKWARDS = "it reads or writes the line backwards"
 PLANTED: list[tuple[type[Tagger], bool, str]] = [
@@ -166,6 +179,7 @@ PLANTED: list[tuple[type[Tagger], bool, str]] = [
     (SwappedAxes, False, "as if the batch axis were time: is batch_first=True missing"),
     (Stateful, False, "it gives two answers to one input: it keeps a state between calls"),
     (MaxNorm, False, "its embedding has max_norm"),
+    (NotFinite, False, "its logits are NaN or infinite where those of its parts are not"),
 ]
 
 
@@ -186,7 +200,7 @@ def test_a_forward_that_does_more_than_its_parts_is_refused(
 def test_a_forward_that_fails_after_another_batch_is_refused(tmp_path: Path) -> None:
     said = refused(StatefulAlways().eval(), tmp_path, IntakeError)
     assert "its forward fails on ids [batch, time] [1, 1] [[" in said
-    assert "does it keep a state between calls?" in said
+    assert "does it keep a state between calls, or does it take only some sizes" in said
 
 
 @pytest.mark.usefixtures("quick")
@@ -202,11 +216,16 @@ def test_the_first_input_that_shows_it_is_shown(tmp_path: Path) -> None:
     assert "(batch 1, length 2, row 1, character 1)" in said
 
 
+def test_all_cases_are_compared_if_the_proof_knows_rounded_weights_alone(tmp_path: Path) -> None:
+    said = refused(InLargeBatches().eval(), tmp_path, ForwardError, weights="int8")
+    assert "(batch 33, length 257, row 1, character 1)" in said
+
+
 @pytest.mark.usefixtures("quick")
 def test_the_files_are_compared_with_the_forward_and_not_with_the_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "check_forward", lambda *_: None)
+    monkeypatch.setattr(door, "check_forward", lambda *_, **__: None)
     with pytest.raises(ParityError, match=r"onnxruntime differs from PyTorch in logits by up to"):
         export(Scaled().eval(), tmp_path)
     assert not any(tmp_path.iterdir())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hello_export.errors import IntakeError
+from hello_export.intake.account import row_lines
 from hello_export.intake.alphabets import Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.network import build_network, find_rows
 from hello_export.intake.recognise import Choices, Parts, recognise
@@ -151,6 +153,32 @@ def test_a_row_more_than_the_alphabet_is_for_unknown_characters() -> None:
     refusing = build_network(found, read_entries("abcde"), unknown="error")
     assert refusing.config.unknown == "error"
     assert torch.equal(refusing.embedding.weight, found.embedding[:5])
+
+
+def test_a_row_for_padding_is_no_character_of_an_alphabet_that_names_no_padding() -> None:
+    """Otherwise an alphabet that counts from 1 would be read one row too early."""
+    found = parts(6, 6)
+    found.embedding[0] = 0
+    with pytest.raises(IntakeError, match="padding, and the alphabet 'abcde' gives it to 'a'"):
+        build_network(found, read_entries("abcde"), read_entries("uvwxyz"))
+    with pytest.raises(IntakeError, match=r"row 3 of emb\.weight is for padding"):
+        build_network(replace(parts(6, 5), padding=3), read_entries("abcde"))
+    labels = read_entries("uvwxyz")
+    network = build_network(found, read_entries(["<pad>", *"abcde"]), labels)
+    assert torch.equal(network.embedding.weight, found.embedding[1:])
+    # A character may be read from it, if every row has an entry; the account says so.
+    whole = read_entries(" abcde")
+    assert build_network(found, whole, labels).config.input_alphabet == " abcde"
+    assert row_lines(find_rows(found, whole, None), "error") == [
+        "unknown characters are an error",
+        "the row of the embedding that is for padding is read for ' '",
+    ]
+    # The row for unknown characters may be all zeros, and so may several rows.
+    last = parts(6, 5)
+    last.embedding[5] = 0
+    assert build_network(last, read_entries("abcde")).config.unknown == "label"
+    last.embedding[:] = 0
+    assert build_network(last, read_entries("abcde")).config.unknown == "label"
 
 
 def test_without_a_row_for_them_unknown_characters_are_an_error() -> None:

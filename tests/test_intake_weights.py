@@ -285,6 +285,10 @@ CONTENTS: dict[str, tuple[bytes, str]] = {
         to_bytes({**STATE, "b.weight": torch.eye(2).to_sparse()}),
         "b.weight is a quantized, sparse or nested tensor (torch.float32)",
     ),
+    "names that are none": (
+        to_bytes(dict([*STATE.items(), (7, torch.ones(1)), (b"x", torch.ones(1))])),
+        "7 is no name; b'x' is no name; a state dict has tensors only",
+    ),
     "one name twice": (
         to_bytes({"a": torch.ones(1), "module.a": torch.ones(1)}),
         "a stands there twice",

@@ -150,6 +150,19 @@ def test_the_error_of_a_shape_has_the_call_that_helps(tmp_path: Path) -> None:
     assert "lambda module, ids: module(ids.T).transpose(0, 1)" in said
 
 
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda module, ids: module(ids).argmax(-1), "int64 [2, 3]"),
+        (lambda module, ids: module(ids).to(torch.complex64), "complex64 [2, 3, 4]"),
+        (lambda module, ids: module(ids).detach().to_sparse(), "a sparse tensor [2, 3, 4]"),
+    ],
+)
+def test_logits_of_another_kind_are_named(call: Call, kind: str, tmp_path: Path) -> None:
+    said = refused(Tagger().eval(), tmp_path, IntakeError, call=call)
+    assert f"its forward returns {kind}, not logits [2, 3, labels]" in said
+
+
 @pytest.mark.usefixtures("quick")
 def test_the_class_of_the_post(tmp_path: Path) -> None:
     """It takes one text; two of its recurrences are unused."""
@@ -364,6 +377,13 @@ def test_unknown_characters_and_reserved_entries(tmp_path: Path) -> None:
     decoder = export(module, tmp_path, alphabet="abcdefg")
     assert decoder.info.unknown == "label"
     export(module, tmp_path, alphabet="abcdefgh")
+
+
+def test_padding_that_the_alphabet_does_not_name(tmp_path: Path) -> None:
+    module = Tagger(rows=7, padding=True).eval()
+    nn.init.uniform_(module.embed.weight)  # the class says it, not the zeros
+    said = refused(module, tmp_path, IntakeError)
+    assert "row 0 of embed.weight is for padding, and the alphabet 'abcdef' gives it to 'a'" in said
 
 
 @pytest.mark.usefixtures("quick")

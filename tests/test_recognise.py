@@ -225,6 +225,7 @@ def test_what_has_no_place_is_named_with_its_shape(name: str) -> None:
     assert "encoder" not in said
     assert "supported are one embedding, one nn.RNN" in said
     assert "the embedding is [rows, 7], and the linear layer [labels, 5]" in said
+    assert "leave out with --ignore what forward does not use" in said
 
 
 def test_a_second_linear_layer_of_the_same_width() -> None:
@@ -360,6 +361,17 @@ def test_what_no_recurrence_wants_is_named_beside_the_choice() -> None:
 def test_a_name_makes_no_second_line() -> None:
     said = refused({**Tagger().state_dict(), "a\nb\x1b": torch.ones(3)})
     assert "no place for a\\nb\\x1b [3]" in said
+
+
+def test_numbers_of_thousands_of_digits() -> None:
+    """Python refuses to read them."""
+    tensors = Tagger().state_dict()
+    said = refused({name.replace("_l0", "_l" + "1" * 5000): t for name, t in tensors.items()})
+    assert "there is no recurrence" in said
+    prefix = "cell" + "1" * 5000
+    cell = {f"{prefix}.{name}": t for name, t in nn.GRUCell(7, 5).state_dict().items()}
+    others = {name: t for name, t in tensors.items() if "encoder" not in name}
+    assert recognise({**others, **cell}).layers == 1
 
 
 def test_numbers_that_mean_the_same_hide_no_tensor() -> None:

@@ -28,9 +28,11 @@ from hello_runtime.text.lines import (
     read_pieces,
     read_stream,
 )
+from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Classification, Decoder
+    from hello_runtime.classification import Classification
+    from hello_runtime.decoder import Decoder
     from hello_runtime.engine.batching import Annotation
 
 STANDARD_INPUT = "standard input, line"
@@ -116,8 +118,8 @@ def complete_provider(_: click.Context, __: click.Parameter, start: str) -> list
     "pairs",
     type=click.Path(path_type=Path),
     metavar="PAIRS",
-    help="Score the model on the lines of PAIRS: input, TAB, target, of equal length in "
-    "characters; plain or gzip.  A classifier takes lines of text, TAB, class, and a model that "
+    help="Score the model on the lines of PAIRS: input, TAB, target; "
+    "plain or gzip.  A classifier takes lines of text, TAB, class, and a model that "
     "generates any text.",
 )
 @click.option(
@@ -286,12 +288,15 @@ def decode_blocks(
     for block in blocks:
         texts = block.texts
         try:
+            read = texts
+            if as_json:
+                read = [normalise(text, decoder.info.normalization) for text in texts]
             if as_json and decoder.info.task == "classify":
-                rows = zip(texts, decoder.classify_batch(texts), strict=True)
+                rows = zip(read, decoder.classify_batch(read), strict=True)
                 names = decoder.info.classes
                 yield "".join([class_to_json(text, row, names) for text, row in rows]).encode()
             elif as_json:
-                yield "".join(map(to_json, texts, decoder.annotate_batch(texts))).encode()
+                yield "".join(map(to_json, read, decoder.annotate_batch(read))).encode()
             elif len(texts) == 1:
                 yield join_lines([decoder.decode(texts[0])], block)
             else:
@@ -345,13 +350,13 @@ def stream_lines(decoder: Decoder) -> Generator[bytes, None, None]:
             *lines, rest = (held + piece).split("\n")
             for line in lines:
                 text = line.removesuffix("\r")
-                yield (stream.feed(text) + line[len(text) :] + "\n").encode()
+                yield (stream.feed(text, final=True) + line[len(text) :] + "\n").encode()
                 stream = decoder.stream()
                 number += 1
             text = rest.removesuffix("\r")
             held = rest[len(text) :]
             yield stream.feed(text).encode()
-        yield stream.feed(held).encode()
+        yield stream.feed(held, final=True).encode()
     except UnknownCharacterError as error:
         raise InputError(f"{STANDARD_INPUT} {number}: {error}") from error
 
@@ -373,7 +378,7 @@ def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
 
 
 def to_json(text: str, annotation: Annotation) -> str:
-    """Return a line of JSON: input, output, and the confidence of each character."""
+    """Return a line of JSON: input, output, and the confidence of each character of the input."""
     row = {
         "input": text,
         "output": annotation.text,

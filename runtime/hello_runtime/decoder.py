@@ -11,10 +11,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
     NO_LENGTHS,
@@ -34,13 +35,13 @@ from hello_runtime.errors import (
     UnknownCharacterError,
     first_line,
 )
-from hello_runtime.generation import START, Samples, check_drawing, checked_texts
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.text.codepoints import LONGEST_ROW, check_type, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
+from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,18 +63,6 @@ DTYPES = {
     "state_out": FLOAT32,
 }
 """The outputs of an engine call, and their types."""
-
-
-class Classification(NamedTuple):
-    """What a classifier says of a line."""
-
-    label: str
-    """The most probable class; empty for an empty line, of which the model says nothing."""
-    confidence: float
-    """Its probability, 0 to 1; 0 for an empty line."""
-    probabilities: NDArray[np.float32]
-    """[classes]: the probability of each class, in the order of `ModelInfo.classes`; zeros for an
-    empty line."""
 
 
 class Decoder:
@@ -104,6 +93,7 @@ class Decoder:
         self._alphabet = frozenset(self.info.input_alphabet)
         self._rewrites = self.info.task == "rewrite"
         self._width = width_of(self.info.output_labels) if self._rewrites else None
+        self._form = self.info.normalization
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
@@ -171,9 +161,9 @@ class Decoder:
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
+        text = self._read(text)
         if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
-        self._check_alphabet(text)
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
         return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
@@ -249,13 +239,7 @@ class Decoder:
             TaskError, UnknownCharacterError, EngineError: see `classify`.
         """
         self._need_task("classify")
-        none = np.zeros(len(self.info.classes), np.float32)
-        return [
-            Classification(row.text, float(row.confidence.max()), row.confidence.copy())
-            if row.text
-            else Classification("", 0.0, none.copy())
-            for row in self._run_texts(["label", "logits"], texts)
-        ]
+        return classifications(self, self._run_texts(["label", "logits"], texts))
 
     def generate(
         self,
@@ -284,8 +268,10 @@ class Decoder:
             ValueError: an argument is out of its range.
             EngineError: onnxruntime failed.
         """
+        from hello_runtime.generation import check_drawing, samples  # decoding needs none of it
+
         check_drawing(characters, temperature, top, seed)
-        return self._samples([prompt]).draw(characters, temperature, top, seed)
+        return samples(self, [prompt]).draw(characters, temperature, top, seed)
 
     def generate_batch(
         self,
@@ -301,15 +287,13 @@ class Decoder:
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
         """
+        from hello_runtime.generation import check_drawing, samples
+
         check_drawing(characters, temperature, top, seed)
         if not prompts:
             return []
-        drawn = self._samples(prompts).draw(characters, temperature, top, seed)
+        drawn = samples(self, prompts).draw(characters, temperature, top, seed)
         return [*map("".join, zip(*drawn, strict=True))] or [""] * len(prompts)
-
-    def _samples(self, prompts: Sequence[str]) -> Samples:
-        """Return samples that begin with these prompts, after a check of them."""
-        return Samples(self, checked_texts(self, [prompt or START for prompt in prompts]))
 
     def _need_task(self, *tasks: Task) -> None:
         """Check that the model has one of these tasks.
@@ -339,16 +323,21 @@ class Decoder:
             )
         return Stream(self)
 
+    def _read(self, text: str, index: int = 0) -> str:
+        """Return a text in the model's normal form, checked; `index` is its index in its batch."""
+        check_type(text, index)
+        text = normalise(text, self._form)
+        self._check_alphabet(text, index)
+        return text
+
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
-        """Refuse a text that is no str or has unknown characters.
+        """Refuse a text that has unknown characters.
 
         Args:
-            text: the text.
+            text: the text, in the model's normal form.
             index: its index in its batch, for the error.
-            before: how many characters the stream was fed before this text, for the error.
+            before: how many characters the stream read before this text, for the error.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
             labels = self.info.unknown == "label" or not self._rewrites
@@ -358,13 +347,10 @@ class Decoder:
             )
 
     def _check_batch(self, batch: Iterable[str]) -> list[str]:
-        """Return the texts of a batch, each of them checked."""
+        """Return the texts of a batch in the model's normal form, each of them checked."""
         if isinstance(batch, str):  # an iterable of str as well, so type checkers accept it
             raise TypeError("a batch is a list of texts; for a single text there is decode")
-        texts = list(batch)
-        for index, text in enumerate(texts):
-            self._check_alphabet(text, index)
-        return texts
+        return [self._read(text, index) for index, text in enumerate(batch)]
 
     def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
         (rows,) = self._run_batches(outputs, [texts])
@@ -374,22 +360,10 @@ class Decoder:
         self, outputs: list[str], batches: Iterable[Iterable[str]]
     ) -> Generator[list[Annotation], None, None]:
         self._need_task("rewrite", "classify")
-        run = partial(self._run_rows, outputs) if self._rewrites else self._run_lines
+        run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)
         windowed = self._rewrites and not self.info.causal
         return run_ahead(run, checked, self._threads, windowed=windowed)
-
-    def _run_lines(self, texts: Sequence[str]) -> Iterator[list[Annotation]]:
-        """Classify texts as one batch; yield for each its class, and every probability."""
-        lengths = np.array([len(text) for text in texts], np.int32)
-        labels, logits = self._run(["label", "logits"], padded(texts, lengths), lengths)
-        raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-        shares = (raised / raised.sum(1, keepdims=True)).astype(np.float32)
-        names = self.info.classes
-        yield [
-            Annotation(names[label], row)
-            for label, row in zip(labels.tolist(), shares, strict=True)
-        ]
 
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
         """Run texts as one batch; yield the rows of each chunk of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,16 @@ from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
 from hello_runtime.process import ending_at_once
+from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
 
-from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
-from hello_train.data.lines import PAIRS, read, text_source
+from hello_train.data.corruption import (
+    CORRUPTIONS,
+    DECOMPOSING,
+    check_corruption,
+    find_corruption,
+)
+from hello_train.data.lines import Split, read
+from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import TrainError
 from hello_train.files import REPORT_NAME, RESUME_NAME
 from hello_train.fit.environment import set_defaults
@@ -42,10 +50,12 @@ SECTIONS = {
         "text",
         "corrupt",
         "pairs",
+        "skip_unaligned",
         "classes",
         "next_",
         "extra",
         "holdout",
+        "normalization",
     ),
     "Training": (
         "output",
@@ -68,6 +78,8 @@ SECTIONS = {
         "guarded",
         "unknown",
         "rare",
+        "keep",
+        "most_labels",
     ),
 }
 """The sections of the help, with the parameters in each."""
@@ -103,8 +115,15 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="PATH",
-    help="Train on lines of input, TAB, target, both of the same length.  PATH is a file, plain or "
-    "gzip, or a folder of them; it may be given several times.",
+    help="Train on lines of input, TAB, target.  If the two sides of a line differ in length, all "
+    "lines are aligned.  PATH is a file, plain or gzip, or a folder of them; it may be given "
+    "several times.",
+)
+@click.option(
+    "--skip-unaligned",
+    is_flag=True,
+    default=None,
+    help="Leave out lines that cannot be aligned, and say how many; otherwise they are an error.",
 )
 @click.option(
     "--text",
@@ -118,7 +137,7 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
     shell_complete=complete_corruption,
     help="The corruption that makes an input of each line of --text.  FUNCTION takes a line and "
-    "returns one of the same length, always the same for equal lines; its MODULE is looked for in "
+    "returns a text, always the same for equal lines; its MODULE is looked for in "
     "the current folder first, and imported last.",
 )
 @click.option(
@@ -171,9 +190,9 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 @click.option(
     "--unknown",
     type=click.Choice(["error", "copy", "label"]),
-    help="What an unknown character becomes: an error, a copy of itself, or, for --classes and "
-    "--next, a character that the network reads as unknown.  "
-    f"[default: {default('unknown')}, label for --classes, error for --next]",
+    help="What an unknown character becomes: an error, a copy of itself, or what the network says "
+    "of it, to which it is one character like others.  [default: error for hello and --next, label "
+    "for --classes; for other text label, or copy where no label keeps a character]",
 )
 @click.option(
     "--guarded/--unguarded",
@@ -205,8 +224,27 @@ def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> li
 @click.option(
     "--rare",
     type=FiniteRange(0, 1, max_open=True),
-    help="With --unknown copy: characters with a smaller share of the text are unknown."
+    help="Unless --unknown is error: characters with a smaller share of the text are unknown, and "
+    "labels with one are not learned."
     f"  [default: {TEXT_OPTIONS.rare:g}]",
+)
+@click.option(
+    "--keep/--no-keep",
+    default=None,
+    help="Whether characters that stay share one label, or have one each.  [default: keep, for "
+    "text]",
+)
+@click.option(
+    "--most-labels",
+    type=click.IntRange(min=2),
+    help="Largest number of labels; of more the rarest are not learned.  "
+    f"[default: {TEXT_OPTIONS.most_labels}]",
+)
+@click.option(
+    "--normalization",
+    type=click.Choice(NORMAL_FORMS),
+    help="The normal form of Unicode into which text is brought, here and wherever the model is "
+    "used.  [default: nfd with --corrupt strip-marks, nfc for other text]",
 )
 @click.option(
     "--patience",
@@ -241,6 +279,7 @@ def main(
     resume: bool,
     compare: bool,
     every: int | None,
+    skip_unaligned: bool | None,
     **given: Any,
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
@@ -248,7 +287,13 @@ def main(
     Without --pairs, --text or --classes it learns the example hello -> ohlol. If a start does not
     learn it, another follows from the next seed, up to 20 in all.
     """
-    others = {"extra": extra or None, "resume": resume or None, "compare": compare, "every": every}
+    others = {
+        "extra": extra or None,
+        "resume": resume or None,
+        "compare": compare,
+        "every": every,
+        "skip_unaligned": skip_unaligned,
+    }
     check_task_usage(classes, next_, text, {**given, **others, "corrupt": corrupt, "pairs": pairs})
     if classes or next_:
         check_usage(classes or text, (), None, {**given, **others})
@@ -256,10 +301,14 @@ def main(
         return
     check_usage(pairs, text, corrupt, {**given, **others})
     paths = pairs or text
-    options = choose_options(TEXT_OPTIONS if paths else HELLO_OPTIONS, given)
+    defaults = TEXT_OPTIONS if paths else HELLO_OPTIONS
+    if corrupt in DECOMPOSING:
+        defaults = replace(defaults, normalization="nfd")
+    options = choose_options(defaults, given)
     if paths:
         folder = output or run_folder(name_of(paths[0]), options.cell)
-        train_lines(paths, corrupt, extra, options, folder, resume=resume)
+        skips = bool(skip_unaligned)
+        train_lines(paths, corrupt, extra, options, folder, resume=resume, skip_unaligned=skips)
         return
     import_training()
     from hello_train.fit.hello import HELLO, compare_cells, run_hello
@@ -294,13 +343,15 @@ def train_lines(
     folder: Path,
     *,
     resume: bool,
+    skip_unaligned: bool,
 ) -> None:
     """Read the lines, train on them, and print the result in the leading process."""
     if corrupt and corrupt not in CORRUPTIONS:
         check_corruption(corrupt)
         import_training()  # before the user's own module
-    source = text_source(find_corruption(corrupt)) if corrupt else PAIRS
-    lines = read(source, paths, extra, options.holdout, options.seed)
+    form = options.normalization
+    source = text_source(find_corruption(corrupt), form) if corrupt else pair_source(form)
+    lines = read(source, paths, extra, options.holdout, options.seed, skip_unaligned=skip_unaligned)
     names = [printable(path.name) for path in (*paths, *extra)]
     data = ", ".join([*names, printable(corrupt or "pairs")])
     import_training()
@@ -309,10 +360,28 @@ def train_lines(
     from hello_train.fit.run import run_lines
 
     with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
+        if joined.leads:
+            print_reading(lines, form)
         callbacks = [ProgressDisplay()] if joined.leads else []
         run = run_lines(lines, data, options, folder, callbacks, resume=resume, team=joined)
     if run:
         print_result(run, options)
+
+
+def print_reading(lines: Split, form: NormalForm) -> None:
+    """Print how many lines were changed or left out when they were read."""
+    if lines.normalised:
+        click.echo(
+            f"note: {lines.normalised} of {lines.read} lines were not in the normal form "
+            f"{form.upper()}, and are brought into it; --normalization none leaves them as they "
+            f"are",
+            err=True,
+        )
+    if lines.skipped:
+        click.echo(
+            f"note: {lines.skipped} of {lines.read} lines cannot be aligned, and are left out",
+            err=True,
+        )
 
 
 def learn_task(

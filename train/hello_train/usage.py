@@ -15,9 +15,28 @@ from hello_train.fit.options import TrainOptions
 
 TASKS = {"classes": "--classes", "next": "--next"}
 """The options that choose another task than rewriting."""
-REWRITING = ("corrupt", "guarded", "pairs")
+REWRITING = (
+    "corrupt",
+    "guarded",
+    "pairs",
+    "keep",
+    "most_labels",
+    "normalization",
+    "skip_unaligned",
+)
 """Options of rewriting alone."""
-LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience", "extra", "resume")
+LINE_OPTIONS = (
+    "batch_characters",
+    "holdout",
+    "rare",
+    "patience",
+    "extra",
+    "resume",
+    "keep",
+    "most_labels",
+    "normalization",
+    "skip_unaligned",
+)
 """Options that need many lines."""
 
 
@@ -49,8 +68,6 @@ def check_task_usage(
         click.UsageError: what is wrong.
     """
     if not classes and not next_:
-        if given["unknown"] == "label":
-            raise click.UsageError("--unknown label is for --classes and --next.")
         return
     task = TASKS["classes" if classes else "next"]
     if classes and (text or next_):
@@ -59,7 +76,8 @@ def check_task_usage(
         raise click.UsageError("--next learns running text: --next --text PATH.")
     for name in REWRITING:
         if given[name] not in (None, ()):
-            raise click.UsageError(f"--{name} is for text that is rewritten, and not for {task}.")
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is for text that is rewritten, and not for {task}.")
     if given["unknown"] == "copy":
         raise click.UsageError(f"--unknown copy is for text that is rewritten, and not for {task}.")
     if next_ and given["bidirectional"]:

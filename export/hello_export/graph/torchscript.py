@@ -347,7 +347,7 @@ def program_of(network: Network) -> CodepointProgram:
         kinds = Bidirectional, EditBidirectional
     elif has_cell:
         kinds = CausalLstm, EditCausalLstm
-    return kinds[config.format_version > 1](network)
+    return kinds[config.graph_format > 1](network)
 
 
 def load_program(path: Path) -> torch.jit.ScriptModule:

@@ -60,6 +60,8 @@ def row_lines(rows: Rows, unknown: Unknown) -> list[str]:
     if rows.unknown is not None:
         read = "is left out" if unknown == "error" else "is read for them"
         lines = [f"{lines[0]}; row {rows.unknown} of the embedding {read}"]
+    if rows.padding is not None:
+        lines.append(f"the row of the embedding that is for padding is read for {rows.padding!r}")
     if rows.reserved:
         named = [f"{id_} ({shown_entry(entry)})" for id_, entry in rows.reserved.items()]
         lines.append(f"rows of the embedding that no text reaches: {listed(named)}")

@@ -23,15 +23,20 @@ from hello_export.proof.reference import Forward, Reference, Row
 from hello_export.proof.verdict import LARGEST_SHARE, TOLERANCE, Difference
 
 MOST_CHARACTERS = 4096
-"""Characters of a case that is compared, at most."""
+"""Characters of a case that is compared, at most, where the proof compares the others."""
 
 
 def check_forward(
-    module: nn.Module, forward: Forward, network: Network, cases: Iterable[Case]
+    module: nn.Module,
+    forward: Forward,
+    network: Network,
+    cases: Iterable[Case],
+    *,
+    most: int | None = MOST_CHARACTERS,
 ) -> None:
     """Compare a module's forward with its parts in eager PyTorch.
 
-    The largest cases are left to the proof, which compares them with the forward too: they take
+    The largest cases are left to the proof if it compares them with the forward too: they take
     most of the time, and what they show, smaller ones show as well.
 
     Args:
@@ -39,13 +44,14 @@ def check_forward(
         forward: its forward.
         network: its parts.
         cases: the batches, the smallest first.
+        most: characters of a case that is compared; None for all cases.
 
     Raises:
         ForwardError: a logit differs by more than rounding does; the text has the input.
     """
     parts, whole = Reference(network), Reference(network, forward)
     for case in cases:
-        if case.characters > MOST_CHARACTERS:
+        if most is not None and case.characters > most:
             continue
         wanted, found = parts.run_rows(case.rows), whole.run_rows(case.rows)
         for index in range(len(case.rows)):

@@ -33,6 +33,7 @@ BESIDE = (
     "its answer for a row depends on the rows beside it, as if the batch axis were time: is "
     "batch_first=True missing, or a transposition in call?"
 )
+NOT_FINITE = "its logits are NaN or infinite where those of its parts are not"
 SOFTMAX = "it applies softmax: its logits must be the values before, so leave it out in call"
 ORDER = "its logits are in another order than the rows of the linear layer"
 REVERSED = "it reads or writes the line backwards"
@@ -52,6 +53,8 @@ def likely_cause(
 def causes(module: nn.Module, forward: Forward, network: Network, ids: Tensor) -> Iterator[str]:
     """Yield the causes that an experiment supports, the most certain first."""
     logits, wanted = forward(ids), network(ids)
+    if not logits.isfinite().all():
+        yield NOT_FINITE
     if not all(is_close(logits, forward(ids)) for _ in range(REPEATS)):
         yield DROPOUT if drops(module) else TWO_ANSWERS
     if any(getattr(part, "max_norm", None) is not None for part in module.modules()):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hello_export.errors import IntakeError
 from hello_export.intake.network import Rows
+from hello_export.intake.weights import short
 
 Call: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
 """Returns a module's logits, [batch, time, labels], for ids, int64 [batch, time]."""
@@ -25,7 +26,10 @@ TAKES_OTHERS = (
     "if it takes something else, give call=, a function of the module and ids that returns its "
     "logits"
 )
-KEEPS_A_STATE = "with other ids it did not fail: does it keep a state between calls?"
+KEEPS_A_STATE = (
+    "with other ids it did not fail: does it keep a state between calls, or does it take only some "
+    "sizes of batch and time?"
+)
 
 
 class ModuleForward:
@@ -104,6 +108,12 @@ class ModuleForward:
                 else "give call=, a function of the module and ids that returns them"
             )
             raise IntakeError(f"its forward returns a {type(found).__name__}, not {wanted}; {hint}")
+        if not found.is_floating_point() or found.layout != torch.strided:
+            kind = short(found.dtype) if found.layout == torch.strided else "a sparse tensor"
+            raise IntakeError(
+                f"its forward returns {kind} {list(found.shape)}, not {wanted} of floating point; "
+                f"give call=, a function of the module and ids that returns them"
+            )
         sizes = list(found.shape)
         if sizes[:-1] != axes or self._labels not in (None, sizes[-1]):
             raise IntakeError(

@@ -22,7 +22,7 @@ from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
 from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
-from hello_export.intake.agreement import check_forward
+from hello_export.intake.agreement import MOST_CHARACTERS, check_forward
 from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
@@ -123,8 +123,13 @@ def export(
         tell(taken.account, quiet)
         with showing("comparing the module's forward with its parts", quiet) as progress:
             progress.phase("comparing the module's forward with its parts")
+            proved = weights == "float32"  # the proof of rounded weights knows no forward
             check_forward(
-                module, taken.forward, taken.network, readable_cases(taken.network.config)
+                module,
+                taken.forward,
+                taken.network,
+                readable_cases(taken.network.config),
+                most=MOST_CHARACTERS if proved else None,
             )
             made = write_artifact(
                 taken.network,
@@ -133,7 +138,7 @@ def export(
                 weights,
                 progress=progress,
                 strict=strict,
-                forward=taken.forward if weights == "float32" else None,
+                forward=taken.forward if proved else None,
             )
         tell(warnings(made.report), quiet)
     return made
@@ -220,7 +225,9 @@ def recognise_module(
         choices.ignored,
     )
     parts = recognise(found.tensors, by_class, source="")
-    return found, replace(parts, ignored=parts.ignored | found.ignored)
+    return found, replace(
+        parts, ignored=parts.ignored | found.ignored, padding=found.padding(parts.roles)
+    )
 
 
 def check_arguments(module: object, task: str, weights: str, unknown: str | None) -> None:

@@ -35,6 +35,8 @@ class Rows:
     """The row of unknown characters, if there is one."""
     reserved: dict[int, Entry | None]
     """The rows that no text reaches, with their entries."""
+    padding: str | None = None
+    """The character that reads the row for padding, if one does."""
 
 
 def build_network(
@@ -94,6 +96,13 @@ def size_faults(
             f"{tensor_name(parts, 'embedding')} has {rows} rows, and the alphabet "
             f"{alphabet.source} has {ids} entries; it needs {rows}{last}"
         )
+    padding = find_rows(parts, alphabet, unknown_token).padding
+    if padding is not None and rows > ids:
+        faults.append(
+            f"row {alphabet.characters[padding]} of {tensor_name(parts, 'embedding')} is for "
+            f"padding, and the alphabet {alphabet.source} gives it to {padding!r}: name the entry "
+            f"of every row, such as <pad>, in a .txt or .json file"
+        )
     if parts.labels != len(labels):
         which = "the labels are the alphabet," if labels is alphabet else "the labels"
         faults.append(
@@ -117,7 +126,21 @@ def find_rows(parts: Parts, alphabet: Entries, unknown_token: str | None) -> Row
     elif unknown_token is None and len(parts.embedding) > len(alphabet):
         unknown = len(alphabet)
     reserved = {id_: entry for id_, entry in alphabet.reserved.items() if id_ != unknown}
-    return Rows(alphabet.characters, unknown, reserved)
+    padding = padding_row(parts)
+    padded = next((char for char, id_ in alphabet.characters.items() if id_ == padding), None)
+    return Rows(alphabet.characters, unknown, reserved, padded)
+
+
+def padding_row(parts: Parts) -> int | None:
+    """Return the embedding's row for padding, which `padding_idx` keeps at zeros; None if unknown.
+
+    People often count their characters from 1 and have padding at 0. With an alphabet that does not
+    say so, each character would be read as the one before it.
+    """
+    if parts.padding is not None:
+        return parts.padding
+    empty = [*(parts.embedding == 0).all(1).nonzero().flatten().tolist()]
+    return empty[0] if len(empty) == 1 and len(parts.embedding) > 1 else None
 
 
 def label_edits(labels: Entries) -> tuple[Edit, ...]:

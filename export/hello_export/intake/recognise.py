@@ -64,6 +64,8 @@ class Parts:
     states are the logits."""
     roles: dict[str, str]
     """What each tensor was recognised as, in words, by its own name."""
+    padding: int | None = None
+    """The `padding_idx` of the embedding, where a module says it."""
     ignored: dict[str, str] = field(default_factory=dict)
     """Why each of the other tensors was left out, in words, by its own name."""
 
@@ -266,7 +268,8 @@ def no_place(
     if recurrence:
         sizes = (
             f": the embedding is [rows, {recurrence.input_size}], and the linear layer "
-            f"[labels, {recurrence.features}] with a bias [labels] or none"
+            f"[labels, {recurrence.features}] with a bias [labels] or none; leave out with "
+            f"--ignore what forward does not use"
         )
     hint = ""
     if any(map(PARAMETRIZED.search, names)):

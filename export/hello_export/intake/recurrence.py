@@ -19,10 +19,12 @@ from torch import Tensor
 
 SUFFIX = re.compile(
     r"(?:(?P<prefix>.*)\.)?(?P<kind>(?:weight|bias)_(?:ih|hh|hr))"
-    r"(?:_l(?P<layer>\d+)(?P<reverse>_reverse)?)?"
+    r"(?:_l(?P<layer>\d{1,9})(?P<reverse>_reverse)?)?"
 )
 """A tensor's name: the module's prefix, and PyTorch's suffix, which of a cell has no layer."""
-LAST_NUMBER = re.compile(r"(.*?)(\d+)(\D*)")
+LAST_NUMBER = re.compile(r"(.*?)(\d{1,9})(\D*)")
+"""What stands before the last number of a prefix, that number, and what stands behind it. Python
+refuses to read a number of thousands of digits."""
 CELL_OF_GATES = {len(cell.pytorch_gates): name for name, cell in CELLS.items()}
 WEIGHTS = ("weight_ih", "weight_hh")
 BIASES = ("bias_ih", "bias_hh")

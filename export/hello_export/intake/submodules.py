@@ -8,7 +8,7 @@ wrongly is found there.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -57,6 +57,13 @@ class Found:
         """Return the name of the weights of the only part of a kind; None if there are others."""
         names = [*self.parts[kind]]
         return joined(names[0], "weight") if len(names) == 1 else None
+
+    def padding(self, roles: Collection[str]) -> int | None:
+        """Return the `padding_idx` of the embedding, which is one of the tensors with a role."""
+        for name, part in self.parts[EMBEDDING].items():
+            if joined(name, "weight") in roles:
+                return part.padding_idx  # type: ignore[return-value]
+        return None
 
     @property
     def everything(self) -> dict[str, Tensor]:

@@ -250,6 +250,9 @@ def check_tensors(content: Mapping[Any, Any]) -> None:
         raise IntakeError(
             f"it has no state dict at the top or under {', '.join(NESTS)}; it has {keys}"
         )
+    others += [
+        f"{first_line(repr(name), 60)} is no name" for name in content if not isinstance(name, str)
+    ]
     if others:
         raise IntakeError(f"{listed(others, '; ')}; a state dict has tensors only; {SAVE_WEIGHTS}")
 

@@ -60,11 +60,11 @@ class Reference:
         self._longest = max(lengths, default=0)
         anything = range(len(config.output_labels))
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
+        keeping = [number for number in anything if None in config.output_labels[number]]
+        is_guarded = config.guard is not None and config.unknown == "label"
+        unknown = keeping if is_guarded and keeping else anything
         self._forbidden = torch.tensor(
-            [
-                [label not in labels for label in anything]
-                for labels in (*possible, anything)  # the last is for unknown characters
-            ]
+            [[label not in labels for label in anything] for labels in (*possible, unknown)]
         )
 
     def run(self, codepoints: Sequence[int]) -> Row:
