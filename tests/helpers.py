@@ -147,6 +147,12 @@ def quick_cases(config: ModelConfig) -> list[Case]:
     return [case for case in grid_cases(config) if reference_steps(case) < 1000]
 
 
+def short_cases(config: ModelConfig) -> list[Case]:
+    """Return the cases of short lines, and one that chains chunks: enough to find a fault."""
+    quick = quick_cases(config)
+    return [case for case in quick if reference_steps(case) < 100 or case.chunk == 64]
+
+
 def reference_steps(case: Case) -> int:
     """Return the number of PyTorch's steps: rows of equal length run together."""
     return sum({len(row) for row in case.rows})

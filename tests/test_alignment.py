@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from functools import cache
+from unicodedata import category
 
 import pytest
 from hello_runtime.errors import AlignmentError
@@ -15,9 +16,9 @@ from hello_runtime.text.alignment import (
     cut,
     edit_of,
     piece_lengths,
-    wrong_places,
 )
 from hello_runtime.text.edits import KEEP, Edit, rewrite
+from hello_runtime.text.pairs import output_pieces, parse_aligned, pieces
 
 KEPT: Edit = (KEEP,)
 
@@ -40,10 +41,15 @@ def expected(given: str, target: str) -> list[int]:
         left = distance(row, column)
         both = row < len(given) and column < len(target)
         equal = both and given[row] == target[column]
-        if equal or (both and distance(row + 1, column + 1) + 1 == left):
+        replaces = both and distance(row + 1, column + 1) + 1 == left
+        inserts = column < len(target) and distance(row, column + 1) + 1 == left
+        deletes = row < len(given) and distance(row + 1, column) + 1 == left
+        if replaces and (inserts or deletes):
+            replaces = category(given[row])[0] == category(target[column])[0]
+        if equal or replaces:
             slots.append(1)
             row, column = row + 1, column + 1
-        elif column < len(target) and distance(row, column + 1) + 1 == left:
+        elif inserts:
             slots[-1] += 1
             column += 1
         else:
@@ -89,6 +95,9 @@ EXAMPLES: dict[str, tuple[str, str, list[Edit]]] = {
     "deleted": ("a b", "ab", [KEPT, (), KEPT]),
     "everything deleted": ("ab", "", [(), ()]),
     "at both ends": ("b", "abc", [("a", KEEP, "c")]),
+    "a space and a letter": ("domow", "dom ów", [*[KEPT] * 2, (KEEP, " "), ("ó",), KEPT]),
+    "no space and a letter": ("m .ow", "mów", [KEPT, (), (), ("ó",), KEPT]),
+    "another kind": ("a1b", "a-b", [KEPT, ("-",), KEPT]),
     "one becomes two": ("Straße", "Strasse", [KEPT] * 4 + [("s", "s"), KEPT]),
     "two become one": ("aex", "äx", [("ä",), (), KEPT]),
     "first deleted, then put before": ("xab", "-ab", [("-",), KEPT, KEPT]),
@@ -105,7 +114,7 @@ def test_a_pair_becomes_edits(name: str) -> None:
     assert align(given, target) == edits
 
 
-@pytest.mark.parametrize("letters", ["ab", "abcdefgh", "a\u0301\u0323😀 -\0"])
+@pytest.mark.parametrize("letters", ["ab", "abcdefgh", "a\u0301\u0323😀 -\0", "ab 1-"])
 def test_the_fewest_characters_change(letters: str) -> None:
     source = random.Random(len(letters))
     for _ in range(400):
@@ -172,8 +181,9 @@ def test_what_is_not_within_the_limits_is_refused(monkeypatch: pytest.MonkeyPatc
 
 def test_an_output_is_wrong_where_its_piece_is_not_the_targets() -> None:
     def wrong(given: str, target: str, output: str) -> list[int]:
-        places = wrong_places(given, piece_lengths(given, target), target, output)
-        return [place for place, is_wrong in enumerate(places) if is_wrong]
+        pair = parse_aligned(f"{given}\t{target}")
+        both = zip(pieces(pair), output_pieces(pair, output), strict=True)
+        return [place for place, (wanted, written) in enumerate(both) if wanted != written]
 
     assert wrong("theend", "the end", "the end") == []
     assert wrong("theend", "the end", "theend") == [2]
@@ -181,3 +191,4 @@ def test_an_output_is_wrong_where_its_piece_is_not_the_targets() -> None:
     assert wrong("zolw", "żółw", "zólw") == [0, 2]
     assert wrong("ab", "ab", "") == [0, 1]
     assert wrong("ab", "ab", "a" + "b" * 20) == [1]
+    assert wrong("aB", "B", "aB") == [0]

@@ -135,7 +135,6 @@ EVALUATION = (*OURS, "history", "evaluations", 0)
         ((*EVALUATION, "accuracy"), [], r"accuracy is \[\]"),
         ((*EVALUATION, "by_character"), {"a": 1}, "the counts of 'a' are 1"),
         ((*EVALUATION, "by_character"), {"a": [2, 1]}, r"the counts of 'a' are \[2, 1\]"),
-        ((*EVALUATION, "by_character"), {"ab": [1, 2]}, "the counts of 'ab'"),
     ],
 )
 def test_damaged_counters_are_named(

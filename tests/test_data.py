@@ -14,31 +14,37 @@ from pathlib import Path
 
 import pytest
 from hello_runtime.errors import InputError
+from hello_runtime.text.alignment import align
 from hello_runtime.text.baseline import Baseline
 from hello_runtime.text.codepoints import LONGEST_ROW
+from hello_runtime.text.edits import KEEP, Edit, rewrite
 from hello_runtime.text.lines import read_lines
-from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
+from hello_runtime.text.normal_forms import NormalForm, normalise
+from hello_runtime.text.pairs import Aligned, AnyPair, Pair, read_pairs, write_pairs
 from hello_runtime.text.score import score_outputs, score_table
 from hello_train.data.alphabets import (
+    Alphabets,
     changeable,
     choose_alphabets,
     count_substitutions,
     keeps_case,
 )
-from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt, find_corruption
-from hello_train.data.lines import (
-    MOST_HELD_OUT,
-    PAIRS,
-    check_holdout,
-    find_files,
-    read,
-    text_source,
+from hello_train.data.corruption import (
+    CORRUPTIONS,
+    DECOMPOSING,
+    Corruption,
+    corrupt,
+    find_corruption,
 )
+from hello_train.data.lines import MOST_HELD_OUT, check_holdout, find_files, read
+from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import ConfigError, DataError
 from hello_train.fit.options import TEXT_OPTIONS, configure
+from hello_train.fit.remarks import dropped_labels
 from hello_train.fit.score import count_baseline
 from hello_train.report.mistakes import Context, Mistake, mistakes
 
+KEPT: Edit = (KEEP,)
 STRIP = CORRUPTIONS["strip-diacritics"]
 
 
@@ -46,7 +52,7 @@ def baseline_of(pairs: list[Pair]) -> Baseline:
     return count_baseline(pairs, changeable(count_substitutions(pairs)))
 
 
-def read_text(path: Path, corruption: Corruption = STRIP) -> list[Pair]:
+def read_text(path: Path, corruption: Corruption = STRIP) -> list[AnyPair]:
     return list(read(text_source(corruption), [path], [], 0, seed=0).train)
 
 
@@ -76,47 +82,68 @@ def test_lowercase(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "given", "target"),
+    ("name", "text", "given"),
     [
-        ("Yes, she said.", "Yes she said", "Ye, she sai."),
-        ("What?! No... 3.14, e.g.: x", "What No 3.14 e.g x", "Wha? N. 3.1, e.. x"),
-        ("(so;) a , b\u2028c!\u2028d…", "(so;) a , b\u2028c\u2028d", "(so;) a , b\u2028!\u2028…"),
-        ("żółw: ć.", "żółw ć", "żół: ."),
-        (".,;", ".,;", ".,;"),
+        ("drop-punctuation", "Yes, she said.", "Yes she said"),
+        ("drop-punctuation", "What?! No... 3.14, e.g.: x", "What No 3.14 e.g x"),
+        ("drop-punctuation", "(so;) a , b\u2028c!\u2028d…", "(so;) a , b\u2028c\u2028d"),
+        ("drop-punctuation", "żółw: ć.", "żółw ć"),
+        ("drop-punctuation", ".,; leader.......... 9", ".,; leader.......... 9"),
+        ("drop-spaces", "ala ma kota", "alamakota"),
+        ("drop-spaces", " a  b c\u00a0d\t e ", " a  bc\u00a0d\t e "),
+        ("drop-hyphens", "biało-czer\u00adwo\u2010ny", "białoczerwony"),
+        ("drop-hyphens", "-a - b 1-2 2-x e--f -", "-a - b 1-2 2-x e--f -"),
+        ("strip-marks", "zo\u0301łw Żó\u0323", "zołw Zo"),
+        ("strip-marks", "שָׁלוֹם عَلَيْكُم नमस्ते", "שלום عليكم नमसत"),
+        ("strip-marks", "각\u20dd", "\u1100\u1161\u11a8"),
     ],
 )
-def test_drop_punctuation(text: str, given: str, target: str) -> None:
-    assert corrupt(text, CORRUPTIONS["drop-punctuation"]) == (given, target)
+def test_what_is_removed(name: str, text: str, given: str) -> None:
+    assert corrupt(text, CORRUPTIONS[name]) == (given, text)
 
 
-def test_dropped_punctuation_comes_back_from_the_labels() -> None:
-    given, target = corrupt("Yes, she said. And why?", CORRUPTIONS["drop-punctuation"])
-    pieces = (a if a == b else a + b for a, b in zip(given, target, strict=True))
-    assert "".join(pieces) == "Yes, she said. And why?"
+@pytest.mark.parametrize("name", ["drop-punctuation", "drop-spaces", "drop-hyphens", "strip-marks"])
+def test_what_is_removed_is_appended_again(name: str) -> None:
+    source = random.Random(name)
+    form: NormalForm = "nfd" if name in DECOMPOSING else "nfc"
+    for _ in range(300):
+        words = (source.choices("aż0q\u0301\u0323-.!ё", k=source.randint(1, 6)) for _ in "abcd")
+        line = source.choice([" ", "  "]).join(f"a{''.join(word)}" for word in words)
+        pair = text_source(CORRUPTIONS[name], form).pair(normalise(line, form))
+        edits = align(*pair)
+        assert rewrite(pair.input, edits) == pair.target == normalise(line, form)
+        assert all(edit[0] is KEEP for edit in edits)
 
 
 def test_a_corruption_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "corruptions.py").write_text(
-        "def shout(line): return line.upper()\ndef cut(line): return line[1:]\n"
+        "def shout(line): return line.upper()\ndef grow(line): return line * 65535\n"
+        "def end(line): return line + '\\n'\n"
         "def fail(line): return line[99]\ndef none(line): return None\nnothing = 3\n"
     )
     monkeypatch.chdir(tmp_path)
     assert corrupt("Żab", find_corruption("corruptions:shout")) == ("ŻAB", "Żab")
     for name, message in (
-        ("cut", "made 2 characters of 3"),
+        ("grow", "made 196605 characters of 3; 65535 are possible"),
+        ("end", "made LF, which would make two lines of one"),
         ("fail", "failed with IndexError"),
         ("none", "returned None, which is no text"),
     ):
         with pytest.raises(DataError, match=message):
             corrupt("żab", find_corruption(f"corruptions:{name}"))
     (tmp_path / "text.txt").write_text("ok\n\nßab\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"text.txt, line 3: .* made 4 characters of 3"):
-        read_text(tmp_path / "text.txt", find_corruption("corruptions:shout"))
+    assert read_text(tmp_path / "text.txt", find_corruption("corruptions:shout")) == [
+        Aligned("OK", "ok", b"\1\1"),
+        Aligned("SSAB", "ßab", b"\1\1\1\0"),
+    ]
     for name, message in (
         ("corruptions:nothing", "not a function"),
         ("corruptions:gone", "has no attribute"),
         ("gone:shout", "there is no module 'gone'"),
-        ("shout", "is none of strip-diacritics, lowercase, drop-punctuation"),
+        (
+            "shout",
+            "is none of strip-diacritics, strip-marks, lowercase, drop-punctuation, drop-spaces",
+        ),
     ):
         with pytest.raises(ConfigError, match=message):
             find_corruption(name)
@@ -167,7 +194,7 @@ def test_a_corruption_that_is_no_function_is_refused(
 def test_a_corruption_that_changes_later_is_refused(tmp_path: Path, calls: int) -> None:
     """It made the same of each line when that was read, and twice."""
     file = write_lines(tmp_path / "text.txt", [f"line {i}" for i in range(50)])
-    train, holdout, _ = read(text_source(Counting(calls)), [file], [], 0.1, 0)
+    train, holdout, *_ = read(text_source(Counting(calls)), [file], [], 0.1, 0)
     with pytest.raises(
         DataError, match=r"made 'line \d*x' of .*, and something else when the line"
     ):
@@ -194,7 +221,7 @@ def test_a_corruption_gives_one_character_for_each_of_unicode(name: str) -> None
     changed = 0
     for code in range(0x110000):
         char = chr(code)
-        if "\ud800" <= char <= "\udfff":  # surrogates, which no file has
+        if char == "\n" or "\ud800" <= char <= "\udfff":  # which no line has
             continue
         corrupted, _ = corrupt(char, CORRUPTIONS[name])
         assert len(corrupted) == 1, hex(code)
@@ -204,8 +231,8 @@ def test_a_corruption_gives_one_character_for_each_of_unicode(name: str) -> None
     assert changed > 1000
 
 
-def read_all(path: Path) -> list[Pair]:
-    return list(read(PAIRS, [path], [], 0, seed=0).train)
+def read_all(path: Path) -> list[AnyPair]:
+    return list(read(pair_source(), [path], [], 0, seed=0).train)
 
 
 def test_pairs_are_learned_once_each_without_empty_lines(tmp_path: Path) -> None:
@@ -368,22 +395,57 @@ def test_characters_are_counted_as_one_would(monkeypatch: pytest.MonkeyPatch) ->
     assert count_substitutions([]) == Counter()
 
 
+def possible(alphabets: Alphabets) -> dict[str, list[Edit]]:
+    """Return the labels of each character."""
+    return {
+        char: [alphabets.labels[number] for number in numbers]
+        for char, numbers in alphabets.guard.items()
+    }
+
+
 def test_rare_characters_are_left_out() -> None:
     pairs = [Pair("aaab", "ąaab"), Pair("cadb", "xadb")]
     substitutions = count_substitutions(pairs)
-    assert choose_alphabets(substitutions, 0).guard == {"a": "aą", "b": "b", "c": "x", "d": "d"}
-    kept = choose_alphabets(substitutions, 0.2)
-    assert (kept.inputs, kept.outputs, kept.guard) == ("ab", "ab", {"a": "a", "b": "b"})
+    found = choose_alphabets(substitutions, 0, keep=False)
+    assert found.labels == tuple((char,) for char in "abdxą")
+    assert possible(found) == {"a": [("a",), ("ą",)], "b": [("b",)], "c": [("x",)], "d": [("d",)]}
+    found = choose_alphabets(substitutions, 0)
+    assert found.labels == (KEPT, ("x",), ("ą",))
+    assert possible(found) == {"a": [KEPT, ("ą",)], "b": [KEPT], "c": [("x",)], "d": [KEPT]}
+    assert found.guard["b"] is found.guard["d"]
+    assert found.changeable == {"a", "c"}
+    kept = choose_alphabets(substitutions, 0.2, keep=False)
+    assert (kept.inputs, kept.labels) == ("ab", (("a",), ("b",)))
+    assert possible(kept) == {"a": [("a",)], "b": [("b",)]}
     with pytest.raises(DataError, match="of the 4 different characters of the text 1 would be"):
         choose_alphabets(substitutions, 0.3)
     with pytest.raises(DataError, match="of the 1 different characters of the text 1 would be"):
         choose_alphabets(count_substitutions([Pair("aa", "ab")]), 0)
 
 
+def test_of_too_many_labels_the_rarest_are_left_out() -> None:
+    pairs = [Pair("aaaaaabc", "aaaaąbxy")] * 3 + [Pair("ac", "az")]
+    substitutions = count_substitutions(pairs)
+    found = choose_alphabets(substitutions, 0, 3)
+    assert found.labels == (KEPT, ("b",), ("x",))
+    assert possible(found) == {"a": [KEPT, ("b",)], "b": [("x",)]}
+    assert (found.dropped, found.dropped_share) == (3, 7 / 26)
+    assert dropped_labels(found)[0].startswith(
+        "of 6 labels the rarest 3 are not learned, those of 2"
+    )
+    assert choose_alphabets(substitutions, 0, 6).dropped == 0
+    assert dropped_labels(choose_alphabets(substitutions, 0, 6)) == []
+
+
 def test_what_case_says() -> None:
-    assert keeps_case({"Z": "Ż", "a": "aą", "b": "b", "1": "1"})
-    assert not keeps_case({"Z": "Ż", "a": "aA"})
-    assert not keeps_case({"a": "1"})
+    def keep_case(*pairs: tuple[str, str]) -> bool:
+        filled = [Aligned("xy", "xy", b"\1\1"), *(Aligned(a, b, (len(b),)) for a, b in pairs)]
+        return keeps_case(choose_alphabets(count_substitutions(filled), 0))
+
+    assert keep_case(("Z", "Ż"), ("a", "ą"), ("b", "b"), ("1", "1"))
+    assert keep_case(("a", "a."), ("a", " A a"), ("a", ""))
+    assert not keep_case(("Z", "Ż"), ("a", "A"))
+    assert not keep_case(("a", "1"))
 
 
 def test_scores() -> None:
@@ -427,6 +489,7 @@ def test_sizes_that_need_a_projection_get_one() -> None:
     config = configure(TEXT_OPTIONS, alphabets)
     assert config.projection
     assert config.guard == {"a": (1,), "b": (0,)}
+    assert config.output_labels == (KEPT, ("c",))
 
 
 @pytest.mark.parametrize("end", [{"epochs": 1}, {"minutes": None}])

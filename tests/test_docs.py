@@ -50,9 +50,6 @@ ELSEWHERE = {
         "test_the_lines_for_spark_and_polars"
     ),
     "decoded = polars.DataFrame(decode(frame.to_dict()))": "test_the_lines_for_spark_and_polars",
-    '"".join(a if a == b else a + b for a, b in zip(read, written))': (
-        "test_the_line_that_puts_punctuation_back"
-    ),
 }
 """The commands, and blocks of other languages by their first line, that are not run in the pages'
 folder, and what runs them instead."""
@@ -162,7 +159,8 @@ class Folder:
             script,
             flags=re.MULTILINE,
         )
-        assert checked.count("assert ") == (4 if "hello_runtime" in script else 0)
+        if "hello_runtime" in script:  # elsewhere such comments are shapes
+            assert checked.count("assert ") == len(re.findall(r" # ['\[]", script))
         if script not in self.ran:
             self.ran[script] = self._start(sys.executable, "-c", checked)
         return self.ran[script]
@@ -313,17 +311,6 @@ def test_the_help_texts_are_those_that_the_script_writes() -> None:
     """Their words are compared with the commands in `test_the_pages`."""
     found = write_help.BLOCK.findall(BY_NAME["docs/commands.md"].text)
     assert found == ["hello-train", "hello-export", "hello-infer"]
-
-
-def test_the_line_that_puts_punctuation_back() -> None:
-    (line,) = (
-        block.text
-        for block in BY_NAME["docs/training.md"].blocks
-        if block.language == "py" and block.text.startswith('"".join')
-    )
-    read, written = corrupt("Yes, she said.", find_corruption("drop-punctuation"))
-    assert (read, written) == ("Yes she said", "Ye, she sai.")
-    assert eval(line, {"read": read, "written": written}) == "Yes, she said."
 
 
 def test_the_lines_for_spark_and_polars() -> None:

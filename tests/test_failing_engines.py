@@ -35,7 +35,7 @@ from hello_export.proof import isolation, parity, prove
 from hello_export.proof.engines import Engine, OnnxRuntime
 from hello_export.proof.table import warnings
 from hello_train.network.checkpoint import load_checkpoint
-from helpers import GOLDEN, TRAINING, errors_of, make_network, quick_cases
+from helpers import GOLDEN, TRAINING, errors_of, make_network, short_cases
 from test_faults import FAULTS, Fault
 
 pytestmark = pytest.mark.usefixtures("few_cases")
@@ -167,7 +167,7 @@ def test_a_fault_in_a_witness_alone_is_named_in_both_modes(
     bad.mkdir()
     onnx.save(model, bad / "model.onnx")
     engines = [OnnxRuntime(network.config, good), Witness(network.config, bad)]
-    cases = quick_cases(network.config)
+    cases = short_cases(network.config)
     report = parity.compare(network, engines, cases)
     report.check()
     (line,) = warnings(report)
@@ -186,7 +186,7 @@ def test_witnesses_alone_prove_nothing(tmp_path: Path) -> None:
     network = make_network()
     onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
     engines = [Witness(network.config, tmp_path)]
-    cases = quick_cases(network.config)
+    cases = short_cases(network.config)
     with pytest.raises(ParityError, match="no target was compared"):
         parity.compare(network, engines, cases).check()
     parity.compare(network, engines, cases, strict=True).check()

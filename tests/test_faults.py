@@ -15,7 +15,7 @@ from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import Storage
 from hello_export.proof import parity
 from hello_export.proof.engines import OnnxRuntime
-from helpers import TRAINING, make_network, quick_cases
+from helpers import TRAINING, make_network, short_cases
 from numpy.typing import NDArray
 from onnx import ModelProto, helper, numpy_helper
 
@@ -239,7 +239,7 @@ def find(fault: Fault, shape: dict[str, Any], folder: Path, storage: Storage = "
     onnx.save(model, folder / "model.onnx")
     engine = OnnxRuntime(network.config, folder)
     with pytest.raises(ParityError) as caught:
-        parity.compare(network, [engine], quick_cases(network.config)).check()
+        parity.compare(network, [engine], short_cases(network.config)).check()
     return str(caught.value)
 
 
@@ -267,4 +267,4 @@ def test_without_a_fault_the_same_network_passes(shape: dict[str, Any], tmp_path
     network = make_network(**shape)
     onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
     engine = OnnxRuntime(network.config, tmp_path)
-    parity.compare(network, [engine], quick_cases(network.config)).check()
+    parity.compare(network, [engine], short_cases(network.config)).check()

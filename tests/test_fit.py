@@ -46,7 +46,7 @@ HELLO_CONFIG = configure(TrainOptions(epochs=1), HELLO_ALPHABETS)
 
 
 def alphabets_of(*pairs: Pair) -> Alphabets:
-    return choose_alphabets(count_substitutions(pairs), 0)
+    return choose_alphabets(count_substitutions(pairs), 0, keep=False)
 
 
 # Batches.
@@ -135,7 +135,7 @@ def test_what_is_no_label_or_forbidden_does_not_count() -> None:
     pair = Pair("abax", "ąxbb")
     batches = batches_of(configure(options, learned), [pair], options)
     _, labels = batches.load(np.array([0], np.uint32), 1, 0)
-    assert labels.tolist() == [[learned.outputs.index("ą"), IGNORED, IGNORED, IGNORED]]
+    assert labels.tolist() == [[learned.labels.index(("ą",)), IGNORED, IGNORED, IGNORED]]
 
 
 # The loop.

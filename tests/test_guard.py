@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
-from hello_runtime.text.edits import KEEP
+from hello_runtime.text.edits import KEEP, Edit
 from hello_train.network import model
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.config import FORBIDDEN_LOGIT, ModelConfig
@@ -50,6 +51,21 @@ def test_a_guard_allows_what_it_names(seed: int) -> None:
     assert free.all()
 
 
+def test_an_unknown_character_gets_labels_that_keep_it() -> None:
+    labels: tuple[Edit, ...] = ((KEEP,), ("b",), (), (" ", KEEP))
+    config = replace(
+        guarded("ab", "ab", {"a": "ab", "b": "b"}),
+        output_labels=labels,
+        unknown="label",
+        guard={"a": (0, 1), "b": (2,)},
+    )
+    assert allowed_labels(config)[2].tolist() == [True, False, False, True]
+    assert allowed_labels(replace(config, unknown="copy"))[2].all()
+    assert allowed_labels(replace(config, guard=None)).all()
+    only = replace(config, output_labels=(("a",), ("b",)), guard={"a": (0,), "b": (1,)})
+    assert allowed_labels(only)[2].all()
+
+
 def edited(characters: int, numbers: list[tuple[int, ...]], *, guarded: bool = True) -> ModelConfig:
     """Return a network that keeps or replaces, with one of these rows of labels for a character."""
     alphabet = "".join(map(chr, range(0x4E00, 0x4E00 + characters)))
@@ -67,7 +83,8 @@ def test_classes_allow_what_the_guard_names(seed: int) -> None:
     config = edited(40, [tuple(source.sample(range(12), source.randint(1, 9))) for _ in range(7)])
     assert config.guard
     expected = [[label in config.guard[char] for label in range(12)] for char in config.guard]
-    assert allowed_labels(config).tolist() == [*expected, [True] * 12]
+    keeping = [KEEP in label for label in config.output_labels]
+    assert allowed_labels(config).tolist() == [*expected, keeping]
     assert label_classes(config)[1].shape == (1 + 7, 12)
     held = json.loads(json.dumps(config.to_json()))
     assert len(held["guard"]) == 7

@@ -159,7 +159,8 @@ def test_info(run: Run, text_model: Path) -> None:
         assert part in result.stdout
     facts = json.loads(run("hello-infer", "--info", "--json", "--model", text_model).stdout)
     assert facts["causal"] is False
-    assert facts["unknown"] == "copy"
+    assert facts["unknown"] == "label"
+    assert facts["normalization"] == "nfc"
     assert facts["training"]["data"] == "text.txt, strip-diacritics"
 
 

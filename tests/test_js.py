@@ -31,6 +31,8 @@ from hello_export.proof.verdict import Report
 from hello_runtime import Decoder
 from hello_runtime.errors import PolicyError, UnknownCharacterError
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.model.tasks import Task
+from hello_train.network.cells import CELLS
 from helpers import LABELS, STRANGE, TRAINING, make_network, quick_cases, random_texts
 from node import Node
 
@@ -78,69 +80,71 @@ def compare(
     return report
 
 
-FAULTS: list[tuple[str, str, str, str, str, dict[str, Any]]] = [
-    ("gates exchanged", "model_file", 'gru: "zrh"', 'gru: "rzh"', "layer0.forward", {}),
-    ("gates exchanged in the step", "cells", "update = sigmoid(x[j] + r[j])",
+FAULTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
+    ("gates exchanged", 'gru: "zrh"', 'gru: "rzh"', "layer0.forward", {}),
+    ("gates exchanged in the step", "update = sigmoid(x[j] + r[j])",
      "update = sigmoid(x[H + j] + r[H + j])", "logits", {}),
-    ("output for forget", "cells", "c[j] = forget * c[j]", "c[j] = output * c[j]", "logits",
+    ("output for forget", "c[j] = forget * c[j]", "c[j] = output * c[j]", "logits",
      {"cell": "lstm"}),
-    ("reset before the product", "cells", "x[2 * H + j] + reset * r[2 * H + j]",
+    ("reset before the product", "x[2 * H + j] + reset * r[2 * H + j]",
      "reset * (x[2 * H + j] + r[2 * H + j])", "logits", {}),
-    ("tanh for relu", "cells", "Math.max(x, 0)", "Math.tanh(x)", "logits",
+    ("tanh for relu", "Math.max(x, 0)", "Math.tanh(x)", "logits",
      {"cell": "rnn", "nonlinearity": "relu"}),
-    ("not turned back", "hello_rnn", "step * features + direction * H",
+    ("not turned back", "step * features + direction * H",
      "n * features + direction * H", "logits", {"bidirectional": True}),
-    ("not turned at all", "hello_rnn", "direction === 0 ? n : steps - 1 - n", "n", "logits",
+    ("not turned at all", "direction === 0 ? n : steps - 1 - n", "n", "logits",
      {"bidirectional": True}),
-    ("the other direction's half", "hello_rnn", "direction * H);", "(1 - direction) * H);",
+    ("the other direction's half", "direction * H);", "(1 - direction) * H);",
      "logits", {"bidirectional": True}),
-    ("the scale on the wrong axis", "model_file", "Math.floor(at / inner) % scale.length",
+    ("the scale on the wrong axis", "Math.floor(at / inner) % scale.length",
      "at % scale.length", "logits", {"storage": "int8"}),
-    ("float16 without its sign", "model_file", "bits >> 15 ? -size : size", "size", "logits",
+    ("float16 without its sign", "bits >> 15 ? -size : size", "size", "logits",
      {"storage": "float16"}),
-    ("not transposed", "model_file", "matrix[(at % rows) * columns + Math.floor(at / rows)]",
+    ("not transposed", "matrix[(at % rows) * columns + Math.floor(at / rows)]",
      "matrix[at]", "logits", {}),
-    ("biases exchanged", "model_file", "b: biases.subarray(0, rows)", "b: biases.subarray(rows)",
+    ("biases exchanged", "b: biases.subarray(0, rows)", "b: biases.subarray(rows)",
      "logits", {}),
-    ("state forgotten", "hello_rnn", "this.info.causal ? before", "false ? before", "logits", {}),
-    ("states by layer", "hello_rnn", "slot % layers.length === layer",
+    ("state forgotten", "this.info.causal ? before", "false ? before", "logits", {}),
+    ("states by layer", "slot % layers.length === layer",
      "Math.floor(slot / this.cell.states) === layer", "state_out", {"cell": "lstm", "layers": 2}),
-    ("no guard", "hello_rnn", "if (guard && !guard.allowed[at])", "if (false)", "logits",
+    ("no guard", "if (guard && !guard.allowed[at])", "if (false)", "logits",
      {"guarded": True}),
-    ("the guard by ids", "hello_rnn", "guard.classes[ids[step]]", "Math.min(ids[step], 3)",
+    ("the guard by ids", "guard.classes[ids[step]]", "Math.min(ids[step], 3)",
      "logits", {"guarded": True, "labels": "width 2"}),
-    ("nothing kept", "hello_rnn", "element === KEPT ?", "element === NaN ?", "decoded",
+    ("nothing kept", "element === KEPT ?", "element === NaN ?", "decoded",
      {"labels": "one"}),
-    ("one character of a label", "hello_rnn", "step * labelWidth + place", "step * labelWidth",
+    ("one character of a label", "step * labelWidth + place", "step * labelWidth",
      "decoded", {"labels": "width 5"}),
-    ("unknown characters rewritten", "hello_rnn", "if (copied) element",
+    ("unknown characters rewritten", "if (copied) element",
      "if (false) element", "decoded", {}),
-    ("unknown characters copied", "hello_rnn", 'this.info.unknown !== "label"', "true",
+    ("unknown characters copied", 'this.info.unknown !== "label"', "true",
      "confidence", {"unknown": "label"}),
-    ("no softmax", "hello_rnn", "copied ? 1 : 1 / sum", "1", "confidence", {}),
+    ("the first step backward", "ends.set(features.subarray(H, 2 * H), H)", "H", "logits",
+     {"task": "classify", "bidirectional": True}),
+    ("no softmax", "copied ? 1 : 1 / sum", "1", "confidence", {}),
 ]  # fmt: skip
 
 
-def planted(folder: Path, module: str, old: str, new: str) -> Path:
+def planted(folder: Path, old: str, new: str) -> Path:
     """Return a folder of the modules, with a fault in one of them."""
     broken = folder / "js"
     shutil.copytree(MODULES, broken)
-    file = broken / f"{module}.mjs"
-    source = file.read_text(encoding="utf-8")
-    assert source.count(old) == 1
-    file.write_text(source.replace(old, new), encoding="utf-8")
+    sources = {file: file.read_text(encoding="utf-8") for file in broken.glob("*.mjs")}
+    assert sum(source.count(old) for source in sources.values()) == 1
+    for file, source in sources.items():
+        file.write_text(source.replace(old, new), encoding="utf-8")
     return broken
 
 
 @pytest.mark.parametrize(
-    ("module", "old", "new", "named", "shape"),
+    ("old", "new", "named", "shape"),
     [fault[1:] for fault in FAULTS],
     ids=[fault[0] for fault in FAULTS],
 )
 def test_a_planted_fault_is_found_and_named(
-    module: str, old: str, new: str, named: str, shape: dict[str, Any], tmp_path: Path
+    old: str, new: str, named: str, shape: dict[str, Any], tmp_path: Path
 ) -> None:
-    broken = planted(tmp_path, module, old, new)
+    broken = planted(tmp_path, old, new)
     with pytest.raises((ParityError, RuntimeError)) as caught:
         compare(tmp_path, modules=broken, **shape)
     expected = f"JavaScript differs from PyTorch in {named}" if "." not in named else named
@@ -173,6 +177,44 @@ def set_metadata(**changed: str) -> Callable[[onnx.ModelProto], None]:
 def initializer(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
     found: onnx.TensorProto = next(item for item in model.graph.initializer if item.name == name)
     return found
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_classify(cell: str, bidirectional: bool, node: Node, tmp_path: Path) -> None:
+    compare(tmp_path, task="classify", cell=cell, bidirectional=bidirectional, layers=2)
+    texts = ["", *random_texts(20, 20)]
+    results = node.ask(tmp_path / "model.onnx", texts=texts)["results"]
+    expected = Decoder.open(tmp_path).classify_batch(texts)
+    assert [found["label"] for found in results] == [row.label for row in expected]
+    for found, row in zip(results, expected, strict=True):
+        assert found["confidence"] == pytest.approx(row.confidence, abs=1e-6)
+        assert row.label == "" or found["probabilities"] == pytest.approx(
+            list(row.probabilities), abs=1e-6
+        )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_generate(cell: str, node: Node, tmp_path: Path) -> None:
+    """The same seed gives the text that the runtime gives."""
+    compare(tmp_path, task="next", cell=cell, layers=2)
+    decoder = Decoder.open(tmp_path)
+    for seed, temperature, top in ((0, 1.0, None), (7, 0.5, 2), (2**53, 1.5, 3), (1, 0.0, None)):
+        how = {"temperature": temperature, "seed": seed, **({"top": top} if top else {})}
+        answer = node.ask(tmp_path / "model.onnx", texts=["ab", "ż😀b"], how=how)
+        for text, found in zip(["ab", "ż😀b"], answer["results"], strict=True):
+            drawn = decoder.generate(text, 200, temperature=temperature, top=top, seed=seed)
+            assert found["generated"] == "".join(drawn)
+
+
+@pytest.mark.parametrize(("task", "asked"), [("classify", "generate"), ("next", "classify")])
+def test_another_task_is_refused(task: Task, asked: str, node: Node, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(task=task), TRAINING), tmp_path / "model.onnx")
+    for method in ("decode", asked):
+        answer = node.ask(tmp_path / "model.onnx", texts=["ab"], method=method)
+        assert answer["error"] == "UnsupportedError"
+        wanted = "rewrite" if method == "decode" else {"generate": "next"}.get(asked, asked)
+        assert answer["message"] == f"The task of this model is {task}, not {wanted}."
 
 
 @pytest.mark.parametrize("guarded", [False, True])
@@ -337,17 +379,15 @@ def test_damaged_files_give_the_right_text_or_one_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "old", "new", "said"),
+    ("old", "new", "said"),
     [
-        ("hello_rnn", "row[label] > row[best]", "row[label] < row[best]", "FAULT: it says"),
-        ("model_file", "if (error instanceof ModelFileError) throw error;", "throw error;",
+        ("row[label] > row[best]", "row[label] < row[best]", "FAULT: it says"),
+        ("if (error instanceof ModelFileError) throw error;", "throw error;",
          "FAULT: "),
     ],
 )  # fmt: skip
-def test_the_fuzz_finds_a_planted_fault(
-    module: str, old: str, new: str, said: str, tmp_path: Path
-) -> None:
-    modules = planted(tmp_path, module, old, new)
+def test_the_fuzz_finds_a_planted_fault(old: str, new: str, said: str, tmp_path: Path) -> None:
+    modules = planted(tmp_path, old, new)
     assert any(found.startswith(said) for _, found in outcomes(4, 0, 400, modules))
 
 
@@ -356,5 +396,5 @@ def test_the_modules_are_short_and_need_nothing() -> None:
         source = file.read_text(encoding="utf-8")
         assert len(source.splitlines()) <= 300
         imported = set(re.findall(r'from "([^"]+)"', source))
-        assert imported <= {"./model_file.mjs", "./cells.mjs", "./hello_rnn.mjs", "node:fs"}
+        assert imported <= {"node:fs", *(f"./{each.name}" for each in MODULES.glob("*.mjs"))}
         assert ("node:fs" in imported) == (file.name == "serve.mjs")

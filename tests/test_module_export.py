@@ -435,7 +435,7 @@ def test_wrong_arguments_are_named_all(tmp_path: Path) -> None:
             Tagger().state_dict(),  # type: ignore[arg-type]
             tmp_path,
             alphabet="a",
-            task="sing",
+            task="sing",  # type: ignore[arg-type]
             weights="int4",  # type: ignore[arg-type]
             unknown="guess",  # type: ignore[arg-type]
         )

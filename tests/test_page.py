@@ -149,6 +149,39 @@ def test_labels_of_several_characters(browser: Browser, tmp_path: Path) -> None:
 
 
 @in_chromium
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_classifier_gives_each_line_a_class(
+    bidirectional: bool, browser: Browser, tmp_path: Path
+) -> None:
+    model = write_model(tmp_path, task="classify", bidirectional=bidirectional, unknown="error")
+    open_page(browser, model, tmp_path)
+    browser.type("abab\n\nż😀a")
+    rows = Decoder.open(model).classify_batch(["abab", "", "ż😀a"])
+    expected = [row.label and f"{row.label}  {100 * row.confidence:.0f} %" for row in rows]
+    assert shown(browser).split("\n") == expected
+    assert_quiet(browser)
+    browser.type("?")
+    assert shown(browser) == ""
+    assert note(browser).startswith('Character 4 is "?", and the model reads only these: ab')
+    assert_quiet(browser)
+
+
+@in_chromium
+def test_a_text_is_continued(browser: Browser, tmp_path: Path) -> None:
+    model = write_model(tmp_path, task="next", unknown="label")
+    open_page(browser, model, tmp_path)
+    decoder = Decoder.open(model)
+    browser.type("ab")
+    drawn = decoder.generate("ab", 200, temperature=0.8, seed=1)
+    assert shown(browser) == "ab" + "".join(drawn)
+    browser.evaluate("seed.value = 7; characters.value = 30; temperature.value = 0")
+    browser.evaluate("seed.dispatchEvent(new Event('input', { bubbles: true }))")
+    drawn = decoder.generate("ab", 30, temperature=0, seed=7)
+    assert shown(browser) == "ab" + "".join(drawn)
+    assert_quiet(browser)
+
+
+@in_chromium
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1200, 380])
 def test_it_fits_the_window_and_can_be_read(

@@ -35,7 +35,7 @@ from hello_export.proof.verdict import (
 from hello_runtime.errors import ModelFileError
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
-from helpers import ENGINES, KINDS, LABELS, TRAINING, make_network, quick_cases
+from helpers import ENGINES, KINDS, LABELS, TRAINING, make_network, quick_cases, short_cases
 
 SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
 UNKNOWN: tuple[Unknown, ...] = ("error", "copy", "label")
@@ -103,7 +103,7 @@ def onnxruntime_of(network: Network, folder: Path) -> OnnxRuntime:
 
 
 def check(network: Network, engines: Sequence[Engine], cases: Iterable[Case] = ()) -> Report:
-    report = parity.compare(network, engines, cases or quick_cases(network.config), strict=True)
+    report = parity.compare(network, engines, cases or short_cases(network.config), strict=True)
     report.check()
     return report
 
@@ -322,7 +322,7 @@ def test_no_case_or_no_engine_is_no_parity(tmp_path: Path) -> None:
     with pytest.raises(ParityError, match="no case"):
         parity.compare(network, opened(network, tmp_path), []).check()
     with pytest.raises(ParityError, match="no target"):
-        parity.compare(network, [], grid_cases(network.config)).check()
+        parity.compare(network, [], short_cases(network.config)).check()
 
 
 def equally_good(network: Network) -> None:

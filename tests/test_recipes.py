@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 import gzip
+import json
 import os
 import shutil
 import struct
@@ -469,3 +470,56 @@ def test_the_usage_is_told(shop: Shop, arguments: list[str]) -> None:
     assert result.stderr == (
         "Error: usage: diacritics.sh LANG [MINUTES [FOLDER]], LANG as pl or hu\n"
     )
+
+
+OSIS = """<osis xmlns="http://www.bibletechnologies.net/2003/OSIS/namespace"><osisText>
+<note>not of a verse</note>
+<verse osisID="Gen.1.1">
+  <w>בְּ/רֵאשִׁ֖ית</w> <w>כׇל</w><seg type="x-maqqef">־</seg><w>אֽוֹר<note>left out</note></w>
+  <note><catchWord>no</catchWord><rdg>no</rdg></note><seg type="x-sof-pasuq">׃</seg>
+  <seg type="x-pe">פ</seg>
+</verse>
+<verse osisID="Gen.1.2"><w>אוֹ</w></verse><verse osisID="Gen.1.3"/>
+</osisText></osis>
+"""
+
+
+def test_verses_keep_vowels_and_lose_accents(tmp_path: Path) -> None:
+    (tmp_path / "Gen.xml").write_text(OSIS, encoding="utf-8")
+    assert lines_of("osis_to_lines.py", tmp_path) == ["בְּרֵאשִׁית כׇל־אוֹר ׃", "אוֹ"]
+    assert "no *.xml in this folder" in recipe("osis_to_lines.py", tmp_path / "none").stderr
+
+
+def test_words_are_hyphenated_by_patterns(tmp_path: Path) -> None:
+    patterns = "UTF-8\nLEFTHYPHENMIN 2\nRIGHTHYPHENMIN 3\n% no\n1ba\n.ko1t\no2ba\nt1e\na1\nó1w\n"
+    (tmp_path / "hyph.dic").write_text(patterns, encoding="utf-8")
+    words = "barabaż\nkotek\nkobaba\nab\na-b-c\nbaba\nŻÓWBA\n"
+    (tmp_path / "words").write_text(words, encoding="utf-8")
+    arguments = ("hyphenated_words.py", tmp_path / "hyph.dic", tmp_path / "words")
+    shown = {line.replace("\u00ad", "-") for line in lines_of(*arguments, 99)}
+    assert shown == {"ba-ra-baż", "ko-tek", "kobaba", "baba", "ŻÓ-WBA"}
+    assert lines_of(*arguments, 2) == lines_of(*arguments, 2)
+    assert len(lines_of(*arguments, 2)) == 2
+
+
+def test_phrases_get_the_spaces_of_their_teacher(tmp_path: Path) -> None:
+    """Of a network that ends a word behind each ข, by the cell of the direction ahead."""
+    gates = [0.0, -20.0, 0.0, 0.0]  # nothing is remembered
+    network = {
+        "dic": {"ก": 0, "ข": 1},
+        "mat1": [[-1.0], [1.0], [0.0]],
+        "mat2": {"dim": [1, 4], "data": [0.0, 0.0, 9.0, 0.0]},
+        "mat3": [[0.0] * 4],
+        "mat4": gates,
+        "mat5": [[0.0] * 4],
+        "mat6": [[0.0] * 4],
+        "mat7": gates,
+        "mat8": [[0.0, -1.0, 0.0, 1.0], [0.0] * 4],
+        "mat9": [0.0] * 4,
+    }
+    (tmp_path / "net.json").write_text(json.dumps(network), encoding="utf-8")
+    messages = {"a": "กกขกขข และ กขกข", "b": "กขกขกขก, กกขกขข"}
+    write_mo(tmp_path / "usr/th/LC_MESSAGES/a.mo", MESSAGES | messages, "<")
+    arguments = ("segmented_lines.py", tmp_path / "net.json", tmp_path, "th")
+    assert lines_of(*arguments) == ["กกข กข ข", "กข กข กข ก"]
+    assert "no hu/LC_MESSAGES/*.mo" in recipe(*arguments[:3], "hu").stderr

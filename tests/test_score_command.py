@@ -171,7 +171,7 @@ def test_an_artifact_has_the_scores_of_its_training(run: Run, copied: Path, trai
         printed[0].replace("held-out lines", "scored lines  "), *printed[1:]
     ]  # fmt: skip
     assert len(set(printed)) == 5
-    for options in (["--threads", "1"], ["--unknown", "copy"], ["--provider", "cpu"]):
+    for options in (["--threads", "1"], ["--unknown", "label"], ["--provider", "cpu"]):
         assert run("hello-infer", *MODEL, "run/holdout.tsv", *options).stdout == result.stdout
 
 
@@ -324,7 +324,9 @@ BAD_BASELINES = [
     *(
         (json.dumps({**GOOD, **edit}), message)
         for edit, message in (
-            ({"format_version": 2}, "written in format 2, and this hello-rnn reads up to format 1"),
+            ({"format_version": 3}, "written in format 3, and this hello-rnn reads up to format 2"),
+            ({"format_version": 2, "words": {"zo": "ż" * 17}}, "is no target for 'zo'"),
+            ({"format_version": 2, "words": {"zo": "ż\n"}}, "is no target for 'zo'"),
             ({"format_version": None}, "damaged baseline"),
             ({"format_version": float("inf")}, "damaged baseline"),
             ({"changeable": ["z"]}, "damaged baseline (changeable is not a text)"),

@@ -232,6 +232,8 @@ def test_from_lines_with_classes_to_classes(
     exported = export("run")
     assert exported.exit_code == 0, exported.output
     model = ["--model", "run/artifact"]
+    verified = export("--verify", "run/artifact", "--characters", 1000)
+    assert verified.exit_code == 0, verified.output
     texts = "abcabc\n\nxyx\n"
     result = run("hello-infer", *model, stdin=texts)
     assert result.stdout == "begins with a\n\nbegins with x\n"
@@ -294,7 +296,8 @@ def test_a_class_file_that_is_none(content: str, message: str, run: Run, tmp_pat
         (["--classes", "x", "--next"], "--classes excludes --text and --next."),
         (["--classes", "x", "--pairs", "y"], "--pairs is for text that is rewritten, and not for"),
         (["--classes", "x", "--compare"], "--compare learns hello"),
-        (["--pairs", "x", "--unknown", "label"], "--unknown label is for --classes and --next."),
+        (["--classes", "x", "--keep"], "--keep is for text that is rewritten, and not for --class"),
+        (["--next", "--text", "x", "--most-labels", "9"], "--most-labels is for text that is"),
     ],
 )
 def test_options_that_fit_no_task(arguments: list[str], message: str, run: Run) -> None:

@@ -18,20 +18,18 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import STORAGES
 from hello_export.graph.torchscript import save_program
-from hello_export.proof import parity, prove
-from hello_export.proof.engines import Engine, OnnxRuntime
+from hello_export.proof import parity
+from hello_export.proof.engines import OnnxRuntime
 from hello_export.proof.runtime_engine import Runtime
-from hello_export.proof.torchscript_engine import TorchScript
 from hello_runtime import Decoder, ModelFileError
 from hello_runtime.model.tasks import TASKS, Task
 from hello_train.errors import ConfigError
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig
-from helpers import KINDS, TRAINING, make_network, quick_cases, save_run
+from helpers import ENGINES, KINDS, TRAINING, make_network, quick_cases, save_run
 from onnx import ModelProto, helper, numpy_helper
 from test_faults import forget_state, rewire
 
-ENGINES: tuple[type[Engine], ...] = (TorchScript, *prove.ENGINES)
 GRID = [
     (kind, task, bidirectional, layers, projection)
     for kind, (task, bidirectional), layers, projection in itertools.product(
@@ -64,7 +62,7 @@ def test_both_tasks_agree_on_every_engine(
     report = parity.compare(network, engines, cases, strict=True)
     report.check()
     assert {verdict.cases for verdict in report.verdicts} == {len(cases)}
-    assert len(engines) == (4 if kind == ("rnn", "relu") else 6)
+    assert len(engines) == len(ENGINES) - (2 if kind == ("rnn", "relu") else 0)
     assert all(verdict.max_difference for verdict in report.verdicts)
     assert {verdict.ties + verdict.text_differences for verdict in report.verdicts} == {0}
 

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hello_export.cli import main as export
 from hello_runtime.model.labels import alphabet_guard
+from hello_runtime.text.edits import KEEP
 from hello_train.cli import main
 from hello_train.data.corruption import find_corruption
 from hello_train.errors import ConfigError
@@ -116,8 +117,7 @@ def test_hello_in_other_shapes(run: Run, tmp_path: Path) -> None:
     result = run("hello-train", "--projection", "--unknown", "copy", "--guarded", *QUICK)
     config = load_checkpoint(tmp_path / "runs/hello-gru")[0].config
     assert (config.projection, config.unknown) == (True, "copy")
-    guard = {"e": "h", "h": "o", "l": "lo", "o": "l"}
-    assert config.guard == alphabet_guard(guard, config.output_alphabet)
+    assert config.guard == alphabet_guard({"e": "h", "h": "o", "l": "lo", "o": "l"}, "ehlo")
 
 
 def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
@@ -132,10 +132,11 @@ def test_text_is_learned_and_scored(run: Run, tmp_path: Path) -> None:
     assert result.stdout.splitlines()[-1] == "hello-export runs/zolw-gru"
     assert result.stderr.startswith("19 lines to learn, 5 held out, on ")
     network, training = load_checkpoint(tmp_path / "runs/zolw-gru")
-    assert network.config.unknown == "copy"
+    assert network.config.unknown == "label"
+    assert network.config.normalization == "nfc"
     assert network.config.guard
-    outputs = network.config.output_alphabet
-    assert [outputs[label] for label in network.config.guard["z"]] == ["z", "ź", "ż"]
+    labels = network.config.output_labels
+    assert [labels[number] for number in network.config.guard["z"]] == [(KEEP,), ("ź",), ("ż",)]
     assert set(training.scores) == {"no change", "most frequent target", "model"}
     assert "most frequent target" in (tmp_path / "runs/zolw-gru/report.html").read_text("utf-8")
     # A broken loop leaves the network where it started, at about the "no change" row.
@@ -190,7 +191,15 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
         (b"", ["the file is empty"]),
         (b"\n\n", ["the file is empty"]),
         (b"\xef\xbb\xbf\n", ["the file is empty"]),
-        (b"ab\tcd\nabc\tcd\n", ["line 2", "input has 3 characters and the target 2"]),
+        (
+            b"ab\tcd\na\tcdefghijkl\n\tx\nb\tcdefghijk\n",
+            [
+                "pairs.tsv, line 3: the input is empty, and the target is not, and 2 more; make",
+                "or leave such lines out with --skip-unaligned",
+            ],
+        ),
+        (b"a\t" + b"b" * 10, ["line 1: character 1 of the input, 'a', would become 10 characters"]),
+        (b"ab\tab\nabc\tabc\n", ["2 different lines leaves none"]),
         (b"ab\tcd\n\nabcd\n", ["line 3", "0 tabs"]),
         (b"ab\tcd\tef\n", ["line 1", "2 tabs"]),
         (b"ab\tcd\na\xff\tcd\n", ["line 2", "byte 2 (0xff) is not UTF-8", "iconv"]),
@@ -223,9 +232,9 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     assert_one_line_error(result, "of the 1 different characters of the text 1 would be learned")
     result = run("hello-train", "--text", "plain.txt", "--corrupt", "nosuch")
     assert_one_line_error(result, "'nosuch' is none of strip-diacritics", "module:function")
-    (tmp_path / "worn.py").write_text("def cut(line): return line[5:]\n")
+    (tmp_path / "worn.py").write_text("def cut(line): return 'x'\n")
     result = run("hello-train", "--text", "plain.txt", "--corrupt", "worn:cut")
-    assert_one_line_error(result, "plain.txt, line 1", "made 8 characters of 13")
+    assert_one_line_error(result, "plain.txt, line 1", "'x', would become 13 char", "--skip-")
 
 
 def test_a_corruption_of_ones_own_is_imported_last(run: Run, tmp_path: Path) -> None:

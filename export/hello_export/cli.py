@@ -73,7 +73,7 @@ SECTIONS = {
     "--page",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write a page too, such as model.html: one HTML file with the model inside, which decodes "
+    help="Write a page too, such as model.html: one HTML file with the model inside, which works "
     "in a browser as one types, without a network.",
 )
 @outside_options

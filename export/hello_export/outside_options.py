@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES
+from hello_runtime.model.tasks import TASKS
 
 if TYPE_CHECKING:
     from hello_export.intake.outside import Outside
@@ -24,6 +25,12 @@ OPTIONS = (
         "--labels",
         help="What WEIGHTS writes, in the order of its logits: as --alphabet.  [default: the "
         "alphabet]",
+    ),
+    click.option(
+        "--task",
+        type=click.Choice(TASKS),
+        help="What WEIGHTS says: a label for each character, the character that comes next, or the "
+        "class of the line, one of --labels.  [default: rewrite]",
     ),
     click.option(
         "--unknown",
@@ -63,7 +70,7 @@ OPTIONS = (
     ),
 )
 OUTSIDE = (
-    "alphabet", "labels", "unknown", "unknown_token", "nonlinearity", "embedding", "linear",
+    "alphabet", "labels", "task", "unknown", "unknown_token", "nonlinearity", "embedding", "linear",
     "ignored",
 )  # fmt: skip
 """Their parameter names, in the order of the help."""
@@ -100,4 +107,5 @@ def read_outside(file: Path, options: Mapping[str, Any]) -> Outside:
         Choices(**{name: options[name] for name in names}),
         options["unknown"],
         options["unknown_token"],
+        options["task"] or "rewrite",
     )

@@ -21,7 +21,13 @@ from markupsafe import Markup
 from hello_export.errors import PageError
 from hello_export.proof.javascript import modules_folder
 
-MODULES = ("model_file.mjs", "cells.mjs", "hello_rnn.mjs")
+MODULES = (
+    "tensors.mjs",
+    "model_file.mjs",
+    "network.mjs",
+    "drawing.mjs",
+    "hello_rnn.mjs",
+)
 """The modules of a page, each after those that it imports."""
 IMPORT = re.compile(r"^import [^;]*;\n|^export \{[^}]*\};\n|^/\*\* @import .*\n", re.MULTILINE)
 EXPORT = re.compile(r"^export ", re.MULTILINE)
@@ -30,11 +36,17 @@ GENERATOR = "hello-rnn"
 MARK = f'<meta name="generator" content="{GENERATOR} '.encode()
 LARGEST = 2**31 - 1
 """Bytes of a page that is replaced, at most."""
+MADE = {
+    "rewrite": "What the model makes of it",
+    "classify": "The class of each line, and how sure the model is",
+    "next": "How the model goes on",
+}
+"""What stands over the output, for each task."""
 FATES = {
     "copy": "and copied",
     "label": "which reads them as one character",
 }
-"""What becomes of unknown characters; a page never refuses one."""
+"""What becomes of unknown characters, where the model says anything of each of them."""
 
 
 def check_replaceable(page: Path) -> None:
@@ -61,8 +73,6 @@ def write_page(model: Path, page: Path) -> int:
     """
     check_replaceable(page)
     content, info, _ = load_model(model)
-    if info.task != "rewrite":
-        raise PageError(f"{model}: its task is {info.task}, and a page rewrites text only")
     rendered = render(content, info).encode()
     try:
         write_whole(page, rendered)
@@ -73,7 +83,7 @@ def write_page(model: Path, page: Path) -> int:
 
 def render(content: bytes, info: ModelInfo) -> str:
     """Return the page of a model, given as the bytes of its file and its metadata."""
-    policy = "label" if info.unknown == "label" else "copy"
+    policy = "copy" if info.task == "rewrite" and info.unknown == "error" else info.unknown
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -86,8 +96,10 @@ def render(content: bytes, info: ModelInfo) -> str:
         example=str(info.training.get("example", "")),
         model=base64.b64encode(content).decode(),
         modules=Markup(bundled()),
+        task=info.task,
+        made=MADE[info.task],
         policy=policy,
-        fate=FATES[policy],
+        fate=FATES.get(policy, ""),
     )
 
 

@@ -7,16 +7,17 @@
 It needs numpy, onnxruntime and the model file. Importing it loads neither library: each name below
 is imported from its module on first use. Read it in this order:
 
-- `decoder` and `stream`: the public API, from text to text;
+- `decoder` and `stream`: the public API, from text to text; `classification` and `generation` for
+  models of the other tasks;
 - `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
   parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
   graph by the rules in `operators`;
-- `engine`: `devices` opens the model, `batching` groups texts and the `windows` of long lines into
-  engine calls, `workers` runs these in threads, and `lifecycle` protects them when the process
-  exits or forks;
+- `engine`: `devices` opens the model, `calls` runs it, `batching` groups texts and the `windows` of
+  long lines into these calls, `workers` makes them in threads, and `lifecycle` protects them when
+  the process exits or forks;
 - `text`: files, lines, and scores;
-- `cli`: the command `hello-infer`. `process` starts every command, `command` shows its errors,
-  `info` prints what a model is.
+- `cli`: the command `hello-infer`, and `results` what it writes. `process` starts every command,
+  `command` shows its errors, `info` prints what a model is.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ TYPE_CHECKING = False  # not from `typing`, whose import would double the time t
 if TYPE_CHECKING:
     from typing import Any
 
+    from hello_runtime.classification import Classification
     from hello_runtime.columns import DecodeColumn
-    from hello_runtime.decoder import Classification, Decoder
+    from hello_runtime.decoder import Decoder
     from hello_runtime.engine.batching import Annotation
     from hello_runtime.errors import (
         EngineError,
@@ -67,7 +69,7 @@ __all__ = [
 MODULES = {
     "BUNDLED_CELLS": "model.model_file",
     "Annotation": "engine.batching",
-    "Classification": "decoder",
+    "Classification": "classification",
     "DecodeColumn": "columns",
     "Decoder": "decoder",
     "ModelInfo": "model.metadata",

@@ -70,6 +70,15 @@ def read_through(
         yield logits, state
 
 
+def samples(decoder: Decoder, prompts: Sequence[str]) -> Samples:
+    """Return samples that begin with these prompts, of which there is at least one.
+
+    Raises:
+        TaskError, UnknownCharacterError: see `checked_texts`.
+    """
+    return Samples(decoder, checked_texts(decoder, [prompt or START for prompt in prompts]))
+
+
 class Samples:
     """Texts that are continued side by side: each engine call reads a character of every one."""
 

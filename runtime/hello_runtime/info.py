@@ -29,6 +29,7 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         "input_alphabet": info.input_alphabet,
         **what_it_says(info),
         "unknown": info.unknown,
+        "normalization": info.normalization,
         "guarded": info.guard is not None,
         "weights": info.weights,
         "training": dict(info.training),

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hello_runtime.engine.batching import EMPTY, Annotation, Parts
+from hello_runtime.text.codepoints import check_type
+from hello_runtime.text.normal_forms import Normaliser
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Array, Decoder
+    from hello_runtime.decoder import Decoder
+    from hello_runtime.engine.calls import Array
 
 
 class Stream:
     """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
+
+    A model with a normal form reads the last letter of what it was fed only when the next one
+    arrives, or at the end, for a mark that joins it may follow.
 
     Streams of one decoder are independent of each other. One stream is for one thread at a time.
     """
@@ -19,9 +25,10 @@ class Stream:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._state: Array = decoder._zero_state
-        self._fed = 0
+        self._normaliser = Normaliser(decoder.info.normalization)
+        self._read = 0
 
-    def feed(self, text: str) -> str:
+    def feed(self, text: str = "", *, final: bool = False) -> str:
         """Return the output for the next piece of the text.
 
         >>> from hello_runtime import Decoder
@@ -31,28 +38,43 @@ class Stream:
 
         After an error the stream is as it was before the call.
 
+        Args:
+            text: the piece.
+            final: whether the text ends with it, so that nothing is held back.
+
         Raises:
             TypeError: the piece is not a str.
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        return "".join(row.text for row in self._feed(["decoded"], text))
+        return "".join(row.text for row in self._feed(["decoded"], text, final))
 
-    def annotate(self, text: str) -> Annotation:
+    def annotate(self, text: str = "", *, final: bool = False) -> Annotation:
         """Return the output for the next piece, and what each character read became; see `feed`.
 
         >>> from hello_runtime import Decoder
         >>> Decoder.open().stream().annotate("hel").lengths.tolist()
         [1, 1, 1]
         """
-        rows = self._feed(["decoded", "confidence"], text)
+        rows = self._feed(["decoded", "confidence"], text, final)
         return Parts(rows).joined() if rows else EMPTY
 
-    def _feed(self, outputs: list[str], text: str) -> list[Annotation]:
+    def _feed(self, outputs: list[str], text: str, final: bool) -> list[Annotation]:
         """Return the rows of the next piece, one for each engine call."""
-        self._decoder._check_alphabet(text, before=self._fed)
-        chunks = list(self._decoder._run_chunks(outputs, [text], self._state))
+        check_type(text)
+        held = self._normaliser.held
+        count = len(held)
+        try:
+            settled = self._normaliser.feed(text)
+            if final:
+                settled += self._normaliser.finish()
+            self._decoder._check_alphabet(settled, before=self._read)
+            chunks = list(self._decoder._run_chunks(outputs, [settled], self._state))
+        except Exception:
+            del held[count:]
+            self._normaliser.held = held
+            raise
         if chunks:
             _, self._state = chunks[-1]
-        self._fed += len(text)
+        self._read += len(settled)
         return [row for (row,), _ in chunks]

@@ -4,14 +4,15 @@
  *     const model = load(await (await fetch("model.onnx")).arrayBuffer());
  *     model.decode("hello");  // "ohlol"
  *
- * A model is an embedding, layers of a recurrence in one or two directions (`cells.mjs`), and a
- * linear layer. `model_file.mjs` opens its file.
+ * A model is an embedding, layers of a recurrence in one or two directions, and a linear layer:
+ * `network.mjs` has the equations, and `model_file.mjs` opens the file.
  *
  * Arrays are flat, and comments have their axes: [steps, width] holds `width` values for each step.
  */
 
-import { ACTIVATIONS, CELLS, affine } from "./cells.mjs";
+import { draw, uniform } from "./drawing.mjs";
 import { KEPT, ModelFileError, NOTHING, openModel } from "./model_file.mjs";
+import { Network } from "./network.mjs";
 
 export { ModelFileError };
 
@@ -29,7 +30,7 @@ export class UnsupportedError extends Error {
   name = "UnsupportedError";
 }
 
-/** @import {ModelParts, Unknown, Weights} from "./model_file.mjs" */
+/** @import {ModelParts, Unknown} from "./model_file.mjs" */
 /**
  * @typedef {object} Annotation What a character became.
  * @property {string} read
@@ -37,8 +38,6 @@ export class UnsupportedError extends Error {
  * @property {number} confidence The probability of the label; 1 if the character was copied.
  * @property {boolean} known Whether it is in the alphabet.
  */
-
-/** @typedef {(weights: Weights, step: number) => Float32Array} Read W x + b of a step. */
 
 /**
  * Opens a model.
@@ -52,22 +51,19 @@ export function load(content, { unknown } = {}) {
   return new Model(openModel(content), unknown);
 }
 
-class Model {
+class Model extends Network {
   /**
    * @param {ModelParts} parts
    * @param {Unknown} [unknown]
    */
   constructor(parts, unknown) {
-    this.parts = parts;
-    this.info = parts.info;
+    super(parts);
     const own = parts.info.unknown;
     this.unknown = unknown ?? own;
     if (![own, "error", own === "error" ? "copy" : own].includes(this.unknown)) {
       throw new UnsupportedError(
         `The model has the policy ${own} for unknown characters, and cannot follow ${unknown}.`);
     }
-    this.cell = CELLS[parts.info.cell];
-    this.activation = ACTIVATIONS[parts.info.nonlinearity];
   }
 
   /** The output for a text. @param {string} text */
@@ -82,11 +78,90 @@ class Model {
 
   /** A text that arrives in pieces: `feed` returns the output for the next piece. */
   stream() {
+    this.need("rewrite");
     if (!this.info.causal) {
       throw new UnsupportedError("A bidirectional model needs the whole line and cannot stream.");
     }
     const state = this.zeroState();
     return { feed: (/** @type {string} */ piece) => written(this.feed(piece, state)) };
+  }
+
+  /**
+   * The class of a line, and the probability of each class; an empty line has none.
+   *
+   * @param {string} text
+   */
+  classify(text) {
+    this.need("classify");
+    const { codes } = this.check(text);
+    if (codes.length === 0) return { label: "", confidence: 0, probabilities: [] };
+    const logits = this.classLogits(codes);
+    const highest = Math.max(...logits);
+    const weights = Array.from(logits, (logit) => Math.exp(logit - highest));
+    const sum = weights.reduce((total, each) => total + each);
+    const best = logits.indexOf(highest);
+    return {
+      label: this.info.classes[best], confidence: 1 / sum,
+      probabilities: weights.map((each) => each / sum),
+    };
+  }
+
+  /** The logits of a line: of its last step, and backward of its first. @param {number[]} codes */
+  classLogits(codes) {
+    const H = this.info.hidden_size, ids = codes.map((code) => this.id(code));
+    const features = this.features(ids, this.zeroState());
+    const ends = features.slice(features.length - features.length / ids.length);
+    if (!this.info.causal) ends.set(features.subarray(H, 2 * H), H);
+    return this.project(ends, new Float32Array(this.parts.count));
+  }
+
+  /**
+   * Yields the characters with which a model of `next` continues a text, as they are drawn by the
+   * rule of `drawing.mjs`: equal arguments give the same text in every language.
+   *
+   * @param {string} [prompt] an empty one is LF, the start of a line
+   * @param {{characters?: number, temperature?: number, top?: number,
+   *   seed?: bigint | number}} [how]
+   */
+  *generate(prompt = "", { characters = 200, temperature = 1, top, seed } = {}) {
+    this.need("next");
+    const drawn = BigInt(seed ?? Math.floor(Math.random() * 2 ** 53));
+    let { codes } = this.check(prompt || "\n");
+    const state = this.zeroState();
+    for (let number = 1; number <= characters; number++) {
+      let logits = new Float32Array();
+      for (let start = 0; start < codes.length; start += LONGEST_PIECE) {
+        logits = this.run(codes.slice(start, start + LONGEST_PIECE), state).logits;
+      }
+      codes = [this.parts.labels[draw(logits, uniform(drawn, number), temperature, top)]];
+      yield String.fromCodePoint(...codes);
+    }
+  }
+
+  /** @param {"rewrite" | "next" | "classify"} task */
+  need(task) {
+    if (this.info.task !== task) {
+      throw new UnsupportedError(`The task of this model is ${this.info.task}, not ${task}.`);
+    }
+  }
+
+  /**
+   * The characters of a text, their code points, and whether the model knows them.
+   *
+   * @param {string} text
+   * @throws {UnknownCharacterError}
+   */
+  check(text) {
+    const read = Array.from(text);
+    const codes = read.map((char) => /** @type {number} */ (char.codePointAt(0)));
+    const known = codes.map((code) => this.id(code) !== this.parts.unknownId);
+    const stranger = known.indexOf(false);
+    if (this.unknown === "error" && stranger >= 0) {
+      throw new UnknownCharacterError(
+        `Character ${stranger + 1} is ${JSON.stringify(read[stranger])}, and the model reads ` +
+        `only these: ${this.info.input_alphabet}`);
+    }
+    return { read, codes, known };
   }
 
   /**
@@ -97,15 +172,8 @@ class Model {
    * @throws {UnknownCharacterError} and the state is as it was
    */
   feed(text, state) {
-    const read = Array.from(text);
-    const codes = read.map((char) => /** @type {number} */ (char.codePointAt(0)));
-    const known = codes.map((code) => this.id(code) !== this.parts.unknownId);
-    const stranger = known.indexOf(false);
-    if (this.unknown === "error" && stranger >= 0) {
-      throw new UnknownCharacterError(
-        `Character ${stranger + 1} is ${JSON.stringify(read[stranger])}, and the model reads ` +
-        `only these: ${this.info.input_alphabet}`);
-    }
+    this.need("rewrite");
+    const { read, codes, known } = this.check(text);
     /** @type {Annotation[]} */
     const annotations = [];
     const width = this.parts.labelWidth;
@@ -124,67 +192,17 @@ class Model {
     return annotations;
   }
 
-  /** @param {number} code */
-  id(code) {
-    const { pageStarts, pageIds } = this.parts;
-    return pageIds[pageStarts[Math.min(code >> 8, pageStarts.length - 1)] + (code & 255)];
-  }
-
-  /** The state before a text: the layers' hidden states, then an LSTM's cell states. */
-  zeroState() {
-    const slots = this.cell.states * this.info.layers;
-    return Array.from({ length: slots }, () => new Float32Array(this.info.hidden_size));
-  }
-
   /**
-   * The outputs of the graph for one row, without its batch axis.
+   * The outputs of the graph for one row, without its batch axis: `decoded` and `confidence` of
+   * `rewrite`, and the logits.
    *
    * @param {number[]} codes [steps]
    * @param {Float32Array[]} [state] of a causal model, which is moved
    * @param {boolean} [all] whether `logits` are [steps, labels], or those of the last step alone
    */
   run(codes, state = this.zeroState(), all = false) {
-    const { embedding, unknownId, layers } = this.parts;
     const ids = codes.map((code) => this.id(code));
-    const width = embedding.length / (unknownId + 1);
-    // The first layer reads the vector of a character: W x + b is remembered for each of them.
-    /** @type {Read} */
-    let read = ({ W, b, seen }, step) => (seen[ids[step]] ??=
-      affine(W, b, embedding, ids[step] * width, width, new Float32Array(b.length)));
-    let features = new Float32Array();
-    layers.forEach((directions, layer) => {
-      const own = state.filter((_, slot) => slot % layers.length === layer);
-      const output = this.recur(directions, read, ids.length, own);
-      const size = output.length / ids.length, x = new Float32Array(directions[0].b.length);
-      read = ({ W, b }, step) => affine(W, b, output, step * size, size, x);
-      features = output;
-    });
-    return this.choose(codes, ids, features, all);
-  }
-
-  /**
-   * One layer: its hidden states, [steps, directions * hidden].
-   *
-   * @param {Weights[]} directions
-   * @param {Read} read gives W x + b of a step
-   * @param {number} steps
-   * @param {Float32Array[]} before the states; those of a causal model are moved
-   */
-  recur(directions, read, steps, before) {
-    const H = this.info.hidden_size, features = directions.length * H;
-    const output = new Float32Array(steps * features);
-    directions.forEach((weights, direction) => {
-      const r = new Float32Array(weights.c.length);
-      const states = this.info.causal ? before : before.map(() => new Float32Array(H));
-      for (let n = 0; n < steps; n++) {
-        const step = direction === 0 ? n : steps - 1 - n; // backward: from the last to the first
-        const x = read(weights, step);
-        affine(weights.R, weights.c, states[0], 0, H, r);
-        this.cell.step(x, r, states, this.activation);
-        output.set(states[0], step * features + direction * H);
-      }
-    });
-    return output;
+    return this.choose(codes, ids, this.features(ids, state), all);
   }
 
   /**
@@ -196,15 +214,14 @@ class Model {
    * @param {boolean} all
    */
   choose(codes, ids, features, all) {
-    const { projection, guard, labels, labelWidth, unknownId } = this.parts;
-    const steps = ids.length, width = features.length / steps, L = labels.length / labelWidth;
+    const { guard, labels, labelWidth, unknownId, count: L } = this.parts;
+    const steps = ids.length, width = features.length / steps;
     const logits = new Float32Array(all ? steps * L : L);
     const decoded = new Int32Array(steps * labelWidth);
     const confidence = new Float32Array(steps);
     for (let step = 0; step < steps; step++) {
       const row = all ? logits.subarray(step * L, (step + 1) * L) : logits;
-      if (projection) affine(projection.A, projection.b, features, step * width, width, row);
-      else row.set(features.subarray(step * width, (step + 1) * width));
+      this.project(features.subarray(step * width, (step + 1) * width), row);
       for (let label = 0, at = guard ? guard.classes[ids[step]] * L : 0; label < L; label++, at++) {
         if (guard && !guard.allowed[at]) row[label] = FORBIDDEN_LOGIT;
       }

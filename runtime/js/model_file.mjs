@@ -6,6 +6,11 @@
  * wrong text; it cannot do anything else, and what is no such file ends in a `ModelFileError`.
  */
 
+import { ENTRY, GRAPH, MODEL, ModelFileError, Tensors, need, readMessage, toText, transposed }
+  from "./tensors.mjs";
+
+export { ModelFileError };
+
 /** The newest format that is read. */
 export const FORMAT_VERSION = 2;
 
@@ -14,11 +19,6 @@ export const NOTHING = -1, KEPT = -2;
 
 /** The gates of each cell, in the order of their blocks of rows. */
 const GATES = { rnn: "i", gru: "zrh", lstm: "iofc" };
-
-/** The file is no model of hello-export, or cut off, or damaged, or too new. */
-export class ModelFileError extends Error {
-  name = "ModelFileError";
-}
 
 /** @typedef {"error" | "copy" | "label"} Unknown The policy for characters outside the alphabet. */
 /**
@@ -82,11 +82,7 @@ function readParts(bytes) {
     width = layers[layer].length * info.hidden_size;
   }
 
-  // What a label writes: code points, KEPT for the one that was read, and NOTHING behind the last.
-  const table = tensors.has("label_elements") ? "label_elements" : "label_codepoints";
-  const [count, labelWidth = 1] = tensors.shape(table);
-  const labels = tensors.read(table, Int32Array, tensors.shape(table));
-  need(labels.every((code) => code >= KEPT && code <= 0x10ffff), "its labels are");
+  const { labels, labelWidth, count } = readLabels(tensors, info);
   let projection = null; // without one, hidden states are the logits
   if (tensors.has("projection.bias")) {
     projection = {
@@ -98,8 +94,32 @@ function readParts(bytes) {
 
   const guard = info.guarded ? readGuard(tensors, ids, count) : null;
   return {
-    info, pageStarts, pageIds, unknownId, embedding, layers, projection, guard, labels, labelWidth,
+    info, pageStarts, pageIds, unknownId, embedding, layers, projection, guard,
+    labels, labelWidth, count,
   };
+}
+
+/**
+ * What each label writes, [count, labelWidth]: code points, KEPT for the one that was read, and
+ * NOTHING behind the last. Labels of `next` are the alphabet; those of `classify` write nothing.
+ *
+ * @param {Tensors} tensors
+ * @param {ReturnType<typeof readInfo>} info
+ */
+function readLabels(tensors, info) {
+  if (info.task === "classify") {
+    return { labels: new Int32Array(), labelWidth: 0, count: info.classes.length };
+  }
+  if (info.task === "next") {
+    const alphabet = Array.from(info.input_alphabet, (char) => char.codePointAt(0) ?? 0);
+    const labels = Int32Array.from(alphabet);
+    return { labels, labelWidth: 1, count: labels.length };
+  }
+  const table = tensors.has("label_elements") ? "label_elements" : "label_codepoints";
+  const [count, labelWidth = 1] = tensors.shape(table);
+  const labels = tensors.read(table, Int32Array, tensors.shape(table));
+  need(labels.every((code) => code >= KEPT && code <= 0x10ffff), "its labels are");
+  return { labels, labelWidth, count };
 }
 
 /**
@@ -129,6 +149,8 @@ function readInfo(metadata) {
     );
   }
   const info = {
+    task: /** @type {"rewrite" | "next" | "classify"} */ (metadata.task ?? "rewrite"),
+    classes: /** @type {string[]} */ (JSON.parse(metadata.classes ?? "[]")),
     cell: /** @type {keyof typeof GATES} */ (metadata.cell),
     nonlinearity: /** @type {"tanh" | "relu"} */ (metadata.nonlinearity ?? "tanh"),
     causal: /** @type {boolean} */ (JSON.parse(metadata.causal)),
@@ -136,9 +158,11 @@ function readInfo(metadata) {
     hidden_size: Number(metadata.hidden_size),
     input_alphabet: /** @type {string} */ (JSON.parse(metadata.input_alphabet)),
     unknown: /** @type {Unknown} */ (metadata.unknown),
-    guarded: metadata.guard !== "null",
+    guarded: (metadata.guard ?? "null") !== "null",
     training: /** @type {Record<string, any>} */ (JSON.parse(metadata.training)),
   };
+  need(["rewrite", "next", "classify"].includes(info.task), "its task is");
+  need(Array.isArray(info.classes), "its classes are");
   need(Object.hasOwn(GATES, info.cell), "its cell is");
   need(["tanh", "relu"].includes(info.nonlinearity), "its nonlinearity is");
   need(typeof info.causal === "boolean", "its direction is");
@@ -146,146 +170,4 @@ function readInfo(metadata) {
   need(typeof info.input_alphabet === "string", "its alphabet is");
   need(["error", "copy", "label"].includes(info.unknown), "its policy for unknown characters is");
   return info;
-}
-
-// Tensors.
-
-/** The numbers of the types, by the arrays that hold them: of bool and float16 their bits. */
-const TYPES = new Map(/** @type {[Function, number][]} */ ([
-  [Float32Array, 1], [Int8Array, 3], [Int32Array, 6], [Uint8Array, 9], [Uint16Array, 10],
-]));
-
-class Tensors {
-  /** @param {Uint8Array[]} messages */
-  constructor(messages) {
-    this.byName = new Map(messages.map((bytes) => {
-      const tensor = readMessage(bytes, TENSOR);
-      return [toText(tensor.name[0]), tensor];
-    }));
-  }
-
-  /** @param {string} name */
-  has(name) {
-    return this.byName.has(name);
-  }
-
-  /** @param {string} name @returns {number[]} */
-  shape(name) {
-    return this.byName.get(name)?.dims ?? [];
-  }
-
-  /**
-   * The values of a tensor of this type and shape.
-   *
-   * @template T
-   * @param {string} name
-   * @param {{new (buffer: ArrayBuffer): T, BYTES_PER_ELEMENT: number}} Type
-   * @param {number[]} shape -1 stands for any size
-   * @returns {T}
-   */
-  read(name, Type, shape) {
-    const tensor = this.byName.get(name);
-    need(tensor, `${name} is missing, which is`);
-    const { dims, data_type, raw_data } = tensor;
-    const size = dims.reduce((product, each) => product * each, Type.BYTES_PER_ELEMENT);
-    need(data_type[0] === TYPES.get(Type) && raw_data[0]?.length === size, `${name} is`);
-    const same = dims.length === shape.length && dims.every(
-      (each, axis) => each > 0 && (each === shape[axis] || shape[axis] === -1));
-    need(same, `the shape of ${name} is`);
-    return new Type(raw_data[0].slice().buffer);
-  }
-
-  /**
-   * A weight, which may be stored in float16, or in int8 with a scale for each index of an axis.
-   *
-   * @param {string} name
-   * @param {number[]} shape
-   * @param {number} channels the axis
-   */
-  weight(name, shape, channels) {
-    if (this.has(name)) return this.read(name, Float32Array, shape);
-    if (this.has(`${name}.float16`)) {
-      return Float32Array.from(this.read(`${name}.float16`, Uint16Array, shape), fromFloat16);
-    }
-    const scale = this.read(
-      `${name}.scale`, Float32Array, shape.map((size, axis) => (axis === channels ? size : 1)));
-    const stored = this.read(`${name}.int8`, Int8Array, shape);
-    const outer = shape.slice(0, channels + 1).reduce((product, size) => product * size);
-    const inner = stored.length / outer; // values of one channel that stand together
-    return Float32Array.from(
-      stored, (value, at) => value * scale[Math.floor(at / inner) % scale.length]);
-  }
-}
-
-/** @param {number} bits of a float16 */
-function fromFloat16(bits) {
-  const exponent = (bits >> 10) & 31, fraction = (bits & 1023) / 1024;
-  let size = exponent ? (1 + fraction) * 2 ** (exponent - 15) : fraction * 2 ** -14;
-  if (exponent === 31) size = fraction ? NaN : Infinity;
-  return bits >> 15 ? -size : size;
-}
-
-/** @param {Float32Array} matrix [rows, columns] @param {number} columns */
-function transposed(matrix, columns) {
-  const rows = matrix.length / columns;
-  return matrix.map((_, at) => matrix[(at % rows) * columns + Math.floor(at / rows)]);
-}
-
-// Protobuf messages of onnx.proto: the names of their fields, by 8 * number + wire type.
-
-const MODEL = {
-  8: "ir_version", 18: "producer_name", 26: "producer_version", 58: "graph", 66: "opset_import",
-  114: "metadata_props",
-};
-const GRAPH = { 10: "node", 18: "name", 42: "initializer", 90: "input", 98: "output" };
-const TENSOR = { 8: "dims", 16: "data_type", 66: "name", 74: "raw_data" };
-const ENTRY = { 10: "key", 18: "value" };
-
-/**
- * The fields of a message by name: lists of numbers (wire type 0) or of bytes (wire type 2).
- *
- * @param {Uint8Array} bytes
- * @param {Record<number, string>} fields
- */
-function readMessage(bytes, fields) {
-  /** @type {Record<string, any[]>} */
-  const message = Object.fromEntries(Object.values(fields).map((name) => [name, []]));
-  let at = 0;
-  const readNumber = () => {
-    let number = 0;
-    for (let scale = 1; ; scale *= 128) {
-      need(at < bytes.length && scale < 2 ** 49, "its encoding is");
-      const byte = bytes[at++];
-      number += (byte & 127) * scale;
-      if (byte < 128) return number;
-    }
-  };
-  while (at < bytes.length) {
-    const key = readNumber(), number = readNumber(), name = fields[key];
-    need(name, `its field ${key >> 3} is`);
-    if (key % 8 === 0) {
-      message[name].push(number);
-    } else {
-      need(at + number <= bytes.length, "its length is");
-      message[name].push(bytes.subarray(at, (at += number)));
-    }
-  }
-  return message;
-}
-
-/** @param {Uint8Array} bytes */
-function toText(bytes) {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-}
-
-/**
- * @param {unknown} condition
- * @param {string} what is not as it should be
- * @returns {asserts condition}
- */
-function need(condition, what) {
-  if (!condition) {
-    throw new ModelFileError(
-      `No model of hello-export, or cut off, or damaged: ${what} not as hello-export writes it.`);
-  }
 }

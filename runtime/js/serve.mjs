@@ -3,7 +3,9 @@
  *
  * A request on stdin is int32: the number of steps, the steps of each call (a causal model passes
  * its state on from call to call), and the code points. The answer on stdout is, of each step, the
- * code points written, the confidence and the logits, and then the state of a causal model.
+ * code points written, the confidence and the logits, and then the state of a causal model. A
+ * classifier answers with its label, the confidence and the logits, a model of `next` with logits
+ * and state.
  */
 
 import { readFileSync, readSync, writeSync } from "node:fs";
@@ -34,13 +36,22 @@ write([Int32Array.of(1)]); // it is open
 for (;;) {
   const [steps, chunk] = read(2);
   const codes = Array.from(read(steps));
+  if (model.info.task === "classify") {
+    const logits = model.classLogits(codes);
+    const label = logits.indexOf(Math.max(...logits));
+    const sum = logits.reduce((total, each) => total + Math.exp(each - logits[label]), 0);
+    write([Int32Array.of(label), Float32Array.of(1 / sum), logits]);
+    continue;
+  }
   const state = model.zeroState();
   const calls = [];
   for (let start = 0; start < steps; start += chunk) {
     calls.push(model.run(codes.slice(start, start + chunk), state, true));
   }
-  write(calls.map((call) => call.decoded));
-  write(calls.map((call) => call.confidence));
+  if (model.info.task === "rewrite") {
+    write(calls.map((call) => call.decoded));
+    write(calls.map((call) => call.confidence));
+  }
   write(calls.map((call) => call.logits));
   if (model.info.causal) write(state);
 }

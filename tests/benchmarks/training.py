@@ -22,7 +22,8 @@ import torch
 from hello_train.data.alphabets import choose_alphabets, count_substitutions
 from hello_train.data.batches import lengths
 from hello_train.data.corruption import find_corruption
-from hello_train.data.lines import Split, read, text_source
+from hello_train.data.lines import Split, read
+from hello_train.data.sources import text_source
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.loop import Trainer, batches_of
 from hello_train.fit.optimizer import mean_loss

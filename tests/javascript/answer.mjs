@@ -6,11 +6,14 @@ import { createInterface } from "node:readline";
 
 const { load } = await import(process.argv[2]);
 
-function answer({ model: file, texts, pieces, policy, stream, lenient }) {
+function answer({ model: file, texts, pieces, policy, stream, lenient, how, method }) {
   const model = load(readFileSync(file), { unknown: policy ?? undefined });
   if (lenient && model.unknown === "error") model.unknown = "copy";
   if (stream) model.stream();
+  if (method) return Array.from(model[method](texts[0]));
   const results = texts.map((text) => {
+    if (model.info.task === "classify") return model.classify(text);
+    if (model.info.task === "next") return { generated: [...model.generate(text, how)].join("") };
     const annotations = model.annotate(text);
     const codes = Array.from(text, (char) => char.codePointAt(0));
     const { logits } = codes.length ? model.run(codes, undefined, true) : { logits: [] };

@@ -6,9 +6,11 @@ The folders in the order of the work:
 - `data`: lines of text, corruptions, alphabets, and batches of tensors;
 - `report`: the HTML page of a run, and the `history` and `mistakes` that it shows;
 - `fit`: the options, and the training. `run` trains on lines and `hello` on the example; both use
-  the loop in `loop`, which makes the steps of `optimizer` on the state of `state`.
+  the loop in `loop`, which makes the steps of `optimizer` on the state of `state`. `tasks` trains
+  classifiers and networks of the next character, with `task_options` and the models of `counting`.
 
-`cli` is the command `hello-train`, `usage` what it refuses, and `files` names the files of a run.
+`cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
+`results` what it prints, and `files` names the files of a run.
 Importing this package imports neither torch nor matplotlib.
 """
 

@@ -1,4 +1,4 @@
-"""How the command line of `hello-train` is read: what is wrong usage, and which options result."""
+"""The command line of `hello-train`: its sections, what is wrong usage, which options result."""
 
 from __future__ import annotations
 
@@ -11,14 +11,75 @@ from typing import Any
 
 import click
 
-from hello_train.fit.options import TrainOptions
+from hello_train.data.corruption import CORRUPTIONS
+from hello_train.fit.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
 
 TASKS = {"classes": "--classes", "next": "--next"}
 """The options that choose another task than rewriting."""
-REWRITING = ("corrupt", "guarded", "pairs")
+REWRITING = (
+    "corrupt",
+    "guarded",
+    "pairs",
+    "keep",
+    "most_labels",
+    "normalization",
+    "skip_unaligned",
+)
 """Options of rewriting alone."""
-LINE_OPTIONS = ("batch_characters", "holdout", "rare", "patience", "extra", "resume")
+LINE_OPTIONS = (
+    "batch_characters",
+    "holdout",
+    "rare",
+    "patience",
+    "extra",
+    "resume",
+    "keep",
+    "most_labels",
+    "normalization",
+    "skip_unaligned",
+)
 """Options that need many lines."""
+
+SECTIONS = {
+    "What is learned": (
+        "cell",
+        "compare",
+        "text",
+        "corrupt",
+        "pairs",
+        "skip_unaligned",
+        "classes",
+        "next_",
+        "extra",
+        "holdout",
+        "normalization",
+    ),
+    "Training": (
+        "output",
+        "minutes",
+        "epochs",
+        "patience",
+        "learning_rate",
+        "batch_characters",
+        "seed",
+        "every",
+        "resume",
+    ),
+    "Network": (
+        "bidirectional",
+        "hidden_size",
+        "embedding_dim",
+        "layers",
+        "projection",
+        "nonlinearity",
+        "guarded",
+        "unknown",
+        "rare",
+        "keep",
+        "most_labels",
+    ),
+}
+"""The sections of the help, with the parameters in each."""
 
 
 class FiniteRange(click.FloatRange):
@@ -49,8 +110,6 @@ def check_task_usage(
         click.UsageError: what is wrong.
     """
     if not classes and not next_:
-        if given["unknown"] == "label":
-            raise click.UsageError("--unknown label is for --classes and --next.")
         return
     task = TASKS["classes" if classes else "next"]
     if classes and (text or next_):
@@ -59,7 +118,8 @@ def check_task_usage(
         raise click.UsageError("--next learns running text: --next --text PATH.")
     for name in REWRITING:
         if given[name] not in (None, ()):
-            raise click.UsageError(f"--{name} is for text that is rewritten, and not for {task}.")
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} is for text that is rewritten, and not for {task}.")
     if given["unknown"] == "copy":
         raise click.UsageError(f"--unknown copy is for text that is rewritten, and not for {task}.")
     if next_ and given["bidirectional"]:
@@ -110,3 +170,14 @@ def choose_options(defaults: TrainOptions, given: Mapping[str, Any]) -> TrainOpt
     if changes.keys() & {"epochs", "minutes"}:
         changes = {"epochs": None, "minutes": None} | changes
     return replace(defaults, **changes)
+
+
+def default(name: str) -> str:
+    """Return the defaults of an option, as its help shows them."""
+    hello, text = (str(getattr(options, name)) for options in (HELLO_OPTIONS, TEXT_OPTIONS))
+    return hello if hello == text else f"{hello} for hello, {text} for text"
+
+
+def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> list[str]:
+    """Return the corruptions whose name starts so, for shell completion."""
+    return [name for name in CORRUPTIONS if name.startswith(start)]

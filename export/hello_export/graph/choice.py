@@ -33,7 +33,7 @@ def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: st
         graph.node("Transpose", [hidden], "logits", perm=[1, 0, 2])
         return
     free = graph.node("Transpose", [hidden], "unguarded_logits", perm=[1, 0, 2])
-    if config.format_version == 1:
+    if config.graph_format == 1:
         table, rows = allowed_labels(config).numpy(), ids
     else:
         classes, table = label_classes(config)
@@ -54,7 +54,7 @@ def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
     if config.copies_unknown:
         unknown_id = graph.constant("unknown_id", np.array(config.unknown_id, np.int32))
         known = graph.node("Less", [ids, unknown_id], "known")
-    if config.format_version == 1:
+    if config.graph_format == 1:
         write_characters(graph, config, known)
     else:
         write_edits(graph, config, known)

@@ -121,7 +121,7 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
     held, version = config.to_json(), config.format_version
     labels = LABELS_KEYS[version] if config.task == "rewrite" else "classes"
     text = partial(json.dumps, ensure_ascii=version == 1)
-    return {
+    values = {
         "format_version": str(version),
         **({} if config.task == "rewrite" else {"task": config.task}),
         "cell": config.cell,
@@ -136,6 +136,9 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
         "weights": storage,
         "training": json.dumps(training.record()),
     }
+    if config.normalization != "none":
+        values["normalization"] = config.normalization
+    return values
 
 
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:

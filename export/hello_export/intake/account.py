@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
-from hello_runtime.text.edits import KEEP, Edit
+from hello_runtime.text.edits import KEEP
 from hello_train.network.cells import CELLS
 from hello_train.network.config import ModelConfig
 from torch import Tensor
@@ -68,11 +68,15 @@ def row_lines(rows: Rows, unknown: Unknown) -> list[str]:
     return lines
 
 
-def label_lines(labels: Sequence[Edit]) -> list[str]:
-    """Return which labels write anything but one character of their own, in words."""
+def label_lines(config: ModelConfig) -> list[str]:
+    """Return the classes, or which labels write anything but one character of their own."""
+    if config.task == "next":
+        return ["says after each character which one comes next"]
+    if config.task == "classify":
+        return [f"classes: {printable(listed(config.classes))}"]
     named = [
         f"{number} ({shown_entry(label if KEEP in label else ''.join(map(str, label)))})"
-        for number, label in enumerate(labels)
+        for number, label in enumerate(config.output_labels)
         if len(label) != 1 or KEEP in label
     ]
     return [f"labels that do not write one certain character: {listed(named)}"] if named else []

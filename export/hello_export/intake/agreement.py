@@ -6,7 +6,7 @@ order. Such a module cannot be exported. The error shows an input for which it d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,7 @@ from hello_export.errors import ForwardError, ParityError
 from hello_export.intake.causes import likely_cause
 from hello_export.proof.cases import Case
 from hello_export.proof.condition import MeasuredReference
-from hello_export.proof.parity import describe_place, differences
+from hello_export.proof.parity import describe_line, describe_place, differences
 from hello_export.proof.reference import Forward, Reference, Row
 from hello_export.proof.verdict import LARGEST_SHARE, TOLERANCE, Difference
 
@@ -76,7 +76,9 @@ def largest_difference(network: Network, case: Case, index: int, found: Row) -> 
         (expected,) = MeasuredReference(network).run(alone)
     except ParityError as error:
         raise ForwardError(str(error)) from error
-    place = partial(describe_place, case, index, row)
+    place: Callable[[int], str] = partial(describe_place, case, index, row)
+    if network.config.task == "classify":
+        place = partial(describe_line, place, len(row))
     every = [each for _, each in differences(expected, {"logits": found["logits"]}, place)]
     return max(every, key=lambda each: each.share)
 

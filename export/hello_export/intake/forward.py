@@ -35,8 +35,10 @@ KEEPS_A_STATE = (
 class ModuleForward:
     """The forward of a module: float32 logits on the CPU, whatever its device and precision."""
 
-    def __init__(self, module: nn.Module, call: Call | None = None) -> None:
-        """Take a module, and what calls it; None for `module(ids)`.
+    def __init__(
+        self, module: nn.Module, call: Call | None = None, *, by_line: bool = False
+    ) -> None:
+        """Take a module, what calls it, None for `module(ids)`, and whether logits are of lines.
 
         Raises:
             IntakeError: the module has no values, or cannot be copied.
@@ -46,6 +48,7 @@ class ModuleForward:
         self._device = next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
         self._own_ids = torch.zeros(0, dtype=torch.int64)
         self._labels: int | None = None
+        self._by_line = by_line
         self._has_run = False
 
     def read(self, rows: Rows, labels: int) -> None:
@@ -94,9 +97,10 @@ class ModuleForward:
         Raises:
             IntakeError: they were not; the text says how `call` can return them.
         """
-        wanted = (
-            f"logits [{shape[0]}, {shape[1]}, {self._labels or 'labels'}], [batch, time, labels]"
-        )
+        axes = shape[:1] if self._by_line else shape
+        sizes_wanted = ", ".join(map(str, [*axes, self._labels or "labels"]))
+        names = "[batch, labels]" if self._by_line else "[batch, time, labels]"
+        wanted = f"logits [{sizes_wanted}], {names}"
         if not isinstance(found, Tensor):
             hint = (
                 "for instance call=lambda module, ids: module(ids)[0]"
@@ -111,11 +115,19 @@ class ModuleForward:
                 f"give call=, a function of the module and ids that returns them"
             )
         sizes = list(found.shape)
-        if sizes[:-1] != shape or self._labels not in (None, sizes[-1]):
+        if sizes[:-1] != axes or self._labels not in (None, sizes[-1]):
             raise IntakeError(
                 f"its forward returns {sizes} for ids {shape}, not {wanted}; "
-                f"{reshaped(sizes, shape)}"
+                f"{self._reshaped(sizes, shape)}"
             )
+
+    def _reshaped(self, sizes: list[int], shape: list[int]) -> str:
+        """Return how `call` can bring logits of a shape into the right one, in words."""
+        if not self._by_line:
+            return reshaped(sizes, shape)
+        if len(sizes) == 3 and sizes[0] == 1:
+            return "give call=, for instance lambda module, ids: module(ids)[0]"
+        return "give call=, a function of the module and ids that returns them"
 
 
 def shown(ids: Tensor) -> str:

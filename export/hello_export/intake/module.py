@@ -12,6 +12,7 @@ import click
 import torch
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
+from hello_runtime.model.tasks import TASKS, Task
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 from torch import Tensor, nn
@@ -33,7 +34,6 @@ from hello_export.progress import SILENT, Display, Progress
 from hello_export.proof.cases import readable_cases
 from hello_export.proof.table import warnings
 
-TASKS = ("rewrite",)
 OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 """An option of the command, in an error or account of the rooms that both doors share."""
 
@@ -44,7 +44,7 @@ def export(
     *,
     alphabet: Given,
     labels: GivenLabels | None = None,
-    task: str = "rewrite",
+    task: Task = "rewrite",
     call: Call | None = None,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
@@ -71,9 +71,12 @@ def export(
             `.txt` or `.json` file, or a list or mapping.
         labels: the entry of each logit likewise, of which each may also write more characters or
             none; None for the alphabet.
-        task: `rewrite`, a label for each character.
+        task: `rewrite`, a label for each character; `next`, the character that comes next; or
+            `classify`, the class of the line, of which `labels` has the names.
         call: gets the module and ids, int64 [batch, time], in the embedding's own numbering and on
-            the module's device, and returns logits [batch, time, labels]. None for `module(ids)`.
+            the module's device, and returns logits [batch, time, labels], of a classifier [batch,
+            labels]. None for `module(ids)`. Of the last two tasks the logarithms of probabilities
+            will do.
         unknown: what is written for characters that are not in the alphabet: `error`, `copy` or
             `label`. None for `label` if the embedding has a row for them, else for `error`.
         unknown_token: the entry whose row is read for such characters. If the embedding has one
@@ -117,7 +120,7 @@ def export(
     choices = Choices(cell, nonlinearity, embedding, linear, ignored)
     with unchanged(module), named_errors(name):
         with showing(f"reading {name}", quiet):
-            taken = take(module, call, choices, alphabet, labels, unknown, unknown_token)
+            taken = take(module, call, choices, alphabet, labels, unknown, unknown_token, task)
         tell(taken.account, quiet)
         with showing("comparing the module's forward with its parts", quiet) as progress:
             progress.phase("comparing the module's forward with its parts")
@@ -161,6 +164,7 @@ def take(
     labels: GivenLabels | None,
     unknown: Unknown | None,
     unknown_token: str | None,
+    task: Task = "rewrite",
 ) -> Taken:
     """Return the network that a module's parts make; for the arguments see `export`.
 
@@ -174,13 +178,13 @@ def take(
     with faults.collecting():
         label_entries = None if labels is None else read_labels(labels)
     with faults.collecting():
-        forward = ModuleForward(module, call)
+        forward = ModuleForward(module, call, by_line=task == "classify")
         found, parts = recognise_module(forward, choices, entries)
         used = {name: found.tensors[name] for name in parts.roles}
         faults.texts += value_faults(used)
     faults.check()
     assert entries
-    network = build_network(parts, entries, label_entries, unknown, unknown_token)
+    network = build_network(parts, entries, label_entries, unknown, unknown_token, task)
     rows = find_rows(parts, entries, unknown_token)
     forward.read(rows, network.config.labels)
     kind = type(module)
@@ -193,7 +197,7 @@ def take(
             f"{kind.__name__}: {summary(network.config)}",
             *tensor_lines(parts, found.everything),
             *row_lines(rows, network.config.unknown),
-            *label_lines(network.config.output_labels),
+            *label_lines(network.config),
             *filter(None, [rounding_note(used)]),
         ],
     )

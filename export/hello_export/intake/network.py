@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from hello_runtime.errors import printable
+from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.model.onnx_wire import need
+from hello_runtime.model.tasks import Task
 from hello_runtime.text.edits import Edit, check_edit
 from hello_train.errors import ConfigError
 from hello_train.network.config import ModelConfig
@@ -43,6 +45,7 @@ def build_network(
     labels: Entries | None = None,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
+    task: Task = "rewrite",
 ) -> Network:
     """Return the network of recognised parts, with its weights in float32.
 
@@ -54,6 +57,7 @@ def build_network(
         unknown: what is written for an unknown character; None for its label if the network has a
             row for unknown characters, and for an error if it has none.
         unknown_token: the entry whose row is read for unknown characters.
+        task: what the network says of a text. The labels of a classifier are its classes.
 
     Raises:
         IntakeError: sizes disagree, or the network cannot be ours; the text has all that is wrong.
@@ -68,9 +72,9 @@ def build_network(
             f"--unknown-token, or give the last row of the embedding no entry"
         )
     with faults.collecting():
-        written = label_edits(labels)
+        named = class_names(labels, alphabet) if task == "classify" else label_edits(labels)
     faults.check()
-    network = empty_network(parts, "".join(rows.characters), written, policy)
+    network = empty_network(parts, "".join(rows.characters), named, policy, task)
     kept = [*rows.characters.values()] + [rows.unknown] * (policy != "error")
     weights = {"embedding.weight": parts.embedding[torch.tensor(kept)]}
     weights |= {f"recurrence.{name}": tensor for name, tensor in parts.recurrence.items()}
@@ -160,19 +164,43 @@ def label_edits(labels: Entries) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
+def class_names(labels: Entries, alphabet: Entries) -> tuple[str, ...]:
+    """Return labels as the classes of a classifier.
+
+    Raises:
+        IntakeError: there are none, or one is no text.
+    """
+    if labels is alphabet:
+        raise IntakeError("a classifier has classes: name them with --labels")
+    names = [value for value in labels.values if isinstance(value, str)]
+    if len(names) < len(labels):
+        raise IntakeError(f"{labels.source}: each logit needs a class, which is a text")
+    return tuple(names)
+
+
 def empty_network(
-    parts: Parts, alphabet: str, labels: tuple[Edit, ...], unknown: Unknown
+    parts: Parts,
+    alphabet: str,
+    labels: tuple[Edit, ...] | tuple[str, ...],
+    unknown: Unknown,
+    task: Task,
 ) -> Network:
-    """Return a network of this form, without values.
+    """Return a network of this form, without values; the labels of a classifier are its classes.
 
     Raises:
         IntakeError: its configuration is not valid.
     """
+    if task == "next" and labels != alphabet_labels(alphabet):
+        raise IntakeError(
+            "a network of the task next continues with what it reads: its logits must stand for "
+            "the characters of the alphabet, in the same order, and for nothing else"
+        )
+    by_class = task == "classify"
     try:
         config = ModelConfig(
             cell=parts.cell,
             input_alphabet=alphabet,
-            output_labels=labels,
+            output_labels=() if by_class else labels,  # type: ignore[arg-type]
             embedding_dim=parts.embedding.shape[1],
             hidden_size=parts.hidden_size,
             layers=parts.layers,
@@ -181,6 +209,8 @@ def empty_network(
             unknown=unknown,
             guard=None,
             nonlinearity=parts.nonlinearity,
+            task=task,
+            classes=labels if by_class else (),  # type: ignore[arg-type]
         )
     except ConfigError as error:
         raise IntakeError(str(error)) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.model.tasks import Task
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 
@@ -36,6 +37,7 @@ def read_network(
     choices: Choices | None = None,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
+    task: Task = "rewrite",
 ) -> Outside:
     """Read a network from a file of weights.
 
@@ -46,6 +48,7 @@ def read_network(
         choices: what decides where two readings fit.
         unknown: the policy for unknown characters; None for the network's own.
         unknown_token: the entry of the alphabet that stands for unknown characters.
+        task: what the network says of a text; the labels of a classifier are its classes.
 
     Raises:
         IntakeError: the text has everything that is wrong.
@@ -61,13 +64,15 @@ def read_network(
         parts = recognise(weights.tensors, own_names(choices or Choices()), str(file))
         used = {name: weights.tensors[name] for name in parts.roles}
         faults.texts += [f"{file}: {fault}" for fault in value_faults(used)]
-    if faults.texts and label_entries:  # otherwise `build_network` checks them
+    if (
+        faults.texts and label_entries and task != "classify"
+    ):  # otherwise `build_network` checks them
         with faults.collecting():
             label_edits(label_entries)
     faults.check()
     assert entries
     try:
-        network = build_network(parts, entries, label_entries, unknown, unknown_token)
+        network = build_network(parts, entries, label_entries, unknown, unknown_token, task)
     except IntakeError as error:
         raise IntakeError(f"{file}: {error}") from error
     source = {"file": printable(file.name), "sha256": weights.sha256}
@@ -79,7 +84,7 @@ def read_network(
             f"{file}: {summary(network.config)}",
             *tensor_lines(parts, weights.tensors),
             *row_lines(rows, network.config.unknown),
-            *label_lines(network.config.output_labels),
+            *label_lines(network.config),
             *filter(None, [rounding_note(used)]),
         ],
     )

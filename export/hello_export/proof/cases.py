@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 
 import numpy as np
+from hello_runtime.text.normal_forms import normalise
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
@@ -103,6 +104,7 @@ class RandomText:
     def __init__(self, config: ModelConfig, seed: int, unknown: float = UNKNOWN_SHARE) -> None:
         self._share = unknown
         self._random = np.random.default_rng(seed)
+        self._form = config.normalization
         self._known = np.array([ord(char) for char in config.input_alphabet], np.int32)
         self._unknown = np.array(unknown_codepoints(config.input_alphabet), np.int32)
 
@@ -144,7 +146,20 @@ class RandomText:
             lengths = self._random.integers(1, time + 1, batch, np.int32)
             lengths[:2] = 1, longest or time
             lengths = np.minimum(lengths, longest or time)
-        return Case(codepoints, lengths, chunk)
+        if self._form != "none":
+            codepoints = np.array([self._normal_row(row.tolist(), time) for row in codepoints])
+        return Case(codepoints.astype(np.int32), lengths, chunk)
+
+    def _normal_row(self, row: list[int], time: int) -> list[int]:
+        """Return a row in the model's normal form, [time]; what is then missing is drawn anew.
+
+        Every part of a text in a normal form is in it as well (Unicode Standard Annex 15).
+        """
+        while True:
+            row = list(map(ord, normalise("".join(map(chr, row)), self._form)))
+            if len(row) >= time:
+                return row[:time]
+            row += self._random.choice(self._known, time - len(row)).tolist()
 
 
 def unknown_codepoints(alphabet: str) -> list[int]:

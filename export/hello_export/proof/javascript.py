@@ -14,6 +14,7 @@ from hello_runtime.model.model_file import MODEL_NAME
 from hello_train.network.config import ModelConfig
 from numpy.typing import NDArray
 
+from hello_export.graph.signature import outputs
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Array, Engine, Outputs
 
@@ -44,6 +45,7 @@ class JavaScript(Engine):
 
     name = "JavaScript"
     distribution = "hello-rnn"
+    is_slow = True
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -52,19 +54,13 @@ class JavaScript(Engine):
 
     @classmethod
     def obstacle(cls, config: ModelConfig) -> str | None:
-        """Return that Node is missing, or what the module lacks, or None."""
-        if node_version():
-            return cls.limit(config)
-        return "it needs Node, which is not installed (command node)"
-
-    @classmethod
-    def limit(cls, config: ModelConfig) -> str | None:
-        """Return what the module lacks, or None."""
-        return None if config.task == "rewrite" else f"it has no task {config.task}"
+        """Return that Node is missing, or None."""
+        return None if node_version() else "it needs Node, which is not installed (command node)"
 
     def __init__(self, config: ModelConfig, folder: Path, modules: Path | None = None) -> None:
         """Start Node; `modules` takes the place of the folder of the modules."""
         self._config = config
+        self._tensors = outputs(config)
         program = (modules or modules_folder()) / "serve.mjs"
         self._process = subprocess.Popen(
             [NODE, str(program), str(folder / MODEL_NAME)],
@@ -80,40 +76,46 @@ class JavaScript(Engine):
 
         A causal model also reads a row's padding, because `state_out` is the state after it.
         """
-        whole = case.codepoints.shape[1]
+        batch, time = case.codepoints.shape
         rows = [
-            self._run_row(row[: length if self._config.bidirectional else whole], case.chunk)
+            self._run_row(row[: time if self._config.has_state else length], case.chunk)
             for row, length in zip(case.codepoints, case.lengths, strict=True)
         ]
-        outputs: Outputs = {}
-        for name in rows[0]:
-            if name == "state_out":
-                outputs[name] = np.stack([row[name] for row in rows], axis=1)
-                continue
-            shape = (*case.codepoints.shape, *rows[0][name].shape[1:])
-            outputs[name] = np.zeros(shape, rows[0][name].dtype)
-            for target, row in zip(outputs[name], rows, strict=True):
-                target[: len(row[name])] = row[name]
-        return outputs
+        found: Outputs = {}
+        for tensor in self._tensors:
+            sizes = {"batch": batch, "time": time}
+            shape = [sizes[axis] if isinstance(axis, str) else axis for axis in tensor.axes]
+            found[tensor.name] = np.zeros(shape, tensor.dtype)
+            by_row = np.moveaxis(found[tensor.name], tensor.axes.index("batch"), 0)
+            for number, row in enumerate(rows):
+                values = row[tensor.name]
+                if "time" in tensor.axes:
+                    by_row[number, : len(values)] = values
+                else:
+                    by_row[number] = values
+        return found
 
     def close(self) -> None:
         """End the process; that also happens when nothing refers to this engine any more."""
         self._end()
 
     def _run_row(self, row: NDArray[np.int32], chunk: int | None) -> Outputs:
+        """Return the outputs of a row, without the axis of the batch."""
         assert self._process.stdin
-        steps, config = len(row), self._config
-        width = [] if config.width is None else [config.width]
+        steps = len(row)
         self._process.stdin.write(np.array([steps, chunk or steps, *row], "<i4").tobytes())
         self._process.stdin.flush()
-        outputs = {
-            "decoded": self._read("int32", steps, *width),
-            "confidence": self._read("float32", steps),
-            "logits": self._read("float32", steps, config.labels),
+        return {
+            tensor.name: self._read(
+                tensor.dtype,
+                *(
+                    steps if axis == "time" else int(axis)
+                    for axis in tensor.axes
+                    if axis != "batch"
+                ),
+            )
+            for tensor in self._tensors
         }
-        if not config.bidirectional:
-            outputs["state_out"] = self._read("float32", config.slots, config.hidden_size)
-        return outputs
 
     def _read(self, dtype: str, *shape: int) -> Array:
         """Read an array.

@@ -26,6 +26,21 @@ Forward: TypeAlias = Callable[[Tensor], Tensor]
 are those of the network's configuration."""
 
 
+NORMALISED = 1e-4
+"""The sum of probabilities is 1 but for so much."""
+
+
+def as_logits(found: Tensor, parts: Tensor) -> Tensor:
+    """Return a forward's logits; of logarithms of probabilities, those that its parts show.
+
+    Such logarithms say of the logits all but one number a step, which changes nothing: that of the
+    parts is taken, both float32 [..., labels].
+    """
+    if float(found.logsumexp(-1).abs().max()) > NORMALISED:
+        return found
+    return found + parts.logsumexp(-1, keepdim=True)
+
+
 class Reference:
     """A network that reads code points."""
 
@@ -45,11 +60,11 @@ class Reference:
         self._longest = max(lengths, default=0)
         anything = range(len(config.output_labels))
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
+        keeping = [number for number in anything if None in config.output_labels[number]]
+        is_guarded = config.guard is not None and config.unknown == "label"
+        unknown = keeping if is_guarded and keeping else anything
         self._forbidden = torch.tensor(
-            [
-                [label not in labels for label in anything]
-                for labels in (*possible, anything)  # the last is for unknown characters
-            ]
+            [[label not in labels for label in anything] for labels in (*possible, unknown)]
         )
 
     def run(self, codepoints: Sequence[int]) -> Row:
@@ -80,7 +95,8 @@ class Reference:
         logits = self._network.projection(hidden)  # (b, t, labels)
         # A module has no vector for the unknown characters that its network refuses.
         if self._forward and ids.max() < self._rows:
-            logits = self._forward(ids)
+            found = self._forward(ids)
+            logits = as_logits(found, logits) if self._config.task == "next" else found
         if self._config.guard is not None:
             logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
         states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
@@ -114,7 +130,7 @@ class Reference:
         behind_last, before_first = hidden[:, -1, :size], hidden[:, 0, size:]
         logits = self._network.projection(torch.cat([behind_last, before_first], dim=1))
         if self._forward and ids.max() < self._rows:
-            logits = self._forward(ids)
+            logits = as_logits(self._forward(ids), logits)
         for row in logits:
             yield {
                 "label": np.array([int(row.argmax())], np.int32),

@@ -52,6 +52,7 @@ class Runtime(Engine):
             nonlinearity=self._config.nonlinearity,
             weights="",
             training={},
+            normalization=self._config.normalization,
             task=self._config.task,
             classes=self._config.classes,
         )
@@ -89,7 +90,8 @@ class Runtime(Engine):
     def _stream(self, text: str, chunk: int) -> Annotation:
         stream = self._decoder.stream()
         pieces = [text[start : start + chunk] for start in range(0, len(text), chunk)]
-        return Parts(stream.annotate(piece) for piece in pieces).joined()
+        parts = [stream.annotate(piece) for piece in pieces]
+        return Parts([*parts, stream.annotate(final=True)]).joined()
 
     def _decoded(self, annotation: Annotation) -> Array:
         """Return the code points that each character became, [time] or [time, width]."""

@@ -18,6 +18,7 @@ from hello_runtime.text.edits import KEEP, check_edit, from_json, to_json
 if TYPE_CHECKING:
     from hello_runtime.model.model_file import Unknown
     from hello_runtime.text.edits import Edit
+    from hello_runtime.text.normal_forms import NormalForm
 
 Guard: TypeAlias = "Mapping[str, tuple[int, ...]]"
 """For each character that a model reads, the numbers of the labels that it may get. Characters with
@@ -74,10 +75,12 @@ def width_of(labels: Iterable[Edit]) -> int | None:
     return None if lengths == {1} else max(lengths)
 
 
-def oldest_format(labels: Iterable[Edit], unknown: Unknown) -> Format:
+def oldest_format(
+    labels: Iterable[Edit], unknown: Unknown, normalization: NormalForm = "none"
+) -> Format:
     """Return the oldest format whose files can hold such a model."""
     characters = all(len(label) == 1 and label[0] is not KEEP for label in labels)
-    return 1 if characters and unknown != "label" else 2
+    return 1 if characters and unknown != "label" and normalization == "none" else 2
 
 
 def check_labels(labels: Sequence[Edit]) -> None:

@@ -17,11 +17,13 @@ from hello_runtime.model.labels import (
     guard_from_json,
     labels_from_json,
     oldest_format,
+    width_of,
 )
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES, WEIGHTS, Unknown
 from hello_runtime.model.onnx_wire import need
 from hello_runtime.model.tasks import Task, check_task, classes_from_json
 from hello_runtime.text.edits import apply
+from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
 
 if TYPE_CHECKING:
     from hello_runtime.text.edits import Edit
@@ -52,6 +54,8 @@ class ModelInfo(NamedTuple):
     """The type of the stored weights; files older than this field have `float32`."""
     training: Mapping[str, Any]
     """The training data, and the scores."""
+    normalization: NormalForm = "none"
+    """The normal form into which it brings what it reads; files of format 1 lack this field."""
     task: Task = "rewrite"
     """`rewrite`, `next` or `classify`; see `hello_runtime.model.tasks`."""
     classes: tuple[str, ...] = ()
@@ -73,6 +77,11 @@ class ModelInfo(NamedTuple):
         return characters_of(self.output_labels)
 
     @property
+    def width(self) -> int | None:
+        """The most characters that a label writes; None if every label writes exactly one."""
+        return width_of(self.output_labels)
+
+    @property
     def changeable(self) -> frozenset[str] | None:
         """The characters that the guard lets become something else; None without a guard."""
         if self.guard is None:
@@ -92,7 +101,9 @@ class ModelInfo(NamedTuple):
     @property
     def format_version(self) -> Format:
         """The oldest format that can say all of this."""
-        return 2 if self.task != "rewrite" else oldest_format(self.output_labels, self.unknown)
+        if self.task != "rewrite":
+            return 2
+        return oldest_format(self.output_labels, self.unknown, self.normalization)
 
 
 def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
@@ -130,6 +141,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             nonlinearity=metadata.get("nonlinearity", "tanh"),
             weights=metadata.get("weights", "float32"),
             training=json.loads(metadata["training"]),
+            normalization=cast(NormalForm, metadata.get("normalization", "none")),
             task=task,
             classes=classes,
         )
@@ -184,6 +196,7 @@ def check_info(info: ModelInfo) -> None:
     need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")
     need(info.weights in WEIGHTS, f"weights are {info.weights!r}")
+    need(info.normalization in NORMAL_FORMS, f"normalization is {info.normalization!r}")
     need(isinstance(info.causal, bool), "causal is neither true nor false")
     need(info.layers > 0 and info.hidden_size > 0, "it has no layers, or they have no width")
     need(isinstance(info.training, dict), "training is not an object")

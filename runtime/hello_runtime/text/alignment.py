@@ -6,9 +6,11 @@ that are not the target's, a replaced character counting once (Levenshtein 1966)
 alignments it is the one that
 
 - keeps the longest common start of the lines, and then the longest common end;
-- and between them, from left to right, keeps a character where it can, or else replaces one, or
-  else inserts, and deletes last.
+- and between them, from left to right, keeps a character where it can, or else replaces it by one
+  of its kind (Unicode's major categories: letters, marks, numbers and so on), or else inserts one,
+  or else deletes one, and replaces one by another kind only where nothing else is as good.
 
+So of `domow` and `dom ów` the space is behind `m` and `ó` is for `o`, and not both of them for `o`.
 What is inserted belongs to the character before it; at the start of a line, to the one behind it.
 
 The distances are computed by bits, all rows of a column at once (Myers 1999, "A fast bit-vector
@@ -18,6 +20,7 @@ algorithm for approximate string matching based on dynamic programming", in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from unicodedata import category
 
 from hello_runtime.errors import AlignmentError
 from hello_runtime.text.edits import KEEP, LONGEST_EDIT, Edit
@@ -145,30 +148,36 @@ def changes(given: str, target: str) -> list[int]:
     steps = distances(given, target)
     slots = [0]
     row = column = 0
-    while row < rows or column < columns:
-        equal, grows = steps[column] if column < columns else (0, 0)
-        bit = rows - 1 - row
-        both = row < rows and column < columns
-        if both and (given[row] == target[column] or not equal >> bit & 1):
+    while row < rows and column < columns:
+        char, wanted, bit = given[row], target[column], rows - 1 - row
+        replaces, inserts, deletes = (step >> bit & 1 for step in steps[column])
+        if char == wanted or (replaces and (of_one_kind(char, wanted) or not inserts | deletes)):
             slots.append(1)
             row, column = row + 1, column + 1
-        elif row == rows or (column < columns and grows >> bit & 1):
+        elif inserts:
             slots[-1] += 1
             column += 1
         else:
             slots.append(0)
             row += 1
-    return slots
+    slots[-1] += columns - column
+    return slots + [0] * (rows - row)
 
 
-def distances(given: str, target: str) -> list[tuple[int, int]]:
+def of_one_kind(one: str, other: str) -> bool:
+    """Tell whether two characters are in one major category of Unicode."""
+    return category(one)[0] == category(other)[0]
+
+
+def distances(given: str, target: str) -> list[tuple[int, int, int]]:
     """Return how the distances between ends of two lines differ, for each end of the target.
 
     D(i, j) is the distance between the last i characters of the input and the last j of the target.
 
     Returns:
-        For each character of the target, which begins an end of length j, two numbers. Bit i - 1 of
-        the first says that D(i, j) = D(i - 1, j - 1), of the second that D(i, j) = D(i, j - 1) + 1.
+        For each character of the target, which begins an end of length j, three numbers of which
+        bit i - 1 says that D(i, j) is D(i - 1, j - 1) + 1, D(i, j - 1) + 1 and D(i - 1, j) + 1: a
+        character may be replaced, inserted and deleted.
     """
     every = (1 << len(given)) - 1
     occurrences: dict[str, int] = {}
@@ -181,29 +190,8 @@ def distances(given: str, target: str) -> list[tuple[int, int]]:
         equal = ((((match & down) + down) ^ down) | match | up) & every
         grows = up | every & ~(equal | down)
         shrinks = down & equal
-        steps.append((equal, grows))
         above = grows << 1 | 1  # row 0 grows by 1 in each column
         down = (shrinks << 1 | ~(equal | above)) & every
         up = above & equal
+        steps.append((every & ~equal, grows, down))
     return steps[::-1]
-
-
-def wrong_places(given: str, lengths: Sequence[int], target: str, output: str) -> list[bool]:
-    """Return for each character of an input whether its piece of an output is not the target's.
-
-    >>> wrong_places("ab", [2, 1], "a b", "ab")
-    [True, False]
-
-    Args:
-        given: the input.
-        lengths: of the target's pieces.
-        target: what the output should be.
-        output: any text; it is aligned like a target.
-
-    Raises:
-        AlignmentError: the output cannot be aligned.
-    """
-    if output == target:
-        return [False] * len(given)
-    pieces = zip(cut(target, lengths), cut(output, fewest_changes(given, output)), strict=True)
-    return [wanted != written for wanted, written in pieces]

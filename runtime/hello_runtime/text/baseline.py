@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hello_runtime.errors import BaselineError, first_line, reason
+from hello_runtime.text.edits import LONGEST_EDIT
 from hello_runtime.text.files import read_regular, write_whole
 
 BASELINE_NAME = "baseline.json"
 """The file's name, beside the checkpoint and beside the model."""
-BASELINE_VERSION = 1
-"""The newest format that is written and read."""
+BASELINE_VERSION = 2
+"""The newest format. Format 1 has targets as long as their words; what needs no more is written in
+it."""
 BASELINE_BYTES = 1 << 28
 """Bytes of a file that is read, at most. hello-train counts the words of 20 million characters, so
 its files are smaller."""
@@ -49,8 +51,9 @@ def write_baseline(file: Path, baseline: Baseline) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    is_one_for_one = all(len(word) == len(target) for word, target in baseline.words.items())
     content = {
-        "format_version": BASELINE_VERSION,
+        "format_version": 1 if is_one_for_one else BASELINE_VERSION,
         "changeable": "".join(sorted(baseline.changeable)),
         "words": dict(sorted(baseline.words.items())),
     }
@@ -75,7 +78,7 @@ def read_baseline(file: Path) -> Baseline:
         if not isinstance(changeable, str):
             raise ValueError("changeable is not a text")
         for word, target in words.items():
-            if not isinstance(target, str) or len(word) != len(target):
+            if not is_target(target, word, version):
                 raise ValueError(f"{target!r} is no target for {word!r}")
     except OSError as error:
         raise BaselineError(f"cannot read {file}: {reason(error)}") from error
@@ -84,3 +87,10 @@ def read_baseline(file: Path) -> Baseline:
             f"{file}: damaged baseline ({first_line(error)}); export the run again"
         ) from error
     return Baseline(words, frozenset(changeable))
+
+
+def is_target(target: object, word: str, version: int) -> bool:
+    """Tell whether a format allows a target for a word."""
+    if not isinstance(target, str) or "\n" in target:
+        return False
+    return len(word) == len(target) if version == 1 else len(target) <= LONGEST_EDIT * len(word)

@@ -18,6 +18,16 @@ LONGEST_ROW = 4096
 decoding, a causal model reads it in chunks of this many, and a bidirectional one in windows."""
 
 
+def check_type(text: object, index: int = 0) -> None:
+    """Check that a text is a str; `index` is its index in its batch.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
+
+
 def to_codepoints(text: str) -> Codepoints:
     """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), LITTLE_ENDIAN)

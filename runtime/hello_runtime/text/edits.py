@@ -12,11 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from reprlib import repr as shortened
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-import numpy as np
-
-from hello_runtime.text.codepoints import to_codepoints, to_text
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,6 +106,8 @@ def edit_table(edits: Sequence[Edit]) -> Codepoints:
     >>> edit_table([(KEEP,), (KEEP, " "), ()]).tolist()
     [[-2, -1], [-2, 32], [-1, -1]]
     """
+    import numpy as np  # here, because reading pairs and their edits does not need it
+
     width = max([1, *map(len, edits)])
     rows = [
         [KEPT if element is KEEP else ord(element) for element in edit]
@@ -119,9 +117,7 @@ def edit_table(edits: Sequence[Edit]) -> Codepoints:
     return np.array(rows, np.int32).reshape(len(rows), width)
 
 
-def apply_table(
-    table: Codepoints, labels: NDArray[np.integer], codepoints: Codepoints
-) -> Codepoints:
+def apply_table(table: Codepoints, labels: NDArray[Any], codepoints: Codepoints) -> Codepoints:
     """Return what labels write for code points, int32 [..., width] with NOTHING in it.
 
     Args:
@@ -129,15 +125,7 @@ def apply_table(
         labels: of each character, integers [...].
         codepoints: the characters that are read, int32 [...].
     """
+    import numpy as np
+
     written: Codepoints = table[labels]
     return np.where(written == KEPT, codepoints[..., None], written)
-
-
-def rewrite_labels(text: str, labels: NDArray[np.integer], table: Codepoints) -> str:
-    """Return what labels, integers [characters], write for a text.
-
-    >>> rewrite_labels("ab", np.array([1, 0]), edit_table([(KEEP,), (KEEP, "-")]))
-    'a-b'
-    """
-    written = apply_table(table, labels, to_codepoints(text))
-    return to_text(written[written != NOTHING])

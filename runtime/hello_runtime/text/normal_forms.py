@@ -45,7 +45,8 @@ class Normaliser:
 
     def __init__(self, form: NormalForm) -> None:
         self._form = form
-        self._held: list[str] = []
+        self.held: list[str] = []
+        """The pieces that are held back."""
 
     def feed(self, piece: str) -> str:
         """Return what is settled by the next piece of the text."""
@@ -53,16 +54,16 @@ class Normaliser:
             return piece
         for start in range(len(piece) - 1, -1, -1):
             if begins_cluster(piece[start]):
-                settled = "".join([*self._held, piece[:start]])
-                self._held = [piece[start:]]
+                settled = "".join([*self.held, piece[:start]])
+                self.held = [piece[start:]]
                 return normalise(settled, self._form)
-        self._held.append(piece)
+        self.held.append(piece)
         return ""
 
     def finish(self) -> str:
         """Return what is held back, at the end of the text; then another text may follow."""
-        rest = normalise("".join(self._held), self._form)
-        self._held = []
+        rest = normalise("".join(self.held), self._form)
+        self.held = []
         return rest
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from hello_runtime.errors import InputError
+from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
 
@@ -16,10 +18,63 @@ Item = TypeVar("Item")
 
 
 class Pair(NamedTuple):
-    """A line: what a network reads and what it shall write, of equal length in characters."""
+    """A line: what a network reads and what it shall write, one character for each character."""
 
     input: str
     target: str
+
+
+class Aligned(NamedTuple):
+    """A line whose target is cut into pieces, one for each character of the input."""
+
+    input: str
+    target: str
+    lengths: Sequence[int]
+    """Characters of each piece."""
+
+
+AnyPair: TypeAlias = "Pair | Aligned"
+
+
+def pieces(pair: AnyPair) -> Iterable[str]:
+    """Return the piece of the target for each character of the input.
+
+    >>> list(pieces(Pair("ab", "cd"))), list(pieces(Aligned("ab", "a b", (2, 1))))
+    (['c', 'd'], ['a ', 'b'])
+    """
+    return cut(pair.target, pair.lengths) if isinstance(pair, Aligned) else pair.target
+
+
+def target_places(pair: AnyPair) -> Sequence[int]:
+    """Return where the piece of each input character starts in the target, and where it ends."""
+    if isinstance(pair, Aligned):
+        return [*accumulate(pair.lengths, initial=0)]
+    return range(len(pair.input) + 1)
+
+
+def output_pieces(pair: AnyPair, output: str) -> Iterable[str]:
+    """Return the piece of an output for each character of the input of a pair.
+
+    An output is aligned like a target, so a right one has the target's pieces.
+
+    Raises:
+        AlignmentError: it cannot be aligned.
+    """
+    if output == pair.target or isinstance(pair, Pair):
+        return pieces(pair._replace(target=output))
+    return cut(output, fewest_changes(pair.input, output))
+
+
+def split_pair(line: str) -> Pair:
+    """Return the two sides of a line `input TAB target`, of whatever length.
+
+    Raises:
+        InputError: the line has no tab or several.
+    """
+    sides = line.split(TAB)
+    if len(sides) != 2:
+        raise InputError(f"{len(sides) - 1} tabs; write input, one tab, target")
+    return Pair(*sides)
 
 
 def parse_pair(line: str) -> Pair:
@@ -28,10 +83,7 @@ def parse_pair(line: str) -> Pair:
     Raises:
         InputError: the line has no tab or several, or its two sides differ in length.
     """
-    sides = line.split(TAB)
-    if len(sides) != 2:
-        raise InputError(f"{len(sides) - 1} tabs; write input, one tab, target")
-    pair = Pair(*sides)
+    pair = split_pair(line)
     if len(pair.input) != len(pair.target):
         raise InputError(
             f"the input has {len(pair.input)} characters and the target {len(pair.target)}; they "
@@ -40,22 +92,38 @@ def parse_pair(line: str) -> Pair:
     return pair
 
 
-def read_pairs(path: Path) -> Iterator[tuple[int, Pair]]:
+def parse_aligned(line: str) -> Aligned:
+    """Return the pair of a line `input TAB target`, aligned.
+
+    Raises:
+        InputError: the line has no tab or several, or its two sides cannot be aligned.
+    """
+    pair = split_pair(line)
+    return Aligned(*pair, fewest_changes(*pair))
+
+
+def read_pairs(
+    path: Path, parse: Callable[[str], AnyPair] = parse_pair
+) -> Iterator[tuple[int, AnyPair]]:
     """Yield each pair of a file with the number of its line; pairs of nothing are left out.
+
+    Args:
+        path: a file, plain or gzip.
+        parse: returns the pair of a line.
 
     Raises:
         InputError: the file cannot be read, or a line is no pair.
     """
     for number, line in read_lines(path):
         try:
-            pair = parse_pair(line)
+            pair = parse(line)
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
         if pair.input:
             yield number, pair
 
 
-def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+def write_pairs(path: Path, pairs: Iterable[AnyPair]) -> None:
     """Write pairs as `read_pairs` reads them, without those that are not writable.
 
     Raises:
@@ -65,7 +133,7 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     write_whole(path, "".join(lines).encode())
 
 
-def is_writable(pair: Pair) -> bool:
+def is_writable(pair: AnyPair) -> bool:
     """Tell whether `read_pairs` would read a pair as it was written."""
     return (
         TAB not in pair.input + pair.target

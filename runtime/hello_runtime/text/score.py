@@ -1,5 +1,10 @@
 """Scores of a model on pairs, beside those of the baseline and of no change.
 
+Every share is one of the input. A character is right if what it becomes is what it becomes in the
+target. Where the sides of a line differ in length, both the target and the output are aligned with
+the input (`alignment`), which tells what each character becomes. A word is a run of letters and
+digits of the input, and right if all its characters are; a line is right if it is the target.
+
 hello-train prints them at the end of a training, and `hello-infer --score` for a file of pairs,
 which may be larger than the memory.
 """
@@ -7,22 +12,33 @@ which may be larger than the memory.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
-from hello_runtime.text.pairs import Pair, in_blocks, read_pairs
+from hello_runtime.text.normal_forms import normalise
+from hello_runtime.text.pairs import (
+    Aligned,
+    AnyPair,
+    in_blocks,
+    output_pieces,
+    parse_aligned,
+    parse_pair,
+    pieces,
+    read_pairs,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.decoder import Decoder
+    from hello_runtime.model.metadata import ModelInfo
 
     Counts = NDArray[np.int64]
     """[3]: characters, words that count, lines."""
@@ -63,16 +79,19 @@ class Tally:
         self._wrong = {name: np.zeros(3, np.int64) for name in ROWS}
         self.total: Counts = np.zeros(3, np.int64)
 
-    def add(self, pairs: Sequence[Pair], outputs: Iterable[str]) -> None:
-        """Count some lines, and a model's outputs for them."""
-        read = "\n".join(pair.input for pair in pairs)
-        target = "\n".join(pair.target for pair in pairs)
-        words = self._changeable_words(read)
-        lines = line_spans(pairs)
-        self.total += sum(len(pair.input) for pair in pairs), len(words), len(lines)
-        guess = self._baseline.rewrite(read) if self._baseline else read
-        for name, text in zip(ROWS, (read, guess, "\n".join(outputs)), strict=True):
-            self._wrong[name] += count_wrong(text, target, words, lines)
+    def add(self, pairs: Sequence[AnyPair], outputs: Iterable[str]) -> None:
+        """Count some lines, and a model's outputs for them.
+
+        Raises:
+            AlignmentError: an output cannot be aligned with its input.
+        """
+        inputs = [pair.input for pair in pairs]
+        read = "\n".join(inputs)
+        words, lines = self._changeable_words(read), line_spans(inputs)
+        self.total += sum(map(len, inputs)), len(words), len(lines)
+        guess = self._baseline.rewrite(read).split("\n") if self._baseline else inputs
+        for name, texts in zip(ROWS, (inputs, guess, list(outputs)), strict=True):
+            self._wrong[name] += count_wrong(pairs, texts, words, lines)
 
     def _changeable_words(self, text: str) -> Spans:
         chars = self._changeable
@@ -93,23 +112,50 @@ class Tally:
         return scores
 
 
-def line_spans(pairs: Sequence[Pair]) -> Spans:
+def line_spans(inputs: Sequence[str]) -> Spans:
     """Return where lines start and end in the text in which a LF separates them."""
-    ends = np.cumsum([len(pair.input) + 1 for pair in pairs], dtype=np.intp) - 1
+    ends = np.cumsum([len(text) + 1 for text in inputs], dtype=np.intp) - 1
     starts = np.concatenate([[0], ends[:-1] + 1])
     return np.stack([starts, ends], axis=1)
 
 
-def count_wrong(text: str, target: str, words: Spans, lines: Spans) -> Counts:
-    """Count the characters that differ from the target's, and the words and lines with such."""
-    differs = to_codepoints(text) != to_codepoints(target)
+def count_wrong(
+    pairs: Sequence[AnyPair], outputs: Sequence[str], words: Spans, lines: Spans
+) -> Counts:
+    """Count the input characters whose output is not their target, and words and lines with such.
+
+    Args:
+        pairs: inputs and targets.
+        outputs: one for each pair.
+        words: where the words are in the inputs, with a LF between each two.
+        lines: likewise, the lines.
+    """
+    differs = wrong_characters(pairs, outputs)
     before = np.concatenate([[0], np.cumsum(differs, dtype=np.int32)])  # how many, [characters + 1]
     in_words, in_lines = (np.count_nonzero(np.diff(before[spans])) for spans in (words, lines))
     return np.array([before[-1], in_words, in_lines])
 
 
+def wrong_characters(pairs: Sequence[AnyPair], outputs: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which input characters have another piece of the output than of the target.
+
+    Returns:
+        For the inputs with a LF between each two, [characters].
+    """
+    if not any(isinstance(pair, Aligned) for pair in pairs):
+        target = "\n".join([pair.target for pair in pairs])
+        differ: NDArray[np.bool_] = to_codepoints("\n".join(outputs)) != to_codepoints(target)
+        return differ
+    differs: list[bool] = []
+    for pair, output in zip(pairs, outputs, strict=True):
+        both = zip(pieces(pair), output_pieces(pair, output), strict=True)
+        differs += [wanted != written for wanted, written in both]
+        differs.append(False)
+    return np.array(differs[:-1], np.bool_)
+
+
 def score_outputs(
-    pairs: Iterable[Pair], outputs: Iterable[str], baseline: Baseline
+    pairs: Iterable[AnyPair], outputs: Iterable[str], baseline: Baseline
 ) -> dict[str, Score]:
     """Return the scores of a model's outputs for pairs, of which there is at least one."""
     tally = Tally(baseline, baseline.changeable)
@@ -125,23 +171,24 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
     the model's guard lets change. Without a guard every word counts.
 
     Raises:
-        InputError: the file holds no pair or cannot be read, or a line is no pair, or has a
-            character that is unknown to a model that copies none.
+        InputError: the file holds no pair or cannot be read, or a line is no pair of the kind that
+            the model could write, or has a character that is unknown to a model that refuses them.
         EngineError: onnxruntime failed.
     """
     # Both are the same, for baseline and guard come from the same training lines.
     tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
-    waiting: deque[list[tuple[int, Pair]]] = deque()
+    waiting: deque[list[tuple[int, AnyPair]]] = deque()
+    parse = pair_parser(decoder.info)
 
     def inputs() -> Iterator[list[str]]:
-        for block in in_blocks(read_pairs(path), lambda row: len(row[1].input), BLOCK):
+        for block in in_blocks(read_pairs(path, parse), lambda row: len(row[1].input), BLOCK):
             waiting.append(block)
             yield [pair.input for _, pair in block]
 
     try:
         with closing(decoder.decode_batches(inputs())) as batches:
             for outputs in batches:
-                tally.add([pair for _, pair in waiting.popleft()], outputs)
+                add_block(tally, waiting.popleft(), outputs, path)
     except UnknownCharacterError as error:
         number, _ = waiting[-1][error.index]
         raise InputError(f"{path}, line {number}: {error}") from error
@@ -149,6 +196,32 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
         raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
     scores = tally.scores()
     return {name: scores.get(name) for name in ROWS}
+
+
+def pair_parser(info: ModelInfo) -> Callable[[str], AnyPair]:
+    """Return what parses a line of pairs for a model, brought into the model's normal form.
+
+    Where the model writes one character for each, the two sides must have the same length.
+    """
+    parse = parse_pair if info.width is None else parse_aligned
+    return lambda line: parse(normalise(line, info.normalization))
+
+
+def add_block(
+    tally: Tally, block: Sequence[tuple[int, AnyPair]], outputs: list[str], path: Path
+) -> None:
+    """Count some numbered pairs of a file.
+
+    Raises:
+        InputError: an output cannot be aligned with its input.
+    """
+    try:
+        tally.add([pair for _, pair in block], outputs)
+    except AlignmentError as error:
+        lines = f"lines {block[0][0]} to {block[-1][0]}"
+        raise InputError(
+            f"{path}, {lines}: a line is too long to be scored ({error}); cut it"
+        ) from error
 
 
 def score_table(scores: Mapping[str, Score | None], title: str) -> str:

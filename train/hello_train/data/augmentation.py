@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from hello_runtime.text.edits import KEEP, Edit
 from numpy.typing import NDArray
 
 from hello_train.network.config import ModelConfig
-from hello_train.network.model import allowed_labels
+from hello_train.network.model import label_classes
 
 IGNORED = -100
 """The label of a character that does not count in the loss."""
@@ -16,13 +17,15 @@ UNKNOWN_RATE = 0.01
 """Share of the characters that get the unknown id, so that its embedding is learned."""
 
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Augmentation:
     """Changes the ids and labels of a batch, in place.
 
-    Some lines are put into upper case, and as many into lower case. Where the model copies unknown
-    characters, some characters get the unknown id.
+    Some lines are put into upper case, and as many into lower case. Unless the model refuses
+    unknown characters, some characters get the unknown id. Where it labels them, their labels still
+    count if they keep the character: of what else it could become nothing can be learned.
     """
 
     def __init__(self, config: ModelConfig, case_rate: float) -> None:
@@ -33,14 +36,17 @@ class Augmentation:
             case_rate: share of the lines that are put into upper case, and into lower case.
         """
         self._unknown_id = config.unknown_id
-        self._hides = config.unknown == "copy"
+        self._hides = config.unknown != "error"
         self._case_rate = case_rate
-        # Neither an unknown character nor a target that is no label counts.
-        counts = allowed_labels(config).numpy()
-        counts[config.unknown_id] = False
-        self._counts = np.pad(counts, ((0, 0), (0, 1)))
+        labels = config.output_labels
+        keeps = np.array([KEEP in label for label in labels] + [False])
+        self._fits_any_case = keeps | np.array([not label for label in labels] + [False])
+        # Neither an unknown character that is copied nor a target that is no label counts.
+        self._classes, allowed = label_classes(config)
+        self._counts: Flags = np.pad(allowed, ((0, 0), (0, 1)))
+        self._counts_unknown: Flags = keeps & (config.unknown == "label")
         self._upper, self._lower = (
-            (in_case(config.input_alphabet, change), in_case(config.output_alphabet, change))
+            (in_case(config.input_alphabet, change), labels_in_case(labels, change))
             for change in (str.upper, str.lower)
         )
 
@@ -50,23 +56,36 @@ class Augmentation:
             drawn = random.random(len(ids))
             self._put_into_case(ids, labels, drawn < self._case_rate, *self._upper)
             self._put_into_case(ids, labels, drawn > 1 - self._case_rate, *self._lower)
-        labels[~self._counts[ids, labels]] = IGNORED
+        counts = self._are_allowed(ids, labels)
         if self._hides:
             hidden = random.random(ids.shape) < UNKNOWN_RATE
-            ids[hidden], labels[hidden] = self._unknown_id, IGNORED
+            counts &= ~hidden | self._counts_unknown[labels]
+            ids[hidden] = self._unknown_id
+        labels[~counts] = IGNORED
+
+    def _are_allowed(self, ids: Integers, labels: Integers) -> Flags:
+        """Tell which labels count, [batch, time]."""
+        known = ids != self._unknown_id
+        allowed: Flags = self._counts[self._classes[ids], labels]
+        return np.where(known, allowed, self._counts_unknown[labels])
 
     def _put_into_case(
         self,
         ids: Integers,
         labels: Integers,
-        rows: NDArray[np.bool_],
+        rows: Flags,
         id_cases: Integers,
         label_cases: Integers,
     ) -> None:
-        """Put rows into another case, except characters whose target would not be allowed."""
+        """Put rows into another case, except characters whose target would not be allowed.
+
+        A label that replaces a character must change with it; one that keeps or deletes it need
+        not.
+        """
         new_ids, new_labels = id_cases[ids[rows]], label_cases[labels[rows]]
         changed_together = (new_ids != ids[rows]) == (new_labels != labels[rows])
-        fits = self._counts[new_ids, new_labels] & changed_together
+        fits = changed_together | self._fits_any_case[new_labels]
+        fits &= self._are_allowed(new_ids, new_labels)
         ids[rows] = np.where(fits, new_ids, ids[rows])
         labels[rows] = np.where(fits, new_labels, labels[rows])
 
@@ -77,6 +96,19 @@ def in_case(alphabet: str, change: Callable[[str], str]) -> Integers:
     It is the character's own position if the other case is not in the alphabet or has more than one
     character. The last entry, for characters outside the alphabet, is its own position too.
     """
-    position = {char: number for number, char in enumerate(alphabet)}
-    others = np.array([*(position.get(change(char), -1) for char in alphabet), -1])
-    return np.where(others < 0, np.arange(len(alphabet) + 1), others)
+    return labels_in_case([(char,) for char in alphabet], change)
+
+
+def labels_in_case(labels: Sequence[Edit], change: Callable[[str], str]) -> Integers:
+    """Return the number of each label with its characters in another case, [labels + 1].
+
+    It is the label's own number if there is no such label. The last entry, for what is no label, is
+    its own number too.
+    """
+    number = {label: position for position, label in enumerate(labels)}
+    changed = (
+        tuple(element if element is KEEP else change(element) for element in label)
+        for label in labels
+    )
+    others = np.array([*(number.get(label, -1) for label in changed), -1])
+    return np.where(others < 0, np.arange(len(labels) + 1), others)

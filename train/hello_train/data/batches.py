@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import Aligned, AnyPair, Pair
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hello_train.data.augmentation import Augmentation
+from hello_train.data.labels import Labels
 from hello_train.data.lines import Lines
 from hello_train.network.config import ModelConfig
 from hello_train.network.encoding import encode
@@ -58,7 +59,7 @@ class Batches:
     def __init__(
         self,
         config: ModelConfig,
-        pairs: Sequence[Pair],
+        pairs: Sequence[AnyPair],
         *,
         characters: int,
         case_rate: float,
@@ -79,6 +80,7 @@ class Batches:
         self._augment = Augmentation(config, case_rate)
         self._line, self._start, self._length = cut(lengths(pairs))
         self._config = config
+        self._labels = Labels(config.output_labels)
 
     def order(self, epoch: int) -> list[Segments]:
         """Return the segments of each batch of an epoch, in the epoch's order."""
@@ -106,19 +108,25 @@ class Batches:
         pairs = [self._pair(int(segment)) for segment in segments]
         shape = len(pairs), -1
         ids = encode((pair.input for pair in pairs), self._config.input_alphabet).reshape(shape)
-        labels = encode((pair.target for pair in pairs), self._config.output_alphabet)
-        labels = labels.reshape(shape)
+        labels = self._labels.encode(pairs).reshape(shape)
         self._augment(ids, labels, np.random.default_rng((self._seed, epoch, number)))
         return Batch(torch.from_numpy(ids), torch.from_numpy(labels))
 
-    def _pair(self, segment: int) -> Pair:
-        pair = self._pairs[int(self._line[segment])]
+    def _pair(self, segment: int) -> AnyPair:
         start = int(self._start[segment])
-        part = slice(start, start + int(self._length[segment]))
-        return Pair(pair.input[part], pair.target[part])
+        end = start + int(self._length[segment])
+        return part_of(self._pairs[int(self._line[segment])], start, end)
 
 
-def lengths(pairs: Sequence[Pair]) -> NDArray[np.int32]:
+def part_of(pair: AnyPair, start: int, end: int) -> AnyPair:
+    """Return the part of a pair that has these characters of its input."""
+    if isinstance(pair, Pair):
+        return Pair(pair.input[start:end], pair.target[start:end])
+    first, last = sum(pair.lengths[:start]), sum(pair.lengths[:end])
+    return Aligned(pair.input[start:end], pair.target[first:last], pair.lengths[start:end])
+
+
+def lengths(pairs: Sequence[AnyPair]) -> NDArray[np.int32]:
     """Return the characters of each pair, [pairs]."""
     if isinstance(pairs, Lines):
         return pairs.lengths.astype(np.int32)

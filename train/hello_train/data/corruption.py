@@ -1,7 +1,7 @@
 """Corruptions: functions from a line of text to the input from which a network restores it.
 
-The input has as many characters as the line. A corruption whose target is not the line itself
-returns both, input and target.
+A corruption whose target is not the line itself returns both, input and target. If the two sides
+of a line differ in length they are aligned, so a corruption may remove and merge characters.
 
 `--corrupt module:function` names a corruption of your own. The module is imported from the current
 folder, or else from the installed ones. The function is called each time that a line is used, in
@@ -28,6 +28,9 @@ from typing import TypeAlias
 from hello_runtime.errors import first_line
 
 from hello_train.errors import ConfigError, DataError
+
+LONGEST_INPUT = 0xFFFF
+"""Characters that a corruption may make of a line, at most."""
 
 Corruption: TypeAlias = "Callable[[str], str | tuple[str, str]]"
 """Returns the input of a line, or its input and its target."""
@@ -90,25 +93,40 @@ def lowercase(char: str) -> str:
     return lowered if len(lowered) == 1 else char
 
 
-def drop_punctuation(line: str) -> tuple[str, str]:
-    """Drop the punctuation after words; its mark becomes the target of the character before it.
+def strip_marks(line: str) -> str:
+    """Remove all combining marks, of any script: those of the letters in which they are composed.
 
-    `Yes, she said.` has the input `Yes she said` and the target `Ye, she sai.`: a target that
-    differs from its input is the mark that followed. Of several marks in a row the first one is
-    kept. Marks inside a word, as in `3.14`, stay in the input.
+    So `żółw` becomes `zołw`: the stroke of `ł` is part of the letter.
     """
-    return MARKS.sub(r"\1", line), MARKS.sub(r"\2", line)
+    return "".join(c for c in unicodedata.normalize("NFD", line) if not is_combining(c))
 
 
-MARKS = re.compile(r"(\w)([.,;:!?…])[.,;:!?…]*(?=\s|$)")
-"""The last character of a word, and the marks between it and the next space."""
+def is_combining(char: str) -> bool:
+    """Tell whether a character is a mark by its general category, as vowel signs are too."""
+    return unicodedata.category(char).startswith("M")
 
+
+def drop_all(pattern: str) -> Callable[[str], str]:
+    """Return the corruption that removes what matches a regular expression."""
+    expression = re.compile(pattern)
+    return lambda line: expression.sub("", line)
+
+
+LETTER = r"[^\W\d_]"
 
 CORRUPTIONS: dict[str, Corruption] = {
     "strip-diacritics": each(strip_diacritics),
+    "strip-marks": strip_marks,
     "lowercase": each(lowercase),
-    "drop-punctuation": drop_punctuation,
+    # Of a run of marks, of spaces or of leaders only what one edit can put back is removed.
+    "drop-punctuation": drop_all(r"(?<=\w)[.,;:!?…]{1,3}(?=\s|$)"),
+    "drop-spaces": drop_all(r"(?<=\S) (?=\S)"),
+    "drop-hyphens": drop_all(rf"(?<={LETTER})[-\u00ad\u2010](?={LETTER})"),
 }
+
+
+DECOMPOSING = ("strip-marks",)
+"""Corruptions of decomposed text."""
 
 
 def check_corruption(name: str) -> None:
@@ -176,7 +194,7 @@ def current_folder_first() -> Iterator[None]:
 
 
 def corrupt(line: str, corruption: Corruption) -> tuple[str, str]:
-    """Return the input and the target of a line, of the same length.
+    """Return the input and the target of a line.
 
     Raises:
         DataError: the corruption raises an error, or returns something else.
@@ -188,11 +206,13 @@ def corrupt(line: str, corruption: Corruption) -> tuple[str, str]:
     given, target = made if isinstance(made, tuple) and len(made) == 2 else (made, line)
     if not (isinstance(given, str) and isinstance(target, str)):
         raise DataError(f"the corruption returned {made!r}, which is no text")
-    if len(given) != len(target):
+    if len(given) > LONGEST_INPUT:
         raise DataError(
-            f"the corruption made {len(given)} characters of {len(target)}; it must give one for "
-            f"each, {given!r} for {target!r}"
+            f"the corruption made {len(given)} characters of {len(target)}; {LONGEST_INPUT} are "
+            f"possible"
         )
+    if "\n" in given + target:
+        raise DataError("the corruption made LF, which would make two lines of one")
     try:
         (given + target).encode()
     except UnicodeEncodeError as error:

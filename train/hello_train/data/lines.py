@@ -2,11 +2,14 @@
 
 All lines are in one buffer of UTF-8, and become pairs only when they are asked for. So a gigabyte
 of text takes about a gigabyte of memory, whatever the alphabet.
+
+If every line has as many characters in its target as in its input, they belong together one for
+one. Otherwise all lines are aligned (`hello_runtime.text.alignment`), and the buffer has a byte
+more for each character of the inputs: the length of its piece of the target.
 """
 
 from __future__ import annotations
 
-import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -14,13 +17,13 @@ from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
-from hello_runtime.errors import InputError
-from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.lines import read_lines
-from hello_runtime.text.pairs import TAB, Pair, parse_pair
+from hello_runtime.errors import AlignmentError, InputError
+from hello_runtime.text.alignment import piece_lengths
+from hello_runtime.text.normal_forms import normalise
+from hello_runtime.text.pairs import Aligned, AnyPair, Pair
 from numpy.typing import NDArray
 
-from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
+from hello_train.data.sources import SEED_IT, SHOWN, Source, checksum
 from hello_train.errors import DataError
 
 MOST_HELD_OUT = 20_000
@@ -28,119 +31,91 @@ MOST_HELD_OUT = 20_000
 DIGEST_BYTES = 8
 """Of the digest by which equal lines are found. Two different ones of 10 million lines have the
 same digest once in four hundred thousand trainings."""
-SHOWN = 40
-"""Characters that an error shows around a difference."""
-SEED_IT = (
-    "it must make the same of a line each time; let what is random come from random.Random(line)"
-)
 
 
-class Source(NamedTuple):
-    """How the lines of files become pairs."""
+class Pieces(NamedTuple):
+    """How the target of each line is cut into pieces."""
 
+    lengths: bytearray
+    """Length of the piece of each input character, of all lines in order."""
+    ends: NDArray[np.uint64]
+    """Where each line ends in `lengths`, [lines]."""
+
+
+class Buffer(NamedTuple):
+    """All lines of a training."""
+
+    text: bytearray
+    """The lines in UTF-8, without separators."""
+    ends: NDArray[np.uint64]
+    """Where each line ends in `text`, [lines]."""
+    lengths: NDArray[np.uint16]
+    """Characters of the input of each line, [lines]."""
     pair: Callable[[str], Pair]
-    """Returns the pair of a line; raises DataError or InputError if there is none."""
-    parts: Callable[[str], Iterable[str]]
-    """Cuts a line into lines of at most `LONGEST_ROW` characters."""
-    longest: int | None
-    """Characters of a line that are read at once; None for the whole line."""
-    is_checked: bool = False
-    """Whether each call of `pair` is compared with the first one for the same line."""
-    read: Callable[[Path], Iterable[tuple[int, str]]] | None = None
-    """Yields the lines of a file with their numbers; None for `read_lines`."""
+    """Returns the pair of a line."""
+    checksums: NDArray[np.uint32] | None
+    """Of the pair that each line made when it was read; None if pairs are not compared."""
+    pieces: Pieces | None = None
+    """None if each character of a target belongs to one of the input."""
+
+    def line(self, row: int) -> AnyPair:
+        """Return the pair of a line.
+
+        Raises:
+            DataError: it is not what it was when the line was read.
+        """
+        start = int(self.ends[row - 1]) if row else 0
+        pair = self.pair(self.text[start : int(self.ends[row])].decode())
+        if self.checksums is not None and checksum(pair) != self.checksums[row]:
+            raise DataError(
+                f"the corruption made {pair.input[:SHOWN]!r} of {pair.target[:SHOWN]!r}, and "
+                f"something else when the line was read; {SEED_IT}"
+            )
+        if self.pieces is None:
+            return pair
+        end = int(self.pieces.ends[row])
+        return Aligned(*pair, bytes(self.pieces.lengths[end - len(pair.input) : end]))
 
 
-def text_source(corruption: Corruption) -> Source:
-    """Return the source for lines of text: they are targets, and a corruption makes their inputs.
-
-    The corruption is called whenever a line is used. A user's own may give another input than
-    before, so its pairs are compared.
-    """
-    is_ours = any(corruption is known for known in CORRUPTIONS.values())
-    return Source(
-        lambda line: Pair(*corrupt(line, corruption)),
-        lambda line: (line,),
-        LONGEST_ROW,
-        is_checked=not is_ours,
-    )
-
-
-def pair_parts(line: str) -> Iterator[str]:
-    """Yield the parts of a line `input TAB target`."""
-    pair = parse_pair(line)
-    for start in range(0, len(pair.input), LONGEST_ROW):
-        part = slice(start, start + LONGEST_ROW)
-        yield f"{pair.input[part]}{TAB}{pair.target[part]}"
-
-
-PAIRS = Source(parse_pair, pair_parts, None)
-"""The source for lines `input TAB target`."""
-
-
-class Lines(Sequence[Pair]):
+class Lines(Sequence[AnyPair]):
     """Some of the lines of a buffer; each becomes a pair when it is asked for."""
 
-    def __init__(
-        self,
-        text: bytearray,
-        ends: NDArray[np.uint64],
-        lengths: NDArray[np.uint16],
-        pair: Callable[[str], Pair],
-        rows: NDArray[np.uint32],
-        checksums: NDArray[np.uint32] | None = None,
-    ) -> None:
-        """Keep references to a buffer, and copy nothing.
-
-        Args:
-            text: the lines in UTF-8, without separators.
-            ends: where each line ends in `text`, [lines].
-            lengths: characters of each line, [lines].
-            pair: returns the pair of a line.
-            rows: the numbers of the lines that this object has, [rows].
-            checksums: of the pair that each line made when it was read, [lines]; None if pairs are
-                not compared.
-        """
-        self._text = text
-        self._ends = ends
-        self._lengths = lengths
-        self._pair = pair
+    def __init__(self, buffer: Buffer, rows: NDArray[np.uint32]) -> None:
+        """Keep a reference to the buffer, and the numbers of the lines, [rows]."""
+        self._buffer = buffer
         self._rows = rows
-        self._checksums = checksums
 
     @property
     def lengths(self) -> NDArray[np.uint16]:
-        """Characters of each line, [rows]."""
-        return self._lengths[self._rows]
+        """Characters of the input of each line, [rows]."""
+        return self._buffer.lengths[self._rows]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @overload
-    def __getitem__(self, index: int) -> Pair: ...
+    def __getitem__(self, index: int) -> AnyPair: ...
     @overload
     def __getitem__(self, index: slice) -> Lines: ...
-    def __getitem__(self, index: int | slice) -> Pair | Lines:
+    def __getitem__(self, index: int | slice) -> AnyPair | Lines:
         if isinstance(index, slice):
-            rows = self._rows[index]
-            return Lines(self._text, self._ends, self._lengths, self._pair, rows, self._checksums)
-        row = int(self._rows[index])
-        start = int(self._ends[row - 1]) if row else 0
-        pair = self._pair(self._text[start : int(self._ends[row])].decode())
-        if self._checksums is not None and checksum(pair) != self._checksums[row]:
-            raise DataError(
-                f"the corruption made {pair.input[:SHOWN]!r} of {pair.target[:SHOWN]!r}, and "
-                f"something else when the line was read; {SEED_IT}"
-            )
-        return pair
+            return Lines(self._buffer, self._rows[index])
+        return self._buffer.line(int(self._rows[index]))
 
 
 class Split(NamedTuple):
     """Training lines and held-out lines; no line is in both."""
 
-    train: Sequence[Pair]
-    holdout: Sequence[Pair]
+    train: Sequence[AnyPair]
+    holdout: Sequence[AnyPair]
     fingerprint: str = ""
     """A digest of all lines in order, and of which are held out; in hexadecimal."""
+    read: int = 0
+    """Lines that were read."""
+    normalised: int = 0
+    """Lines that were not in the normal form."""
+    skipped: int = 0
+    """Lines that could not be aligned."""
 
 
 class Reader:
@@ -153,6 +128,13 @@ class Reader:
         self._lengths = array("H")
         self._digests = bytearray()
         self._checksums = array("I")
+        self._files: list[tuple[int, Path]] = []
+        self._numbers = array("I")
+        self._is_one_for_one = True
+        self.read_lines = 0
+        self.normalised = 0
+        self.unaligned = 0
+        self._first_unaligned = ""
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -164,25 +146,23 @@ class Reader:
             DataError: the file is empty, or a line makes no pair.
             InputError: the file cannot be read.
         """
-        number = 0
-        found = self._source.read
-        lines = found(path) if found else read_lines(path, self._source.longest)
-        for number, line in lines:
+        source, number = self._source, 0
+        self._files.append((len(self), path))
+        for number, raw in source.numbered(path):
+            line = normalise(raw, source.form)
+            self.normalised += line != raw
             try:
-                for part in self._source.parts(line):
-                    self._add(part, self._pair(part))
+                for part in source.parts(line):
+                    self._add(part, source.checked_pair(part), number)
+            except AlignmentError as error:
+                self._count_unaligned(f"{path}, line {number}: {error}")
             except (DataError, InputError) as error:
                 raise DataError(f"{path}, line {number}: {error}") from error
+        self.read_lines += number
         if not number:
             raise DataError(f"{path}: the file is empty; it must hold at least one line of text")
 
-    def _pair(self, line: str) -> Pair:
-        pair = self._source.pair(line)
-        if self._source.is_checked and (again := self._source.pair(line)) != pair:
-            raise DataError(f"the corruption made {difference(pair, again)}; {SEED_IT}")
-        return pair
-
-    def _add(self, line: str, pair: Pair) -> None:
+    def _add(self, line: str, pair: Pair, number: int) -> None:
         if not pair.input:
             return
         if self._source.is_checked:
@@ -191,19 +171,57 @@ class Reader:
         self._text += encoded
         self._ends.append(len(self._text))
         self._lengths.append(len(pair.input))
+        self._numbers.append(number)
         self._digests += blake2b(encoded, digest_size=DIGEST_BYTES).digest()
+        self._is_one_for_one = self._is_one_for_one and len(pair.input) == len(pair.target)
 
-    def different(self) -> NDArray[np.uint32]:
+    def _different(self) -> NDArray[np.uint32]:
         """Return the numbers of the lines in order, of equal lines only the first."""
         _, first = np.unique(np.frombuffer(self._digests, np.uint64), return_index=True)
         return np.sort(first.astype(np.uint32))
 
-    def lines(self, rows: NDArray[np.uint32]) -> Lines:
-        """Return the lines with these numbers."""
-        ends = np.frombuffer(self._ends, np.uint64)
-        lengths = np.frombuffer(self._lengths, np.uint16)
-        checksums = np.frombuffer(self._checksums, np.uint32) if self._checksums else None
-        return Lines(self._text, ends, lengths, self._source.pair, rows, checksums)
+    def align(self) -> tuple[Buffer, NDArray[np.uint32]]:
+        """Return all lines, aligned if need be, and the numbers of the different ones.
+
+        Those that cannot be aligned are counted and left out.
+        """
+        checksums = np.array(self._checksums, np.uint32) if self._source.is_checked else None
+        ends, lengths = np.array(self._ends, np.uint64), np.array(self._lengths, np.uint16)
+        buffer = Buffer(self._text, ends, lengths, self._source.pair, checksums)
+        rows = self._different()
+        if self._is_one_for_one or not self._source.is_rewritten:
+            return buffer, rows
+        pieces, sizes = bytearray(), np.zeros(len(self), np.uint64)
+        for row in rows.tolist():
+            given, target, *_ = buffer.line(row)
+            try:
+                pieces += piece_lengths(given, target)
+            except AlignmentError as error:
+                self._count_unaligned(f"{self._place(row)}: {error}")
+            else:
+                sizes[row] = len(given)
+        return buffer._replace(pieces=Pieces(pieces, np.cumsum(sizes))), rows[sizes[rows] > 0]
+
+    def _count_unaligned(self, message: str) -> None:
+        self._first_unaligned = self._first_unaligned or message
+        self.unaligned += 1
+
+    def check_aligned(self) -> None:
+        """Check that every line could be aligned.
+
+        Raises:
+            DataError: the first one that could not, and how many there are.
+        """
+        if self.unaligned:
+            others = f", and {self.unaligned - 1} more" if self.unaligned > 1 else ""
+            raise DataError(
+                f"{self._first_unaligned}{others}; make the two sides more alike, or leave such "
+                f"lines out with --skip-unaligned"
+            )
+
+    def _place(self, row: int) -> str:
+        path = next(path for first, path in reversed(self._files) if first <= row)
+        return f"{path}, line {self._numbers[row]}"
 
     def fingerprint(self, rows: NDArray[np.uint32]) -> str:
         """Return a digest of all lines, and of the numbers of some; in hexadecimal."""
@@ -212,24 +230,14 @@ class Reader:
         return digest.hexdigest()
 
 
-def checksum(pair: Pair) -> int:
-    """Return a checksum of a pair, of 32 bits."""
-    return zlib.crc32(f"{pair.input}\t{pair.target}".encode("utf-8", "surrogatepass"))
-
-
-def difference(one: Pair, other: Pair) -> str:
-    """Return where two pairs begin to differ, in words."""
-    first, second = (
-        (one.input, other.input) if one.input != other.input else (one.target, other.target)
-    )
-    pairs = enumerate(zip(first, second, strict=False))
-    position = next((position for position, (a, b) in pairs if a != b), len(first))
-    part = slice(max(0, position - SHOWN // 2), position + SHOWN // 2)
-    return f"{first[part]!r} and then {second[part]!r} of one line"
-
-
 def read(
-    source: Source, paths: Sequence[Path], extra: Sequence[Path], holdout: float, seed: int
+    source: Source,
+    paths: Sequence[Path],
+    extra: Sequence[Path],
+    holdout: float,
+    seed: int,
+    *,
+    skip_unaligned: bool = False,
 ) -> Split:
     """Read the lines of files, each once, and hold out a share of them.
 
@@ -240,9 +248,11 @@ def read(
             taken from here.
         holdout: the share to hold out, 0 to less than 1; `MOST_HELD_OUT` lines at most.
         seed: of the choice.
+        skip_unaligned: whether lines that cannot be aligned are left out.
 
     Raises:
-        DataError: a file has no lines of this kind, or the split leaves one side empty.
+        DataError: a file has no lines of this kind, a line cannot be aligned, or the split leaves
+            one side empty.
         InputError: a file cannot be read.
     """
     reader = Reader(source)
@@ -251,15 +261,24 @@ def read(
     shared = len(reader)
     for path in find_files(extra):
         reader.read(path)
-    if not shared:
-        raise DataError(f"{', '.join(map(str, paths))}: there is no line to learn")
-    rows = reader.different()
+    buffer, rows = reader.align()
+    if not skip_unaligned:
+        reader.check_aligned()
     own = np.random.default_rng(seed).permutation(rows[rows < shared])
+    if not len(own):
+        raise DataError(f"{', '.join(map(str, paths))}: there is no line to learn")
     kept = min(round(holdout * len(own)), MOST_HELD_OUT)
     check_holdout(holdout, kept, len(own))
     held_out = own[:kept]  # in no order, so that the first ones are a sample of all
     train = np.concatenate([np.sort(own[kept:]), rows[rows >= shared]])
-    return Split(reader.lines(train), reader.lines(held_out), reader.fingerprint(held_out))
+    return Split(
+        Lines(buffer, train),
+        Lines(buffer, held_out),
+        reader.fingerprint(held_out),
+        reader.read_lines,
+        reader.normalised,
+        reader.unaligned,
+    )
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair, Pair
 from hello_runtime.text.passages import read_passages
 
 from hello_train.data.augmentation import UNKNOWN_RATE
 from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments, lengths
-from hello_train.data.lines import Source
+from hello_train.data.sources import Source
 from hello_train.errors import DataError
 from hello_train.network.config import ModelConfig
 from hello_train.network.encoding import encode
@@ -75,7 +75,7 @@ class ClassBatches:
     """Lines with a class as batches: whole lines of similar length, padded at their ends."""
 
     def __init__(
-        self, config: ModelConfig, pairs: Sequence[Pair], *, characters: int, seed: int
+        self, config: ModelConfig, pairs: Sequence[AnyPair], *, characters: int, seed: int
     ) -> None:
         """Prepare the batches.
 

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair
 
 COUNTED = 5_000_000
 """Characters of the training text that are counted, at most, to bound time and memory."""
@@ -29,7 +29,7 @@ class ContextModel:
         self._alphabet = frozenset(alphabet)
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def learn(self, pairs: Sequence[Pair]) -> None:
+    def learn(self, pairs: Sequence[AnyPair]) -> None:
         """Count the first `COUNTED` characters of training passages."""
         left = COUNTED
         for pair in pairs:
@@ -52,7 +52,7 @@ class ContextModel:
             found = (counts[char] + kinds * found) / (counts.total() + kinds)
         return found
 
-    def bits(self, pairs: Sequence[Pair]) -> float:
+    def bits(self, pairs: Sequence[AnyPair]) -> float:
         """Return the bits per character of passages; characters it does not know do not count."""
         total, count = 0.0, 0
         for pair in pairs:
@@ -68,7 +68,7 @@ class ContextModel:
 class EndingModel:
     """The class of a line from its last characters: the most frequent one of that ending."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    def __init__(self, pairs: Sequence[AnyPair]) -> None:
         """Count the endings of training lines, and parts of them for endings that are new."""
         counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for pair in pairs:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair
 
 from hello_train.fit.options import EVALUATIONS, TrainOptions
 from hello_train.fit.parallel import Team
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
 class Evaluator:
     """Evaluates networks on a sample of the held-out lines: the first ones, always the same."""
 
-    def __init__(self, holdout: Sequence[Pair]) -> None:
+    def __init__(self, holdout: Sequence[AnyPair]) -> None:
         self._holdout = holdout
         self.choose_sample(MOST_CHARACTERS)
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hello_runtime.text.baseline import BASELINE_NAME
+from hello_runtime.text.edits import Edit
 from hello_runtime.text.pairs import Pair
 
-from hello_train.data.alphabets import choose_alphabets, count_substitutions
+from hello_train.data.alphabets import Alphabets, guard_of
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
@@ -26,7 +27,19 @@ from hello_train.report.history import History, OutputSpan
 
 HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
-HELLO_ALPHABETS = choose_alphabets(count_substitutions([HELLO]), 0)._replace(outputs="ehlo")
+
+
+def hello_alphabets(characters: str = "ehlo") -> Alphabets:
+    """Return alphabets in which each character is read, and is a label."""
+    labels = tuple([(char,) for char in characters])
+    possible: dict[str, set[Edit]] = {
+        char: {(target,) for given, target in zip(*HELLO, strict=True) if given == char}
+        for char in characters
+    }
+    return Alphabets(characters, labels, guard_of(possible, labels))
+
+
+HELLO_ALPHABETS = hello_alphabets()
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
 STARTS = 20
 """Largest number of seeds that a run tries."""

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair
 
 from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments
 from hello_train.fit.callbacks import Callback, Progress
@@ -32,7 +32,7 @@ SAVE_SECONDS = 30.0
 """Seconds between two writes of the resume file; it is also written after each evaluation."""
 
 
-def batches_of(config: ModelConfig, pairs: Sequence[Pair], options: TrainOptions) -> Batches:
+def batches_of(config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions) -> Batches:
     """Return the batches of a training."""
     return Batches(
         config,
@@ -69,7 +69,7 @@ class Trainer:
     def __init__(
         self,
         state: TrainingState,
-        pairs: Sequence[Pair],
+        pairs: Sequence[AnyPair],
         options: TrainOptions,
         callbacks: Sequence[Callback] = (),
         evaluator: Evaluator | None = None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.text.edits import KEEP
+from hello_runtime.text.normal_forms import NormalForm
 
 from hello_train.data.alphabets import Alphabets
 from hello_train.errors import ConfigError
@@ -33,7 +34,15 @@ class TrainOptions:
     bidirectional: bool = False
     projection: bool | None = None
     """Whether a Linear layer follows the recurrence; there always is one where the sizes differ."""
-    unknown: Unknown = "error"
+    unknown: Unknown | None = "error"
+    """What an unknown character becomes; None for its label where a label keeps it, otherwise for a
+    copy."""
+    normalization: NormalForm = "none"
+    """The normal form of what the network reads and learns."""
+    keep: bool = False
+    """Whether a character that stays gets the label that keeps it, and not one that writes it."""
+    most_labels: int | None = None
+    """Labels, at most; of more the rarest are not learned."""
     guarded: bool = False
     """Whether only substitutions of the training lines are possible."""
     epochs: int | None = None
@@ -50,7 +59,8 @@ class TrainOptions:
     """Augmentation: share of the lines that are learned in upper case, and as many in lower case.
     It needs targets that keep the case of their input."""
     rare: float = 0.0
-    """Characters with a smaller share of the text are unknown; 0 if `unknown` is "error"."""
+    """Characters with a smaller share of the text are unknown, and labels with one are not learned;
+    0 if `unknown` is "error"."""
     patience: int | None = None
     """The training ends early after so many evaluations without a gain."""
     seed: int = 0
@@ -70,7 +80,10 @@ TEXT_OPTIONS = TrainOptions(
     embedding_dim=48,
     hidden_size=128,
     bidirectional=True,
-    unknown="copy",
+    unknown=None,
+    normalization="nfc",
+    keep=True,
+    most_labels=2000,
     guarded=True,
     minutes=5.0,
     learning_rate=4e-3,
@@ -100,13 +113,14 @@ def configure(options: TrainOptions, alphabets: Alphabets) -> ModelConfig:
     return ModelConfig(
         cell=options.cell,
         input_alphabet=alphabets.inputs,
-        output_labels=alphabet_labels(alphabets.outputs),
+        output_labels=alphabets.labels,
         embedding_dim=options.embedding_dim,
         hidden_size=options.hidden_size,
         layers=options.layers,
         bidirectional=options.bidirectional,
-        projection=bool(options.projection) or features != len(alphabets.outputs),
-        unknown=options.unknown,
-        guard=alphabet_guard(alphabets.guard, alphabets.outputs) if options.guarded else None,
+        projection=bool(options.projection) or features != len(alphabets.labels),
+        unknown=options.unknown or ("label" if (KEEP,) in alphabets.labels else "copy"),
+        guard=alphabets.guard if options.guarded else None,
         nonlinearity=options.nonlinearity,
+        normalization=options.normalization,
     )

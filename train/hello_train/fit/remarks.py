@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from hello_runtime.text.score import Score
 
+from hello_train.data.alphabets import Alphabets
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import TrainOptions
 
@@ -43,6 +44,18 @@ def ending_remarks(ending: Ending, options: TrainOptions) -> list[str]:
             f"smaller --hidden-size"
         )
     return found
+
+
+def dropped_labels(alphabets: Alphabets) -> list[str]:
+    """Return a sentence on the labels that were too many to be learned; none if all are."""
+    if not alphabets.dropped:
+        return []
+    learned = len(alphabets.labels)
+    return [
+        f"of {alphabets.dropped + learned} labels the rarest {alphabets.dropped} are not learned, "
+        f"those of {alphabets.dropped_share:.2%} of the characters; learn more with a larger "
+        f"--most-labels, or give lines whose two sides are more alike"
+    ]
 
 
 def simpler_rows_ahead(scores: Mapping[str, Score]) -> list[str]:

@@ -210,7 +210,7 @@ def read_evaluation(row: Any) -> Evaluation:
         raise ValueError(f"by_character is {shortened(counted)}")
     for char, counts in counted.items():
         whole = isinstance(counts, list) and [type(count) for count in counts] == [int, int]
-        if not (char and whole and 0 <= counts[0] <= counts[1] < LARGEST):
+        if not (whole and 0 <= counts[0] <= counts[1] < LARGEST):
             raise ValueError(f"the counts of {shortened(char)} are {shortened(counts)}")
         by_character[char] = counts[0], counts[1]
     sample = row.get("sample", "")

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from hello_runtime.text.baseline import BASELINE_NAME, write_baseline
-from hello_runtime.text.pairs import Pair, is_writable, read_pairs, write_pairs
+from hello_runtime.text.pairs import AnyPair, is_writable, read_pairs, split_pair, write_pairs
 from hello_runtime.text.score import Score, score_outputs
 
 from hello_train.data.alphabets import (
-    changeable,
+    Alphabets,
     check_changes,
     choose_alphabets,
     count_substitutions,
@@ -27,7 +27,7 @@ from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE, Team
-from hello_train.fit.remarks import remarks
+from hello_train.fit.remarks import dropped_labels, remarks
 from hello_train.fit.resume import Identity, ResumeFile
 from hello_train.fit.score import count_baseline
 from hello_train.fit.state import TrainingState, new_state
@@ -91,8 +91,9 @@ def run_lines(
     check_changes(substitutions)
     identity = check_equal(lines, fingerprint(substitutions), options, team)
     check_writable(folder, (*RUN_NAMES, RESUME_NAME))
-    alphabets = choose_alphabets(substitutions, options.rare if options.unknown == "copy" else 0)
-    if not keeps_case(alphabets.guard):
+    floor = 0 if options.unknown == "error" else options.rare
+    alphabets = choose_alphabets(substitutions, floor, options.most_labels, keep=options.keep)
+    if not keeps_case(alphabets):
         options = replace(options, case_rate=0.0)
     state = new_state(configure(options, alphabets), options, team)
     resume_file = ResumeFile(folder, identity)
@@ -104,7 +105,7 @@ def run_lines(
     ending = Trainer(state, lines.train, options, callbacks, evaluator, resume_file, team).run()
     if not team.leads:
         return None
-    run = finish_run(state, ending, lines, data, options, folder, changeable(substitutions))
+    run = finish_run(state, ending, lines, data, options, folder, alphabets)
     resume_file.remove()
     return run
 
@@ -163,16 +164,16 @@ def finish_run(
     data: str,
     options: TrainOptions,
     folder: Path,
-    changeable: frozenset[str],
+    alphabets: Alphabets,
 ) -> Run:
     """Score the trained network, and save all files of the run."""
     from hello_train.report.pages import TextRun, text_page, write_report
 
     outputs = state.network.eval().rewrite_lines([pair.input for pair in lines.holdout])
     network = state.network.cpu()
-    baseline = count_baseline(lines.train, changeable)
+    baseline = count_baseline(lines.train, alphabets.changeable)
     scores = score_outputs(lines.holdout, outputs, baseline) if lines.holdout else {}
-    notes = remarks(ending, options, scores)
+    notes = [*dropped_labels(alphabets), *remarks(ending, options, scores)]
     training = Training(
         data=data,
         example=choose_example(lines, network.config.input_alphabet),
@@ -189,7 +190,7 @@ def finish_run(
     return Run(network, training, checkpoint, state.history, scores, notes)
 
 
-def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
+def save_holdout(folder: Path, pairs: Sequence[AnyPair]) -> None:
     """Write the held-out lines of a run, or remove those of an earlier one."""
     if any(map(is_writable, pairs)):
         write_pairs(folder / HOLDOUT_NAME, pairs)
@@ -197,14 +198,14 @@ def save_holdout(folder: Path, pairs: Sequence[Pair]) -> None:
         (folder / HOLDOUT_NAME).unlink(missing_ok=True)
 
 
-def read_holdout(folder: Path) -> list[Pair]:
+def read_holdout(folder: Path) -> list[AnyPair]:
     """Return the held-out lines of a run; empty if it has none.
 
     Raises:
         InputError: the file is damaged.
     """
     file = folder / HOLDOUT_NAME
-    return [pair for _, pair in read_pairs(file)] if file.is_file() else []
+    return [pair for _, pair in read_pairs(file, split_pair)] if file.is_file() else []
 
 
 def choose_example(lines: Split, alphabet: str) -> str:

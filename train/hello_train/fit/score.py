@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from hello_runtime.text.baseline import WORD, Baseline
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair, output_pieces, pieces, target_places
 
 COUNTED = 20_000_000
 """Characters of the training lines whose words are counted, at most, to bound the memory."""
 
 
-def count_baseline(pairs: Sequence[Pair], changeable: frozenset[str]) -> Baseline:
+def count_baseline(pairs: Sequence[AnyPair], changeable: frozenset[str]) -> Baseline:
     """Return the baseline of training lines, from the first `COUNTED` characters of them.
 
     Args:
@@ -22,8 +22,9 @@ def count_baseline(pairs: Sequence[Pair], changeable: frozenset[str]) -> Baselin
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     left = COUNTED
     for pair in pairs:
+        place = target_places(pair)
         for word in WORD.finditer(pair.input):
-            counts[word.group()][pair.target[word.start() : word.end()]] += 1
+            counts[word.group()][pair.target[place[word.start()] : place[word.end()]]] += 1
         left -= len(pair.input)
         if left <= 0:
             break
@@ -32,11 +33,14 @@ def count_baseline(pairs: Sequence[Pair], changeable: frozenset[str]) -> Baselin
     return Baseline(words, changeable)
 
 
-def right_by_character(outputs: Sequence[str], pairs: Sequence[Pair]) -> dict[str, tuple[int, int]]:
-    """Return for each character of the targets how many outputs are right, and of how many."""
+def right_by_character(
+    outputs: Sequence[str], pairs: Sequence[AnyPair]
+) -> dict[str, tuple[int, int]]:
+    """Return for each piece of the targets how many outputs are right, and of how many."""
     right: Counter[str] = Counter()
     count: Counter[str] = Counter()
     for output, pair in zip(outputs, pairs, strict=True):
-        count.update(pair.target)
-        right.update(a for a, b in zip(output, pair.target, strict=True) if a == b)
+        count.update(pieces(pair))
+        written = zip(output_pieces(pair, output), pieces(pair), strict=True)
+        right.update(a for a, b in written if a == b)
     return {char: (right[char], count[char]) for char in sorted(count)}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from hello_runtime.model.labels import alphabet_labels
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair
 
 from hello_train.errors import DataError
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions
@@ -16,7 +16,7 @@ from hello_train.network.config import ModelConfig
 
 LearnedTask = Literal["classify", "next"]
 
-COMMON = replace(TEXT_OPTIONS, guarded=False, case_rate=0.0)
+COMMON = replace(TEXT_OPTIONS, guarded=False, case_rate=0.0, keep=False, normalization="none")
 TASK_OPTIONS: dict[LearnedTask, TrainOptions] = {
     "classify": replace(COMMON, unknown="label"),
     "next": replace(COMMON, bidirectional=False, unknown="error", rare=0.0),
@@ -24,7 +24,7 @@ TASK_OPTIONS: dict[LearnedTask, TrainOptions] = {
 """The defaults of each task."""
 
 
-def count_characters(pairs: Sequence[Pair], *, targets: bool) -> Counter[str]:
+def count_characters(pairs: Sequence[AnyPair], *, targets: bool) -> Counter[str]:
     """Count the characters that are read, and with `targets` those that are predicted."""
     counts: Counter[str] = Counter()
     for pair in pairs:
@@ -50,7 +50,7 @@ def alphabet_of(counts: Counter[str], floor: float) -> str:
     return alphabet
 
 
-def configure_classes(pairs: Sequence[Pair], options: TrainOptions) -> ModelConfig:
+def configure_classes(pairs: Sequence[AnyPair], options: TrainOptions) -> ModelConfig:
     """Return the configuration of a classifier of training lines.
 
     Raises:
@@ -68,7 +68,7 @@ def configure_classes(pairs: Sequence[Pair], options: TrainOptions) -> ModelConf
     return configure_task(options, alphabet, classes)
 
 
-def configure_next(pairs: Sequence[Pair], options: TrainOptions) -> ModelConfig:
+def configure_next(pairs: Sequence[AnyPair], options: TrainOptions) -> ModelConfig:
     """Return the configuration of a network that continues the training text.
 
     Raises:
@@ -94,7 +94,7 @@ def configure_task(
         layers=options.layers,
         bidirectional=options.bidirectional,
         projection=bool(options.projection) or features != count,
-        unknown=options.unknown,
+        unknown=options.unknown or "error",
         guard=None,
         nonlinearity=options.nonlinearity,
         task="classify" if classes else "next",

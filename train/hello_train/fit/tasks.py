@@ -13,7 +13,7 @@ import torch
 from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.drawing import draw, sample_seeds, uniform
 from hello_runtime.text.measures import Measures
-from hello_runtime.text.pairs import Pair, in_blocks
+from hello_runtime.text.pairs import AnyPair, in_blocks
 from torch import Tensor, nn
 
 from hello_train.data.augmentation import IGNORED
@@ -97,7 +97,7 @@ def classified(network: Network, texts: Sequence[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def predicted(network: Network, pairs: Sequence[Pair]) -> tuple[float, Counts]:
+def predicted(network: Network, pairs: Sequence[AnyPair]) -> tuple[float, Counts]:
     """Return the bits per character of passages, and how often each character was guessed.
 
     Characters that the network does not know do not count.
@@ -150,7 +150,7 @@ def generate(network: Network, characters: int, seed: int) -> str:
 
 
 def batches_of_task(
-    network: Network, pairs: Sequence[Pair], options: TrainOptions
+    network: Network, pairs: Sequence[AnyPair], options: TrainOptions
 ) -> ClassBatches | NextBatches:
     """Return the batches of a training."""
     characters, seed = options.batch_characters, options.seed
@@ -284,7 +284,7 @@ def bits_of(network: Network, lines: Split) -> dict[str, Measures]:
 
 
 def confusions(
-    pairs: Sequence[Pair], found: Sequence[str]
+    pairs: Sequence[AnyPair], found: Sequence[str]
 ) -> tuple[tuple[str, ...], list[list[int]]]:
     """Return the most frequent classes, and how often lines of each got each of them."""
     counts = Counter((pair.target, said) for pair, said in zip(pairs, found, strict=True))

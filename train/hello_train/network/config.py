@@ -23,6 +23,7 @@ from hello_runtime.model.labels import (
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_runtime.model.tasks import Task, check_task, classes_from_json
 from hello_runtime.text.edits import Edit
+from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
 
 from hello_train.errors import ConfigError, shortened
 from hello_train.network.cells import CELLS
@@ -35,7 +36,7 @@ LARGEST_TABLE = 2**30
 input character, otherwise one for each class."""
 
 FIELD_TYPES: dict[type, tuple[str, ...]] = {
-    str: ("cell", "input_alphabet", "unknown", "nonlinearity"),
+    str: ("cell", "input_alphabet", "unknown", "nonlinearity", "normalization"),
     int: ("embedding_dim", "hidden_size", "layers"),
     bool: ("bidirectional", "projection"),
 }
@@ -93,6 +94,8 @@ class ModelConfig:
     """The possible labels of each input character; None if all are possible."""
     nonlinearity: str = "tanh"
     """Of the rnn cell: tanh or relu. Older files lack it."""
+    normalization: NormalForm = "none"
+    """The normal form of what it reads; files lack it where there is none."""
     task: Task = "rewrite"
     """What the network says of a text."""
     classes: tuple[str, ...] = ()
@@ -108,6 +111,11 @@ class ModelConfig:
             raise ConfigError(
                 f"unknown is {shortened(self.unknown)}; it must be one of "
                 f"{', '.join(UNKNOWN_POLICIES)}"
+            )
+        if self.normalization not in NORMAL_FORMS:
+            raise ConfigError(
+                f"normalization is {shortened(self.normalization)}; it must be one of "
+                f"{', '.join(NORMAL_FORMS)}"
             )
         choice = CELLS[self.cell].nonlinearities
         if self.nonlinearity not in choice:
@@ -148,7 +156,7 @@ class ModelConfig:
             ConfigError: the guard's table is too large, or the labels do not fit the network.
         """
         rows = self.unknown_id + 1
-        if self.format_version > 1:
+        if self.graph_format > 1:
             rows = 1 + len(set((self.guard or {}).values()))
         if rows * self.labels > LARGEST_TABLE:
             raise ConfigError(
@@ -193,13 +201,17 @@ class ModelConfig:
             left_out = {"output_labels", "guard"} | ({"classes"} if not self.classes else set())
             values = {field.name: getattr(self, field.name) for field in fields(self)}
             values["classes"] = list(self.classes)
+            left_out |= {"normalization"} if self.normalization == "none" else set()
             return {name: value for name, value in values.items() if name not in left_out}
         version = self.format_version
         held = {
             "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
             "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
         }
-        names = [field.name for field in fields(self) if field.name not in ("task", "classes")]
+        left_out = {"task", "classes"}
+        if self.normalization == "none":  # as files have it that are older than this field
+            left_out.add("normalization")
+        names = [field.name for field in fields(self) if field.name not in left_out]
         return dict(held.get(name, (name, getattr(self, name))) for name in names)
 
     @property
@@ -253,9 +265,16 @@ class ModelConfig:
         return self.unknown != "label"
 
     @property
+    def graph_format(self) -> Format:
+        """The format of its graph, in which normal forms play no part."""
+        return oldest_format(self.output_labels, self.unknown)
+
+    @property
     def format_version(self) -> Format:
         """The oldest format of files that can hold this configuration."""
-        return 2 if self.task != "rewrite" else oldest_format(self.output_labels, self.unknown)
+        if self.task != "rewrite":
+            return 2
+        return oldest_format(self.output_labels, self.unknown, self.normalization)
 
 
 def with_labels(content: dict[str, Any]) -> dict[str, Any]:

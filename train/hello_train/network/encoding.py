@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from hello_runtime.text.codepoints import to_codepoints
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hello_runtime.text.codepoints import Codepoints
 
 
 @cache
@@ -17,7 +21,7 @@ def positions(alphabet: str) -> NDArray[np.int64]:
     All others, and the last entry of the table, have the alphabet's length.
     """
     codes = to_codepoints(alphabet)
-    table = np.full(int(codes.max()) + 2, len(alphabet), np.int64)
+    table = np.full(int(codes.max(initial=0)) + 2, len(alphabet), np.int64)
     table[codes] = np.arange(len(alphabet))
     return table
 
@@ -27,4 +31,9 @@ def encode(texts: Iterable[str], alphabet: str) -> NDArray[np.int64]:
 
     A character that is not in the alphabet gets `len(alphabet)`.
     """
-    return np.take(positions(alphabet), to_codepoints("".join(texts)), mode="clip")
+    return find(to_codepoints("".join(texts)), alphabet)
+
+
+def find(codepoints: Codepoints, alphabet: str) -> NDArray[np.int64]:
+    """Return the positions in an alphabet of code points, int64 of the same shape."""
+    return np.take(positions(alphabet), codepoints, mode="clip")

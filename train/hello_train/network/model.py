@@ -199,7 +199,7 @@ def recurrence(config: ModelConfig) -> nn.RNNBase:
 
 
 def allowed_labels(config: ModelConfig) -> Tensor:
-    """Return the labels that each id may get, bool [alphabet + 1, labels]; an unknown id all."""
+    """Return the labels that each id may get, bool [alphabet + 1, labels]."""
     classes, allowed = label_classes(config)
     return torch.from_numpy(allowed[classes])
 
@@ -209,14 +209,17 @@ def label_classes(config: ModelConfig) -> tuple[NDArray[np.int64], NDArray[np.bo
 
     Returns:
         The class of each id, int64 [alphabet + 1], and the labels that each class may get, bool
-        [classes, labels]: the first class all of them, as an unknown id.
+        [classes, labels]. The first class is that of an unknown id. With a guard and the policy
+        `label` it may get only labels that keep it, if there are any: nothing was learned of what
+        an unknown character could become.
     """
     if config.guard is None:
         return np.zeros(config.unknown_id + 1, np.int64), np.ones((1, config.labels), np.bool_)
     kinds = dict.fromkeys(config.guard.values())
     numbers = {labels: number for number, labels in enumerate(kinds, 1)}
     allowed = np.zeros((1 + len(numbers), config.labels), np.bool_)
-    allowed[0] = True
+    keeping = [KEEP in label for label in config.output_labels]
+    allowed[0] = keeping if config.unknown == "label" and any(keeping) else True
     for labels, number in numbers.items():
         allowed[number, list(labels)] = True
     classes = [numbers[config.guard[char]] for char in config.input_alphabet]

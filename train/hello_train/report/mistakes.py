@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair, output_pieces, pieces, target_places
 
 SHOWN_MISTAKES = 20
 """Kinds of mistakes that are returned, at most."""
@@ -26,7 +26,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An input character whose output is not its target."""
+    """An input character whose piece of the output is not that of the target."""
 
     input: str
     target: str
@@ -36,20 +36,22 @@ class Mistake:
     """Of the first occurrences."""
 
 
-def mistakes(outputs: Sequence[str], pairs: Sequence[Pair]) -> list[Mistake]:
+def mistakes(outputs: Sequence[str], pairs: Sequence[AnyPair]) -> list[Mistake]:
     """Return the most frequent mistakes in a model's outputs, the most frequent first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     contexts: defaultdict[tuple[str, str, str], list[Context]] = defaultdict(list)
     for pair, output in zip(pairs, outputs, strict=True):
         if output == pair.target:
             continue
-        for position, characters in enumerate(zip(pair.input, pair.target, output, strict=True)):
+        place = target_places(pair)
+        written = zip(pair.input, pieces(pair), output_pieces(pair, output), strict=True)
+        for position, characters in enumerate(written):
             if characters[1] != characters[2]:
                 counts[characters] += 1
                 if len(contexts[characters]) < SHOWN_CONTEXTS:
-                    before = pair.target[max(0, position - CONTEXT) : position]
-                    after = pair.target[position + 1 : position + 1 + CONTEXT]
-                    contexts[characters].append(Context(before, after))
+                    start, end = place[position : position + 2]
+                    before = pair.target[max(0, start - CONTEXT) : start]
+                    contexts[characters].append(Context(before, pair.target[end : end + CONTEXT]))
     return [
         Mistake(*characters, count, tuple(contexts[characters]))
         for characters, count in counts.most_common(SHOWN_MISTAKES)

@@ -29,12 +29,14 @@ def plain(content: str) -> str:
     )
 
 
-def character(char: str) -> Markup:
-    """Return a single character as HTML, with its Unicode name if it cannot be seen alone."""
-    shown = code(char) if char == " " else show(char)
-    is_named = char == " " or is_unseen(char) or is_mark(char)
-    name = unicodedata.name(char, "") if is_named else ""
-    return Markup('<span class="character">{}</span><small>{}</small>').format(shown, name)
+def character(piece: str) -> Markup:
+    """Return what a character becomes as HTML, with the names of what cannot be seen alone."""
+    shown = (code(char) if char == " " or is_unseen(char) else escape(char) for char in piece)
+    named = (char for char in piece if char == " " or is_unseen(char) or is_mark(char))
+    names = ", ".join(filter(None, (unicodedata.name(char, "") for char in named)))
+    return Markup('<span class="character">{}</span><small>{}</small>').format(
+        Markup("").join([lone_mark(piece), *shown]), names if piece else "nothing"
+    )
 
 
 def code(char: str) -> Markup:

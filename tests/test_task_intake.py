@@ -1,0 +1,159 @@
+"""Networks from outside of the tasks `next` and `classify`, by a file of weights and as modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hello_export
+import numpy as np
+import pytest
+import torch
+from hello_export import ForwardError, IntakeError
+from hello_runtime import Decoder
+from helpers import Export
+from torch import Tensor, nn
+
+ALPHABET = "abcde"
+CLASSES = ["Polish", "Greek", "two words"]
+CLASSES_OF = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class Names(nn.Module):
+    """The class of a line from the last hidden state, as tutorials write it."""
+
+    def __init__(self, cell: str = "gru", *, both: bool = False, end: str = "state") -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(len(ALPHABET), 6)
+        self.rnn = CLASSES_OF[cell](6, 5, batch_first=True, bidirectional=both)
+        self.out = nn.Linear(10 if both else 5, len(CLASSES))
+        self.both, self.end = both, end
+
+    def forward(self, ids: Tensor) -> Tensor:
+        steps, state = self.rnn(self.embedding(ids))
+        hidden = state[0] if isinstance(state, tuple) else state
+        ends = torch.cat([*hidden], -1)
+        if self.end == "last step":
+            ends = steps[:, -1]
+        logits: Tensor = self.out(ends)
+        return logits.log_softmax(-1) if self.end == "log-softmax" else logits
+
+
+class Language(nn.Module):
+    """The next character after each one."""
+
+    def __init__(self, *, log: bool = False) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(len(ALPHABET), 6)
+        self.rnn = nn.LSTM(6, 7, num_layers=2, batch_first=True)
+        self.out = nn.Linear(7, len(ALPHABET))
+        self.log = log
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.out(self.rnn(self.embedding(ids))[0])
+        return logits.log_softmax(-1) if self.log else logits
+
+
+def made(module: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    for weight in module.parameters():
+        nn.init.normal_(weight, std=0.7)
+    return module.eval()
+
+
+def said(module: nn.Module, text: str) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = module(torch.tensor([[ALPHABET.index(char) for char in text]]))
+    return found
+
+
+@pytest.mark.usefixtures("short_proof")
+@pytest.mark.parametrize("cell", CLASSES_OF)
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("end", ["state", "log-softmax"])
+def test_a_classifier_is_exported_by_its_own_forward(
+    cell: str, both: bool, end: str, tmp_path: Path
+) -> None:
+    module = made(Names(cell, both=both, end=end))
+    hello_export.export(
+        module, tmp_path / "a", alphabet=ALPHABET, labels=CLASSES, task="classify", quiet=True
+    )
+    decoder = Decoder.open(tmp_path / "a")
+    assert decoder.info.classes == tuple(CLASSES)
+    for text in ("a", "abcde", "edcba" * 9):
+        expected = said(module, text)[0].softmax(-1).numpy()
+        found = decoder.classify(text)
+        assert found.label == CLASSES[int(expected.argmax())]
+        assert np.allclose(found.probabilities, expected, atol=1e-5)
+
+
+def test_the_last_step_of_two_directions_is_another_network(tmp_path: Path) -> None:
+    """The backward half of the last step has read one character only: a common mistake."""
+    module = made(Names(both=True, end="last step"))
+    with pytest.raises(ForwardError, match=r"the logits differ by up to .* row 1, character 2"):
+        hello_export.export(
+            module, tmp_path / "a", alphabet=ALPHABET, labels=CLASSES, task="classify", quiet=True
+        )
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.usefixtures("short_proof")
+@pytest.mark.parametrize("log", [False, True])
+def test_a_language_model_is_exported_by_its_own_forward(log: bool, tmp_path: Path) -> None:
+    module = made(Language(log=log))
+    hello_export.export(module, tmp_path / "a", alphabet=ALPHABET, task="next", quiet=True)
+    text = "abc"
+    for char in Decoder.open(tmp_path / "a").generate("abc", 30, temperature=0):
+        assert char == ALPHABET[int(said(module, text)[0, -1].argmax())]
+        text += char
+
+
+def test_logits_of_another_shape_are_named(tmp_path: Path) -> None:
+    with pytest.raises(IntakeError, match=r"not logits \[2, labels\], \[batch, labels\]"):
+        hello_export.export(
+            made(Language()), tmp_path / "a", alphabet=ALPHABET, labels=[*"vwxyz"], task="classify"
+        )
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        (Names(), ["--task", "classify"], "a classifier has classes: name them with --labels"),
+        (Names(), ["--task", "next"], "gives 3 logits, and the labels are the alphabet"),
+        (Names(), ["--task", "next", "--labels", "abc"], "must stand for the characters of the"),
+        (Names(both=True), ["--task", "next", "--labels", "abc"], "must stand for the characters"),
+    ],
+)
+def test_weights_that_are_of_no_such_task(
+    module: nn.Module, options: list[str], message: str, export: Export, tmp_path: Path
+) -> None:
+    torch.save(module.state_dict(), tmp_path / "net.pt")
+    result = export("net.pt", "--alphabet", ALPHABET, *options)
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_next_with_two_directions_is_refused(export: Export, tmp_path: Path) -> None:
+    module = nn.ModuleDict(
+        {
+            "embedding": nn.Embedding(5, 6),
+            "rnn": nn.GRU(6, 5, bidirectional=True),
+            "out": nn.Linear(10, 5),
+        }
+    )
+    torch.save(module.state_dict(), tmp_path / "net.pt")
+    result = export("net.pt", "--alphabet", ALPHABET, "--task", "next")
+    assert result.exit_code == 1
+    assert "two directions: it would see what it shall guess" in result.output
+
+
+def test_weights_of_a_classifier(export: Export, tmp_path: Path) -> None:
+    module = made(Names(both=True))
+    torch.save(module.state_dict(), tmp_path / "names.pt")
+    (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
+    result = export(
+        "names.pt", "--alphabet", ALPHABET, "--labels", "classes.txt", "--task", "classify"
+    )
+    assert result.exit_code == 0, result.output
+    assert "classes: Polish, Greek, two words" in result.output
+    found = Decoder.open(tmp_path / "names").classify("abcde")
+    assert np.allclose(found.probabilities, said(module, "abcde")[0].softmax(-1), atol=1e-5)

@@ -1,0 +1,126 @@
+"""Sources: how a line of a file becomes a pair of an input and its target."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hello_runtime.errors import AlignmentError
+from hello_runtime.text.alignment import cut, fewest_changes
+from hello_runtime.text.codepoints import LONGEST_ROW
+from hello_runtime.text.lines import read_lines
+from hello_runtime.text.normal_forms import NormalForm, normalise
+from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
+
+from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
+from hello_train.errors import DataError
+
+SHOWN = 40
+"""Characters that an error shows around a difference."""
+SEED_IT = (
+    "it must make the same of a line each time; let what is random come from random.Random(line)"
+)
+
+
+class Source(NamedTuple):
+    """How the lines of files become pairs."""
+
+    pair: Callable[[str], Pair]
+    """Returns the pair of a line; raises DataError or InputError if there is none."""
+    parts: Callable[[str], Iterable[str]]
+    """Cuts a line into lines of at most `LONGEST_ROW` characters."""
+    longest: int | None
+    """Characters of a line that are read at once; None for the whole line."""
+    form: NormalForm = "none"
+    """The normal form into which lines are brought."""
+    is_checked: bool = False
+    """Whether each call of `pair` is compared with the first one for the same line."""
+    is_rewritten: bool = False
+    """Whether a target is what its input becomes, so that sides of other lengths are aligned."""
+    read: Callable[[Path], Iterable[tuple[int, str]]] | None = None
+    """Yields the lines of a file with their numbers; None for `read_lines`."""
+
+    def numbered(self, path: Path) -> Iterable[tuple[int, str]]:
+        """Yield the lines of a file with their numbers.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        return self.read(path) if self.read else read_lines(path, self.longest)
+
+    def checked_pair(self, line: str) -> Pair:
+        """Return the pair of a line; a corruption that may not be ours is called twice.
+
+        Raises:
+            DataError: the line makes no pair, or two of them.
+            InputError: the line makes no pair.
+        """
+        pair = self.pair(line)
+        if self.is_checked and (again := self.pair(line)) != pair:
+            raise DataError(f"the corruption made {difference(pair, again)}; {SEED_IT}")
+        return pair
+
+
+def text_source(corruption: Corruption, form: NormalForm = "none") -> Source:
+    """Return the source for lines of text: they are targets, and a corruption makes their inputs.
+
+    The corruption is called whenever a line is used. A user's own may give another input than
+    before, so its pairs are compared. What it makes is brought into the normal form again, because
+    whoever decodes does that with an input.
+    """
+    is_ours = any(corruption is known for known in CORRUPTIONS.values())
+
+    def pair(line: str) -> Pair:
+        given, target = corrupt(line, corruption)
+        return Pair(normalise(given, form), target)
+
+    return Source(
+        pair,
+        lambda line: (line,),
+        LONGEST_ROW,
+        form,
+        is_checked=not is_ours,
+        is_rewritten=True,
+    )
+
+
+def pair_source(form: NormalForm = "none") -> Source:
+    """Return the source for lines `input TAB target`."""
+    return Source(split_pair, pair_parts, None, form, is_rewritten=True)
+
+
+def pair_parts(line: str) -> Iterator[str]:
+    """Yield the parts of a line `input TAB target`.
+
+    Raises:
+        InputError: the line is no pair, or it is too long and its sides cannot be aligned.
+    """
+    given, target = split_pair(line)
+    if not given and target:
+        raise AlignmentError("the input is empty, and the target is not")
+    if len(given) <= LONGEST_ROW:
+        yield line
+        return
+    lengths = [1] * len(given) if len(given) == len(target) else fewest_changes(given, target)
+    starts = range(0, len(given), LONGEST_ROW)
+    targets = cut(target, [sum(lengths[start : start + LONGEST_ROW]) for start in starts])
+    for start, part in zip(starts, targets, strict=True):
+        yield f"{given[start : start + LONGEST_ROW]}{TAB}{part}"
+
+
+def checksum(pair: AnyPair) -> int:
+    """Return a checksum of a pair, of 32 bits."""
+    return zlib.crc32(f"{pair.input}\t{pair.target}".encode("utf-8", "surrogatepass"))
+
+
+def difference(one: Pair, other: Pair) -> str:
+    """Return where two pairs begin to differ, in words."""
+    first, second = (
+        (one.input, other.input) if one.input != other.input else (one.target, other.target)
+    )
+    pairs = enumerate(zip(first, second, strict=False))
+    position = next((position for position, (a, b) in pairs if a != b), len(first))
+    part = slice(max(0, position - SHOWN // 2), position + SHOWN // 2)
+    return f"{first[part]!r} and then {second[part]!r} of one line"
