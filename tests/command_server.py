@@ -25,7 +25,7 @@ from threading import Thread
 from typing import Any, NoReturn
 
 COMMANDS = {
-    "hello-train": ("hello_train", "cli", "import_training"),
+    "hello-train": ("hello_train", "start", "import_training"),
     "hello-export": ("hello_export", "cli", "import_export"),
     "hello-infer": ("hello_runtime", "decoder", None),
 }

@@ -19,6 +19,7 @@ from command_server import CommandServer
 from hello_export.artifact import write_artifact
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
+from hello_train.data.corruption import CORRUPTIONS
 from helpers import TRAINING, make_network
 
 BIN = Path(sys.executable).parent
@@ -231,7 +232,7 @@ def test_the_help_has_all_options_in_sections(package: str) -> None:
         ("hello-infer --provider ", ["cpu", "cuda", "auto", "mine"]),
         ("hello-infer --provider c", ["cpu", "cuda"]),
         ("hello-infer --cell ", ["rnn", "gru", "lstm"]),
-        ("hello-train --corrupt ", ["strip-diacritics", "lowercase", "drop-punctuation"]),
+        ("hello-train --corrupt ", [*CORRUPTIONS]),
         ("hello-train --corrupt l", ["lowercase"]),
         ("hello-export --weights f", ["float32", "float16"]),
     ],

@@ -14,7 +14,7 @@ import pytest
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Annotation, DecodeColumn, Decoder, EngineError
 from hello_runtime import decoder as decoder_module
-from hello_runtime.engine import batching, windows
+from hello_runtime.engine import batching, calls, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
@@ -112,6 +112,7 @@ def test_a_window_is_cut_where_its_characters_were_read(
     """By what each character became, and not by characters of the output."""
     network, decoder = opened(tmp_path, labels="width 5", bidirectional=True)
     monkeypatch.setattr(decoder_module, "LONGEST_ROW", 20)
+    monkeypatch.setattr(calls, "LONGEST_ROW", 20)
     monkeypatch.setattr(batching, "LONGEST_ROW", 20)
     monkeypatch.setattr(windows, "WINDOW", 16)
     monkeypatch.setattr(windows, "OVERLAP", 4)

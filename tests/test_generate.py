@@ -19,7 +19,8 @@ import onnxruntime
 import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
-from hello_export.graph.torchscript import load_program, save_program
+from hello_export.graph.program_file import load_program
+from hello_export.graph.torchscript import save_program
 from hello_runtime import DecodeColumn, Decoder, TaskError, UnknownCharacterError, generation
 from hello_runtime.text.drawing import draw, sample_seeds, uniform
 from hello_train.fit.tasks import generate

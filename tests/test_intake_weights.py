@@ -215,6 +215,14 @@ def test_a_pickled_module_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert "hello_export.export" in message
 
 
+def test_a_frozen_program_has_no_state_dict(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.freeze(torch.jit.script(Net().eval())).save(tmp_path / "w.pt")
+    with pytest.raises(IntakeError, match=r"without a state dict, such as torch\.jit\.freeze"):
+        read_weights(tmp_path / "w.pt")
+
+
 def test_a_program_with_code_that_runs_on_loading_is_refused(tmp_path: Path) -> None:
     script(WithSetstate(), tmp_path / "net.pt")
     with pytest.raises(IntakeError, match="TorchScript program with a __setstate__"):
@@ -267,7 +275,7 @@ CONTENTS: dict[str, tuple[bytes, str]] = {
     "elsewhere": (
         to_bytes({"weights": STATE, "epoch": 3}),
         "no state dict at the top or under state_dict, model_state_dict, model, net; it has "
-        "weights, epoch",
+        "weights, epoch; save its weights, torch.save(model.state_dict(), 'weights.pt')",
     ),
     "two networks": (
         to_bytes({"model": STATE, "net": STATE}),

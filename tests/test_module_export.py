@@ -247,7 +247,7 @@ def test_a_second_head_is_left_out_by_name(tmp_path: Path) -> None:
     said = refused(module, tmp_path, IntakeError, call=first_of)
     assert "not all of head.weight [4, 5], head.bias [4], aux.weight [3, 5], aux.bias [3]" in said
     assert "leave out with ignore= what is not used" in said
-    decoder = export(module, tmp_path, call=first_of, ignore=["aux"])
+    decoder = export(module, tmp_path, call=first_of, ignore="aux")
     assert decoder.decode("fabcab") == decoded(module, first_of, "fabcab")
 
 

@@ -136,11 +136,21 @@ def test_tied_weights(linear_bias: bool, bidirectional: bool) -> None:
     tensors = module.state_dict()
     for missing, kept in [("embed.weight", "head"), ("head.weight", "embed")]:
         once = {name: tensor for name, tensor in tensors.items() if name != missing}
-        parts = recognise(once, Choices(linear=None if linear_bias else kept))
+        one_hot = linear_bias and kept == "head"
+        parts = recognise(
+            once, Choices(embedding=kept if one_hot else None, linear=None if linear_bias else kept)
+        )
         assert parts.linear
         assert torch.equal(parts.linear[0], parts.embedding)
         assert bool(parts.linear[1].any()) == linear_bias
         assert "and, tied to it, linear layer" in parts.roles[f"{kept}.weight"]
+
+
+def test_a_linear_layer_is_no_embedding_by_its_shape_alone() -> None:
+    """A network may read one-hot vectors, as wide as its hidden state: it has no embedding."""
+    said = refused(nn.ModuleDict({"gru": nn.GRU(4, 4), "head": nn.Linear(4, 4)}).state_dict())
+    assert "head.weight [4, 4] is a linear layer, and there is no embedding beside it" in said
+    assert "add --embedding head.weight" in said
 
 
 def test_one_matrix_may_be_tied_or_the_embedding_alone() -> None:

@@ -20,12 +20,9 @@ from click.testing import CliRunner
 from hello_export import cli, verify
 from hello_export.artifact import write_artifact
 from hello_export.errors import ArtifactError, EngineFailedError
+from hello_export.graph.program_file import deprecation_accepted, nothing_compiled
 from hello_export.graph.storage import Storage
-from hello_export.graph.torchscript import (
-    deprecation_accepted,
-    nothing_compiled,
-    program_bytes,
-)
+from hello_export.graph.torchscript import program_bytes
 from hello_export.manifest import digest
 from hello_export.proof import isolation, prove
 from hello_export.proof.cases import grid_cases

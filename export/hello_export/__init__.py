@@ -4,7 +4,8 @@ In the order in which to read it:
 
 - `graph`: what is exported. `signature` has the inputs and outputs, `storage` and `rounding` the
   kinds of weights. `onnx_graph` writes the ONNX graph with a `builder`, with the alphabet as the
-  table of `lookup` and the labels by `choice`, and `torchscript` the TorchScript program.
+  table of `lookup` and the labels by `choice`, and `torchscript` the TorchScript program, whose
+  file `program_file` makes.
 - `proof`: what is compared. `reference` is the network in eager PyTorch; `engines`,
   `runtime_engine` and `torchscript_engine` run the exported files, each in a process of its own by
   `isolation`; `cases` are the batches. `condition` measures rounding, `parity` compares, `verdict`

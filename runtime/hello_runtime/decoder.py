@@ -1,104 +1,51 @@
 """The decoder: text -> code points -> engine -> code points -> text.
 
-`Decoder` is the public API, with the `Stream` that it makes. An engine call takes code points,
-int32 [batch, time], and the lengths, int32 [batch], or for a causal model the state, float32
-[slots, batch, hidden].
+`Decoder` is the public API, with the `Stream` that it makes. Its engine calls are in
+`hello_runtime.engine.calls`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hello_runtime.classification import Classification, classifications, run_lines
-from hello_runtime.engine.batching import (
-    NO_CONFIDENCE,
-    NO_LENGTHS,
-    Annotation,
-    run_ahead,
-    unshared,
-)
+from hello_runtime.engine.batching import Annotation, run_ahead, unshared
+from hello_runtime.engine.calls import Calls
 from hello_runtime.engine.cpus import available_cpus
-from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
-from hello_runtime.errors import (
-    EngineError,
-    NotCausalError,
-    PolicyError,
-    ProviderError,
-    TaskError,
-    UnknownCharacterError,
-    first_line,
-)
-from hello_runtime.model.labels import width_of
-from hello_runtime.model.load import load_model
+from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
-from hello_runtime.text.codepoints import LONGEST_ROW, check_type, padded, to_codepoints, to_text
+from hello_runtime.text.codepoints import LONGEST_ROW, check_type, to_codepoints
 from hello_runtime.text.edits import NOTHING
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from hello_runtime.model.metadata import ModelInfo
     from hello_runtime.model.tasks import Task
-    from hello_runtime.text.codepoints import Codepoints
-
-    Array = NDArray[Any]
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
-INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
-DTYPES = {
-    "decoded": INT32,
-    "label": INT32,
-    "confidence": FLOAT32,
-    "logits": FLOAT32,
-    "state_out": FLOAT32,
-}
-"""The outputs of an engine call, and their types."""
 
-
-class Decoder:
+class Decoder(Calls):
     """An open model, made by `Decoder.open`. Several threads may use one decoder at the same time.
 
     Pickling keeps the arguments of `open`, and unpickling opens the model again. A forked process
     may use its parent's decoder unless another thread was decoding during the fork (`ForkError`).
     """
 
-    file: Path
-    """The model file."""
-    info: ModelInfo
-    """What the metadata of the model says."""
-    provider: str
-    """The device: onnxruntime's name of the provider, for a plugin also the kind of device."""
-    passed_over: tuple[ProviderError, ...]
-    """Why `auto` did not take the providers before this one."""
-
     _reopen: Callable[[], Decoder]
 
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
-        self.file = file
-        content, self.info, state = load_model(file)
-        check_policy(file, self.info, unknown)
-        self._session, self.provider, self.passed_over = open_session(content, file, provider)
+        super().__init__(file, provider, unknown)
         self._threads = threads
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
-        self._rewrites = self.info.task == "rewrite"
-        self._width = width_of(self.info.output_labels) if self._rewrites else None
         self._form = self.info.normalization
-        if state:
-            slots, hidden_size = state
-            self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
-        self._second_input = "state" if state else "lengths"
-        self._generation = LIFECYCLE.generation
 
     @classmethod
     def open(
@@ -221,6 +168,9 @@ class Decoder:
     def classify(self, text: str) -> Classification:
         """Return the class of a line, by a model of the task `classify`.
 
+        >>> Decoder.open("runs/names-gru/artifact").classify("Nowak").label  # doctest: +SKIP
+        'Polish'
+
         The line is read whole, whatever its length: the memory that it takes grows with it. An
         empty line has no class; see `Classification`.
 
@@ -233,6 +183,10 @@ class Decoder:
 
     def classify_batch(self, texts: Iterable[str]) -> list[Classification]:
         """Return the class of each line, in order; lines of similar length share an engine call.
+
+        >>> decoder = Decoder.open("runs/names-gru/artifact")  # doctest: +SKIP
+        >>> [row.label for row in decoder.classify_batch(["Nowak", "Tanaka"])]  # doctest: +SKIP
+        ['Polish', 'Japanese']
 
         Raises:
             TypeError: the batch is a str, or a text is not.
@@ -251,6 +205,10 @@ class Decoder:
         seed: int | None = None,
     ) -> Iterator[str]:
         """Yield the characters with which a model of the task `next` continues a text, as drawn.
+
+        >>> decoder = Decoder.open("runs/tales-lstm/artifact")  # doctest: +SKIP
+        >>> "".join(decoder.generate("Once upon", 7, seed=1))  # doctest: +SKIP
+        ' a time'
 
         Equal arguments give the same text on every machine; `hello_runtime.text.drawing` has the
         rule.
@@ -283,6 +241,10 @@ class Decoder:
         seed: int | None = None,
     ) -> list[str]:
         """Return what is drawn for each prompt; the samples share their engine calls.
+
+        >>> decoder = Decoder.open("runs/tales-lstm/artifact")  # doctest: +SKIP
+        >>> decoder.generate_batch(["Once upon", "The"], 7, seed=1)  # doctest: +SKIP
+        [' a time', ' little']
 
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
@@ -364,96 +326,3 @@ class Decoder:
         checked = map(self._check_batch, batches)
         windowed = self._rewrites and not self.info.causal
         return run_ahead(run, checked, self._threads, windowed=windowed)
-
-    def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
-        """Run texts as one batch; yield the rows of each chunk of them."""
-        if self.info.causal:
-            state = np.repeat(self._zero_state, len(texts), axis=1)
-            return (rows for rows, _ in self._run_chunks(outputs, texts, state))
-        lengths = np.array([len(text) for text in texts], np.int32)
-        results = self._run(outputs, padded(texts, lengths), lengths)
-        return iter([self._split(results, lengths)])
-
-    def _run_chunks(
-        self, outputs: list[str], texts: Sequence[str], state: Array
-    ) -> Iterator[tuple[list[Annotation], Array]]:
-        """Run texts as one batch of a causal model, from a state [slots, batch, hidden].
-
-        Yields:
-            The rows of each chunk, and the state after its last step, padding included.
-        """
-        for start in range(0, max(map(len, texts)), LONGEST_ROW):
-            chunk = [text[start : start + LONGEST_ROW] for text in texts]
-            lengths = np.array([len(text) for text in chunk], np.int32)
-            *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
-            yield self._split(results, lengths), state
-
-    def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
-        """Return the rows of an engine call, without padding; `results` are its outputs."""
-        decoded, *asked = results
-        written = decoded[np.arange(decoded.shape[1]) < lengths[:, None]]  # (characters[, width])
-        ends = text_ends = np.cumsum(lengths)
-        sizes = np.ones(len(written), np.uint8) if asked else None
-        if self._width is not None:
-            standing = written != NOTHING
-            written, sizes = written[standing], standing.sum(1, dtype=np.uint8)
-            text_ends = np.append(0, np.cumsum(sizes, dtype=np.int64))[ends]
-        text = self._to_text(written)
-        texts = [text[start:end] for start, end in pairwise([0, *text_ends.tolist()])]
-        confidences: Iterable[Array] = repeat(NO_CONFIDENCE)
-        if asked:
-            confidences = [row[:length] for row, length in zip(asked[0], lengths, strict=True)]
-        by_row = repeat(NO_LENGTHS) if sizes is None else np.split(sizes, ends[:-1])
-        return list(map(Annotation, texts, confidences, by_row))
-
-    def _run(self, outputs: list[str], codepoints: Codepoints, second: Array) -> list[Array]:
-        """Call the engine once, and check the outputs; `second` is the state or the lengths."""
-        inputs = {"codepoints": codepoints, self._second_input: second}
-        thread = LIFECYCLE.enter(self._generation)
-        try:
-            results: list[Array] = self._session.run(outputs, inputs)
-        except Exception as error:  # onnxruntime's own classes share no base but this
-            raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
-        finally:
-            LIFECYCLE.calling.discard(thread)
-        for name, result in zip(outputs, results, strict=True):
-            shape = second.shape if name == "state_out" else self._shape(name, codepoints.shape)
-            if result.shape != shape or result.dtype != DTYPES[name]:
-                raise EngineError(
-                    f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
-                    f"where {DTYPES[name]} {[*shape]} was due; export it again"
-                )
-        return results
-
-    def _shape(self, name: str, given: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that an output must have, for code points of the shape `given`."""
-        shape = given[:1] if self.info.task == "classify" else given
-        if name == "logits":
-            return (*shape, self.info.label_count)
-        return (*shape, self._width) if name == "decoded" and self._width is not None else shape
-
-    def _to_text(self, codepoints: Array) -> str:
-        try:
-            return to_text(codepoints)
-        except UnicodeDecodeError as error:
-            raise EngineError(
-                f"{self.file}: the model wrote what is no code point ({error.reason})"
-            ) from error
-
-
-def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
-    """Check that a model can follow the policy for unknown characters that is asked for.
-
-    One that refuses such characters has learned nothing of them. It can copy them, if it rewrites
-    text; otherwise it can read them as zeros.
-
-    Raises:
-        PolicyError: it copies where it should label, or the other way round.
-    """
-    own, instead = info.unknown, "copy" if info.task == "rewrite" else "label"
-    if asked in (None, "error", own) or (own, asked) == ("error", instead):
-        return
-    raise PolicyError(
-        f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
-        f"follow; leave --unknown out (in Python: unknown=None), or take error"
-    )

@@ -9,7 +9,8 @@ from hello_runtime.text.codepoints import check_type
 from hello_runtime.text.normal_forms import Normaliser
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Array, Decoder
+    from hello_runtime.decoder import Decoder
+    from hello_runtime.engine.calls import Array
 
 
 class Stream:

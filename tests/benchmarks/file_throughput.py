@@ -28,7 +28,7 @@ import click
 import numpy as np
 import onnxruntime
 import torch
-from hello_export.graph.torchscript import load_program
+from hello_export.graph.program_file import load_program
 from hello_runtime import Decoder
 from hello_runtime.engine.cpus import available_cpus
 from hello_train.network.cells import CELLS

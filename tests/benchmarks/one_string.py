@@ -19,7 +19,8 @@ import numpy as np
 import onnxruntime
 import torch
 from hello_export.graph.onnx_graph import IR_VERSION, OPSET
-from hello_export.graph.torchscript import load_program, save_program
+from hello_export.graph.program_file import load_program
+from hello_export.graph.torchscript import save_program
 from hello_runtime import Decoder
 from hello_runtime.model.model_file import locate
 from hello_train.network.cells import CELLS

@@ -9,7 +9,8 @@ The folders in the order of the work:
   the loop in `loop`, which makes the steps of `optimizer` on the state of `state`. `tasks` trains
   classifiers and networks of the next character, with `task_options` and the models of `counting`.
 
-`cli` is the command `hello-train`, `usage` what it refuses, and `files` names the files of a run.
+`cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
+`results` what it prints, and `files` names the files of a run.
 Importing this package imports neither torch nor matplotlib.
 """
 

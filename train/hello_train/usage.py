@@ -1,4 +1,4 @@
-"""How the command line of `hello-train` is read: what is wrong usage, and which options result."""
+"""The command line of `hello-train`: its sections, what is wrong usage, which options result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from hello_train.fit.options import TrainOptions
+from hello_train.data.corruption import CORRUPTIONS
+from hello_train.fit.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
 
 TASKS = {"classes": "--classes", "next": "--next"}
 """The options that choose another task than rewriting."""
@@ -38,6 +39,47 @@ LINE_OPTIONS = (
     "skip_unaligned",
 )
 """Options that need many lines."""
+
+SECTIONS = {
+    "What is learned": (
+        "cell",
+        "compare",
+        "text",
+        "corrupt",
+        "pairs",
+        "skip_unaligned",
+        "classes",
+        "next_",
+        "extra",
+        "holdout",
+        "normalization",
+    ),
+    "Training": (
+        "output",
+        "minutes",
+        "epochs",
+        "patience",
+        "learning_rate",
+        "batch_characters",
+        "seed",
+        "every",
+        "resume",
+    ),
+    "Network": (
+        "bidirectional",
+        "hidden_size",
+        "embedding_dim",
+        "layers",
+        "projection",
+        "nonlinearity",
+        "guarded",
+        "unknown",
+        "rare",
+        "keep",
+        "most_labels",
+    ),
+}
+"""The sections of the help, with the parameters in each."""
 
 
 class FiniteRange(click.FloatRange):
@@ -128,3 +170,14 @@ def choose_options(defaults: TrainOptions, given: Mapping[str, Any]) -> TrainOpt
     if changes.keys() & {"epochs", "minutes"}:
         changes = {"epochs": None, "minutes": None} | changes
     return replace(defaults, **changes)
+
+
+def default(name: str) -> str:
+    """Return the defaults of an option, as its help shows them."""
+    hello, text = (str(getattr(options, name)) for options in (HELLO_OPTIONS, TEXT_OPTIONS))
+    return hello if hello == text else f"{hello} for hello, {text} for text"
+
+
+def complete_corruption(_: click.Context, __: click.Parameter, start: str) -> list[str]:
+    """Return the corruptions whose name starts so, for shell completion."""
+    return [name for name in CORRUPTIONS if name.startswith(start)]

@@ -54,7 +54,7 @@ def export(
     nonlinearity: str | None = None,
     embedding: str | None = None,
     linear: str | None = None,
-    ignore: Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
     quiet: bool = False,
 ) -> Export:
     """Export a module of PyTorch, if the files agree with its own forward.
@@ -89,7 +89,7 @@ def export(
         nonlinearity: `tanh` or `relu`, if the module does not say it.
         embedding: the name of the embedding's tensor, if classes do not tell.
         linear: the name of the linear layer's weights, or `none`, if classes do not tell.
-        ignore: names of submodules to leave out, such as a head of another task.
+        ignore: name or names of submodules to leave out, such as a head of another task.
         quiet: whether nothing is written to stderr.
 
     Returns:
@@ -116,7 +116,8 @@ def export(
     """
     name = type(module).__name__
     check_arguments(module, task, weights, unknown)
-    choices = Choices(cell, nonlinearity, embedding, linear, tuple(ignore))
+    ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    choices = Choices(cell, nonlinearity, embedding, linear, ignored)
     with unchanged(module), named_errors(name):
         with showing(f"reading {name}", quiet):
             taken = take(module, call, choices, alphabet, labels, unknown, unknown_token, task)

@@ -17,7 +17,7 @@ from hello_train.network.cells import CELLS
 from torch import Tensor
 
 from hello_export.errors import IntakeError
-from hello_export.intake.readings import NONE, beside, matrices, readings, shown
+from hello_export.intake.readings import NONE, Reading, beside, matrices, readings, shown
 from hello_export.intake.recurrence import Recurrence, find_recurrences
 
 SUPPORTED = (
@@ -214,6 +214,7 @@ def reading_faults(
     ]
     if len(best) == 1:
         faults += bias_faults(rest, best[0].linear, left)
+        faults += [] if choices.embedding else tied_faults(rest, best[0])
     faults += no_place(rest, left, recurrence)
     if contested:
         faults += [
@@ -247,6 +248,21 @@ def bias_faults(rest: Mapping[str, Tensor], linear: str | None, left: Sequence[s
     if linear and bias and bias in left:
         return [f"{shown(rest, [bias])} does not fit {shown(rest, [linear])}"]
     return []
+
+
+def tied_faults(rest: Mapping[str, Tensor], reading: Reading) -> list[str]:
+    """Return the fault of a linear layer that is the embedding too by its shape alone.
+
+    Its bias has the same prefix, so it is a linear layer. There may be no embedding at all: a
+    network may read one-hot vectors as wide as its hidden state.
+    """
+    name = reading.embedding
+    if name is None or name != reading.linear or reading.bias != beside(name, "bias"):
+        return []
+    return [
+        f"{shown(rest, [name])} is a linear layer, and there is no embedding beside it: if forward "
+        f"reads it as the embedding too, add --embedding {name}"
+    ]
 
 
 def left_by_all(rest: Mapping[str, Tensor], everything: Sequence[Recurrence]) -> list[str]:

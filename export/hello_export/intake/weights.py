@@ -203,7 +203,13 @@ def load_program(members: Mapping[str, bytes]) -> dict[str, Tensor]:
     with damaged("TorchScript"), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         program: nn.Module = torch.jit.load(packed, map_location="cpu")  # type: ignore[no-untyped-call]
-        return program.state_dict()
+        tensors = program.state_dict()
+    if not tensors:
+        raise IntakeError(
+            f"it is a TorchScript program without a state dict, such as torch.jit.freeze makes; "
+            f"{SAVE_WEIGHTS}"
+        )
+    return tensors
 
 
 def state_dict(content: Any) -> dict[str, Tensor]:
@@ -248,7 +254,8 @@ def check_tensors(content: Mapping[Any, Any]) -> None:
     if len(others) == len(content):
         keys = listed([first_line(str(name), 60) for name in content])
         raise IntakeError(
-            f"it has no state dict at the top or under {', '.join(NESTS)}; it has {keys}"
+            f"it has no state dict at the top or under {', '.join(NESTS)}; it has {keys}; "
+            f"{SAVE_WEIGHTS}"
         )
     others += [
         f"{first_line(repr(name), 60)} is no name" for name in content if not isinstance(name, str)

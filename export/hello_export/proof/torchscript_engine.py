@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from hello_train.network.config import ModelConfig
 
-from hello_export.graph.torchscript import PROGRAM_NAME, load_program
+from hello_export.graph.program_file import load_program
+from hello_export.graph.torchscript import PROGRAM_NAME
 from hello_export.proof.engines import Array, GraphEngine
 
 

@@ -1,0 +1,161 @@
+"""An open model, and the engine calls in which it gets texts.
+
+An engine call takes code points, int32 [batch, time], and the lengths, int32 [batch], or for a
+causal model the state, float32 [slots, batch, hidden].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hello_runtime.engine.batching import NO_CONFIDENCE, NO_LENGTHS, Annotation
+from hello_runtime.engine.devices import open_session
+from hello_runtime.engine.lifecycle import LIFECYCLE
+from hello_runtime.errors import EngineError, PolicyError, ProviderError, first_line
+from hello_runtime.model.labels import width_of
+from hello_runtime.model.load import load_model
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_text
+from hello_runtime.text.edits import NOTHING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hello_runtime.model.metadata import ModelInfo
+    from hello_runtime.model.model_file import Unknown
+    from hello_runtime.text.codepoints import Codepoints
+
+    Array = NDArray[Any]
+
+INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
+DTYPES = {
+    "decoded": INT32,
+    "label": INT32,
+    "confidence": FLOAT32,
+    "logits": FLOAT32,
+    "state_out": FLOAT32,
+}
+"""The outputs of an engine call, and their types."""
+
+
+class Calls:
+    """An open model: what it is, and its engine calls, whose outputs are checked."""
+
+    file: Path
+    """The model file."""
+    info: ModelInfo
+    """What the metadata of the model says."""
+    provider: str
+    """The device: onnxruntime's name of the provider, for a plugin also the kind of device."""
+    passed_over: tuple[ProviderError, ...]
+    """Why `auto` did not take the providers before this one."""
+
+    def __init__(self, file: Path, provider: str, unknown: Unknown | None) -> None:
+        self.file = file
+        content, self.info, state = load_model(file)
+        check_policy(file, self.info, unknown)
+        self._session, self.provider, self.passed_over = open_session(content, file, provider)
+        self._rewrites = self.info.task == "rewrite"
+        self._width = width_of(self.info.output_labels) if self._rewrites else None
+        if state:
+            slots, hidden_size = state
+            self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
+        self._second_input = "state" if state else "lengths"
+        self._generation = LIFECYCLE.generation
+
+    def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
+        """Run texts as one batch; yield the rows of each chunk of them."""
+        if self.info.causal:
+            state = np.repeat(self._zero_state, len(texts), axis=1)
+            return (rows for rows, _ in self._run_chunks(outputs, texts, state))
+        lengths = np.array([len(text) for text in texts], np.int32)
+        results = self._run(outputs, padded(texts, lengths), lengths)
+        return iter([self._split(results, lengths)])
+
+    def _run_chunks(
+        self, outputs: list[str], texts: Sequence[str], state: Array
+    ) -> Iterator[tuple[list[Annotation], Array]]:
+        """Run texts as one batch of a causal model, from a state [slots, batch, hidden].
+
+        Yields:
+            The rows of each chunk, and the state after its last step, padding included.
+        """
+        for start in range(0, max(map(len, texts)), LONGEST_ROW):
+            chunk = [text[start : start + LONGEST_ROW] for text in texts]
+            lengths = np.array([len(text) for text in chunk], np.int32)
+            *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
+            yield self._split(results, lengths), state
+
+    def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
+        """Return the rows of an engine call, without padding; `results` are its outputs."""
+        decoded, *asked = results
+        written = decoded[np.arange(decoded.shape[1]) < lengths[:, None]]  # (characters[, width])
+        ends = text_ends = np.cumsum(lengths)
+        sizes = np.ones(len(written), np.uint8) if asked else None
+        if self._width is not None:
+            standing = written != NOTHING
+            written, sizes = written[standing], standing.sum(1, dtype=np.uint8)
+            text_ends = np.append(0, np.cumsum(sizes, dtype=np.int64))[ends]
+        text = self._to_text(written)
+        texts = [text[start:end] for start, end in pairwise([0, *text_ends.tolist()])]
+        confidences: Iterable[Array] = repeat(NO_CONFIDENCE)
+        if asked:
+            confidences = [row[:length] for row, length in zip(asked[0], lengths, strict=True)]
+        by_row = repeat(NO_LENGTHS) if sizes is None else np.split(sizes, ends[:-1])
+        return list(map(Annotation, texts, confidences, by_row))
+
+    def _run(self, outputs: list[str], codepoints: Codepoints, second: Array) -> list[Array]:
+        """Call the engine once, and check the outputs; `second` is the state or the lengths."""
+        inputs = {"codepoints": codepoints, self._second_input: second}
+        thread = LIFECYCLE.enter(self._generation)
+        try:
+            results: list[Array] = self._session.run(outputs, inputs)
+        except Exception as error:  # onnxruntime's own classes share no base but this
+            raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
+        finally:
+            LIFECYCLE.calling.discard(thread)
+        for name, result in zip(outputs, results, strict=True):
+            shape = second.shape if name == "state_out" else self._shape(name, codepoints.shape)
+            if result.shape != shape or result.dtype != DTYPES[name]:
+                raise EngineError(
+                    f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
+                    f"where {DTYPES[name]} {[*shape]} was due; export it again"
+                )
+        return results
+
+    def _shape(self, name: str, given: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape that an output must have, for code points of the shape `given`."""
+        shape = given[:1] if self.info.task == "classify" else given
+        if name == "logits":
+            return (*shape, self.info.label_count)
+        return (*shape, self._width) if name == "decoded" and self._width is not None else shape
+
+    def _to_text(self, codepoints: Array) -> str:
+        try:
+            return to_text(codepoints)
+        except UnicodeDecodeError as error:
+            raise EngineError(
+                f"{self.file}: the model wrote what is no code point ({error.reason})"
+            ) from error
+
+
+def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
+    """Check that a model can follow the policy for unknown characters that is asked for.
+
+    One that refuses such characters has learned nothing of them. It can copy them, if it rewrites
+    text; otherwise it can read them as zeros.
+
+    Raises:
+        PolicyError: it copies where it should label, or the other way round.
+    """
+    own, instead = info.unknown, "copy" if info.task == "rewrite" else "label"
+    if asked in (None, "error", own) or (own, asked) == ("error", instead):
+        return
+    raise PolicyError(
+        f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
+        f"follow; leave --unknown out (in Python: unknown=None), or take error"
+    )
