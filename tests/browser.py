@@ -40,7 +40,7 @@ class Browser:
     """A Chromium with one page."""
 
     def __init__(self) -> None:
-        self._profile = tempfile.TemporaryDirectory()
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
         options = (*OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank")
@@ -117,9 +117,14 @@ class Browser:
         return base64.b64decode(self.ask("Page.captureScreenshot")["data"])
 
     def close(self) -> None:
-        """End Chromium."""
-        self._process.kill()
-        self._process.wait()
+        """End Chromium, with the processes that it has started."""
+        self._session = {}
+        try:
+            self.ask("Browser.close")
+            self._process.wait(PATIENCE)
+        except (EOFError, OSError, TimeoutError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
         os.close(self._requests)
         os.close(self._answers)
         self._profile.cleanup()

@@ -31,7 +31,14 @@ from onnx import ModelProto, helper, numpy_helper
 from test_faults import forget_state, rewire
 
 GRID = [
-    (kind, task, bidirectional, layers, projection)
+    pytest.param(
+        kind,
+        task,
+        bidirectional,
+        layers,
+        projection,
+        marks=[] if projection == (layers == 1) else [pytest.mark.long],
+    )
     for kind, (task, bidirectional), layers, projection in itertools.product(
         KINDS, (("next", False), ("classify", False), ("classify", True)), (1, 2), (True, False)
     )
@@ -69,7 +76,8 @@ def test_both_tasks_agree_on_every_engine(
 
 def test_the_grid_is_whole() -> None:
     assert len(GRID) == 4 * 3 * 2 * 2
-    assert {task for _, task, *_ in GRID} | {"rewrite"} == set(TASKS)
+    assert sum(not row.marks for row in GRID) == 4 * 3 * 2
+    assert {str(row.values[1]) for row in GRID} | {"rewrite"} == set(TASKS)
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -198,11 +206,11 @@ def shift_classes(model: ModelProto) -> None:
     tensor.CopyFrom(numpy_helper.from_array(rolled, tensor.name))
 
 
-def shift_time(model: ModelProto) -> None:
-    """Give every step the logits of the first row's step: the axes are not exchanged."""
+def negate(model: ModelProto) -> None:
+    """Give every step the negative logits."""
     rewire(model, "projection.output", "other")
-    ones = helper.make_node("Neg", ["projection.output"], ["other"])
-    model.graph.node.insert([*model.graph.node].index(node(model, "logits")), ones)
+    other = helper.make_node("Neg", ["projection.output"], ["other"])
+    model.graph.node.insert([*model.graph.node].index(node(model, "logits")), other)
 
 
 Fault = Callable[[ModelProto], None]
@@ -214,7 +222,7 @@ FAULTS: list[tuple[Fault, str, dict[str, Any]]] = [
     (backward_end_behind_the_last_character, "logits", {"task": "classify", "bidirectional": True}),
     (shift_classes, "label", {"task": "classify"}),
     (forget_state, "logits", {"task": "next"}),
-    (shift_time, "logits", {"task": "next"}),
+    (negate, "logits", {"task": "next"}),
 ]
 
 
@@ -230,18 +238,6 @@ def test_a_planted_fault_is_found_and_named(
     with pytest.raises(ParityError, match=f"differs from PyTorch in {tensor}") as caught:
         parity.compare(network, [engine], quick_cases(network.config)).check()
     assert "(batch " in str(caught.value)
-    if fault is not shift_time and fault is not read_in_the_padding:
-        return
-    with pytest.raises(ModelFileError) if fault is shift_time else nothing():
-        Decoder.open(tmp_path)
-
-
-class nothing:  # noqa: N801
-    """A context in which nothing is expected."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def test_only_ragged_rows_show_a_class_from_the_padding(tmp_path: Path) -> None:

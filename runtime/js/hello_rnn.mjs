@@ -21,6 +21,9 @@ const FORBIDDEN_LOGIT = -(2 ** 100);
 /** Characters that a causal model reads at once, at most; this limits its memory. */
 const LONGEST_PIECE = 4096;
 
+/** What may change the character before it, in a normal form: marks, and the tails of Hangul. */
+const JOINING = /^[\p{M}\u1161-\u1175\u11a8-\u11c2]/u;
+
 /** A character is outside the alphabet of the model, and the policy is `error`. */
 export class UnknownCharacterError extends Error {
   name = "UnknownCharacterError";
@@ -76,14 +79,36 @@ class Model extends Network {
     return this.feed(text, this.zeroState());
   }
 
-  /** A text that arrives in pieces: `feed` returns the output for the next piece. */
+  /**
+   * A text that arrives in pieces: `feed` returns the output for the next one. A model with a normal
+   * form holds back the last letter and its marks, because more marks may follow, unless `final`.
+   */
   stream() {
     this.need("rewrite");
     if (!this.info.causal) {
       throw new UnsupportedError("A bidirectional model needs the whole line and cannot stream.");
     }
     const state = this.zeroState();
-    return { feed: (/** @type {string} */ piece) => written(this.feed(piece, state)) };
+    let held = "";
+    return {
+      feed: (piece = "", { final = false } = {}) => {
+        const text = held + piece, settled = final ? text.length : this.settled(text);
+        const output = written(this.feed(text.slice(0, settled), state)); // may throw
+        held = text.slice(settled);
+        return output;
+      },
+    };
+  }
+
+  /** Where the part of a text begins whose normal form may still change. @param {string} text */
+  settled(text) {
+    if (this.info.normalization === "none") return text.length;
+    let at = text.length;
+    for (const char of Array.from(text).reverse()) {
+      at -= char.length;
+      if (!JOINING.test(char.normalize("NFD"))) return at;
+    }
+    return 0;
   }
 
   /**
@@ -152,7 +177,8 @@ class Model extends Network {
    * @throws {UnknownCharacterError}
    */
   check(text) {
-    const read = Array.from(text);
+    const form = this.info.normalization;
+    const read = Array.from(form === "none" ? text : text.normalize(form.toUpperCase()));
     const codes = read.map((char) => /** @type {number} */ (char.codePointAt(0)));
     const known = codes.map((code) => this.id(code) !== this.parts.unknownId);
     const stranger = known.indexOf(false);

@@ -158,10 +158,12 @@ function readInfo(metadata) {
     hidden_size: Number(metadata.hidden_size),
     input_alphabet: /** @type {string} */ (JSON.parse(metadata.input_alphabet)),
     unknown: /** @type {Unknown} */ (metadata.unknown),
+    normalization: /** @type {"none" | "nfc" | "nfd"} */ (metadata.normalization ?? "none"),
     guarded: (metadata.guard ?? "null") !== "null",
     training: /** @type {Record<string, any>} */ (JSON.parse(metadata.training)),
   };
   need(["rewrite", "next", "classify"].includes(info.task), "its task is");
+  need(["none", "nfc", "nfd"].includes(info.normalization), "its normal form is");
   need(Array.isArray(info.classes), "its classes are");
   need(Object.hasOwn(GATES, info.cell), "its cell is");
   need(["tanh", "relu"].includes(info.nonlinearity), "its nonlinearity is");

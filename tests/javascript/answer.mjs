@@ -39,7 +39,7 @@ function streamed(model, text, size) {
   for (let start = 0; start < characters.length; start += size) {
     output += stream.feed(characters.slice(start, start + size).join(""));
   }
-  return output;
+  return output + stream.feed("", { final: true });
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
