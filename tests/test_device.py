@@ -39,7 +39,8 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize("provider", cases())
 @pytest.mark.parametrize("name", TEXTS)
 def test_every_provider_reproduces_the_golden_rows(name: str, provider: str) -> None:
-    decoder = Decoder.open(model_file(name), provider, unknown="copy")
+    own = Decoder.open(model_file(name)).info.unknown
+    decoder = Decoder.open(model_file(name), provider, unknown=None if own == "label" else "copy")
     assert decoder.provider.lower().startswith(provider)
     rows = read_rows(name)
     annotations = decoder.annotate_batch([row["text"] for row in rows])

@@ -29,6 +29,8 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 POLISH = ROOT / "tests" / "data" / "zolw.txt"
 
 ELSEWHERE = {
+    "python train/recipes/hyphenated_words.py hyph_pl_PL.dic /usr/share/dict/polish 100000 > "
+    "words.txt": "tests/test_recipes.py",
     "pip install . && hello-infer hello": ".ci/run, in environments without torch",
     "pip install -c constraints.txt -e '.[dev]' && pytest": ".ci/run",
     "pip install -c constraints.txt '.[export,engines]'": "it is part of the tests' environment",

@@ -156,7 +156,7 @@ def test_a_planted_fault_is_found_and_named(
 
 @pytest.mark.parametrize("shape", [{"storage": storage} for storage in STORAGES], ids=str)
 def test_without_a_fault_the_same_network_passes(shape: dict[str, Any], tmp_path: Path) -> None:
-    assert compare(tmp_path, **shape).verdicts[0].cases == 18
+    assert compare(tmp_path, **shape).verdicts[0].cases == 17
 
 
 def write_model(folder: Path, edit: Callable[[onnx.ModelProto], None] | None = None) -> Path:

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 BATCHES = (1, 2, 33)
 LENGTHS = (1, 2, 7, 257, 1025)
 CHUNKS = (1, 7, 64)
-LARGE = 10_000
-"""Characters of a case that slow engines do not get; its batch size and length have others too."""
 UNKNOWN_SHARE = 0.05
 """Share of the characters that the model does not know."""
 
@@ -35,11 +33,6 @@ class Case:
     def characters(self) -> int:
         """The number of characters, without padding."""
         return int(self.lengths.sum())
-
-    @property
-    def is_large(self) -> bool:
-        """Whether slow engines do not get it."""
-        return self.characters > LARGE
 
     @property
     def rows(self) -> list[list[int]]:

@@ -127,5 +127,5 @@ def check_finite(case: Case, rows: Sequence[Row]) -> None:
             if not np.isfinite(row[tensor]).all():
                 raise ParityError(
                     f"PyTorch itself gives {tensor} that are no finite numbers, for {case}: the "
-                    f"network diverges on long lines, so there is nothing to compare with"
+                    f"network grows beyond float32, so there is nothing to compare with"
                 )

@@ -7,6 +7,7 @@ these imports torch. `torchscript_engine` has the engine of the TorchScript prog
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +36,10 @@ NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
 """numpy's name of a type, by onnxruntime's name."""
 
 
+LARGE = 10_000
+"""Most characters of a case for engines that are about as slow as PyTorch: all cases but one."""
+
+
 class Engine(ABC):
     """Something that runs an exported file, opened from the folder of an artifact."""
 
@@ -48,8 +53,11 @@ class Engine(ABC):
     Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
     """
 
-    is_slow: ClassVar[bool] = False
-    """Whether it gets no large cases, which would take most of the proof's time."""
+    largest_case: ClassVar[int] = sys.maxsize
+    """Most characters of a case that it gets: less for a slow engine, since the proof costs time.
+
+    Each batch size, length and kind of padding and of chunks is also in cases of 1100 characters.
+    """
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -212,7 +220,7 @@ class ReferenceEvaluator(GraphEngine):
 
     name = "onnx evaluator"
     role = "witness"
-    is_slow = True
+    largest_case = LARGE
     distribution = "onnx"
 
     @classmethod
@@ -267,7 +275,7 @@ class Tract(GraphEngine):
 
     name = "tract"
     role = "witness"
-    is_slow = True
+    largest_case = LARGE
     distribution = "tract"
     activation_error = 1.1e-6
 
