@@ -56,7 +56,7 @@ def test_what_was_stopped_at_exit_says_so_and_a_new_batch_needs_no_thread() -> N
 FORKS = """
 import os, signal, threading
 from hello_runtime import Decoder, ForkError
-from hello_runtime import decoder as module
+from hello_runtime.engine import calls as module
 
 def child(action):
     pid = os.fork()

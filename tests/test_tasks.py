@@ -68,7 +68,9 @@ def test_both_tasks_agree_on_every_engine(
     cases = quick_cases(network.config)
     report = parity.compare(network, engines, cases, strict=True)
     report.check()
-    assert {verdict.cases for verdict in report.verdicts} == {len(cases)}
+    assert [verdict.cases for verdict in report.verdicts] == [
+        sum(case.characters <= engine.largest_case for case in cases) for engine in engines
+    ]
     assert len(engines) == len(ENGINES) - (2 if kind == ("rnn", "relu") else 0)
     assert all(verdict.max_difference for verdict in report.verdicts)
     assert {verdict.ties + verdict.text_differences for verdict in report.verdicts} == {0}
