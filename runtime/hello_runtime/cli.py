@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import click
 
@@ -34,10 +34,6 @@ from hello_runtime.text.lines import (
     read_file,
     read_stream,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 SECTIONS = {
     "Text": ("input_file", "output_file", "stream", "as_json"),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -216,7 +215,9 @@ def is_utf8(path: Path) -> bool:
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        from shutil import rmtree  # late: it imports every compressor, and decoding needs none
+
+        rmtree(path)
     else:
         path.unlink(missing_ok=True)
 
