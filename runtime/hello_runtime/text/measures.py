@@ -8,6 +8,8 @@ from typing import TypeAlias
 Measures: TypeAlias = "Mapping[str, float | int]"
 """What was measured, by name: `accuracy` and `line_count`, or `bits` and `character_count`."""
 
+MODEL, MOST_FREQUENT = "model", "most frequent class"
+"""What is measured, beside what was counted."""
 FORMATS = {"accuracy": "{:.2%}", "bits": "{:.3f}", "line_count": "{}", "character_count": "{}"}
 TITLES = {
     "accuracy": "accuracy",

@@ -1,18 +1,25 @@
-"""Pairs of an input and its target, and files of them: lines `input TAB target`."""
+"""Pairs of an input and its target, and files of them, such as lines `input TAB target`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from hello_runtime.errors import InputError
+from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
 
+if TYPE_CHECKING:
+    from hello_runtime.decoder import Decoder
+
 TAB = "\t"
+BLOCK = 1 << 18
+"""Characters that are decoded at a time, at least."""
 
 Item = TypeVar("Item")
 
@@ -105,7 +112,7 @@ def parse_aligned(line: str) -> Aligned:
 def read_pairs(
     path: Path, parse: Callable[[str], AnyPair] = parse_pair
 ) -> Iterator[tuple[int, AnyPair]]:
-    """Yield each pair of a file with the number of its line; pairs of nothing are left out.
+    """Yield each pair of a file with the number of its line; those without an input are left out.
 
     Args:
         path: a file, plain or gzip.
@@ -121,6 +128,32 @@ def read_pairs(
             raise InputError(f"{path}, line {number}: {error}") from error
         if pair.input:
             yield number, pair
+
+
+def decode_pairs(
+    decoder: Decoder, path: Path, parse: Callable[[str], AnyPair]
+) -> Generator[tuple[list[tuple[int, AnyPair]], list[str]], None, None]:
+    """Yield the numbered pairs of a file in blocks, each with what a model says of their inputs.
+
+    Raises:
+        InputError: see `read_pairs`; or an input has a character that the model refuses.
+        TaskError: the model's task is `next`.
+        EngineError: onnxruntime failed.
+    """
+    waiting: deque[list[tuple[int, AnyPair]]] = deque()
+
+    def inputs() -> Iterator[list[str]]:
+        for block in in_blocks(read_pairs(path, parse), lambda row: len(row[1].input), BLOCK):
+            waiting.append(block)
+            yield [pair.input for _, pair in block]
+
+    try:
+        with closing(decoder.decode_batches(inputs())) as batches:
+            for outputs in batches:
+                yield waiting.popleft(), outputs
+    except UnknownCharacterError as error:
+        number, _ = waiting[-1][error.index]
+        raise InputError(f"{path}, line {number}: {error}") from error
 
 
 def write_pairs(path: Path, pairs: Iterable[AnyPair]) -> None:

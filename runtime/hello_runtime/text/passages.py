@@ -15,6 +15,7 @@ import numpy as np
 from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.lines import read_lines
+from hello_runtime.text.measures import MODEL
 from hello_runtime.text.pairs import in_blocks
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ BLOCK = 32 * PASSAGE
 """Characters that are read side by side."""
 STEPS = 128
 """Characters of each passage that are read at a time, which limits the memory for logits."""
-MODEL = "model"
 
 
 def read_text(path: Path) -> Iterator[str]:

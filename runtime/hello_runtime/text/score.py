@@ -11,27 +11,27 @@ which may be larger than the memory.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
+from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.normal_forms import normalise
 from hello_runtime.text.pairs import (
+    BLOCK,
     Aligned,
     AnyPair,
+    decode_pairs,
     in_blocks,
     output_pieces,
     parse_aligned,
     parse_pair,
     pieces,
-    read_pairs,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     Spans = NDArray[np.intp]
     """[parts, 2]: where each part of a text starts and ends."""
 
-BLOCK = 1 << 18
-"""Characters that are decoded and counted at a time, at least."""
 NO_CHANGE, GUESS, MODEL = ROWS = ("no change", "most frequent target", "model")
 """What is compared."""
 
@@ -177,21 +175,9 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
     """
     # Both are the same, for baseline and guard come from the same training lines.
     tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
-    waiting: deque[list[tuple[int, AnyPair]]] = deque()
-    parse = pair_parser(decoder.info)
-
-    def inputs() -> Iterator[list[str]]:
-        for block in in_blocks(read_pairs(path, parse), lambda row: len(row[1].input), BLOCK):
-            waiting.append(block)
-            yield [pair.input for _, pair in block]
-
-    try:
-        with closing(decoder.decode_batches(inputs())) as batches:
-            for outputs in batches:
-                add_block(tally, waiting.popleft(), outputs, path)
-    except UnknownCharacterError as error:
-        number, _ = waiting[-1][error.index]
-        raise InputError(f"{path}, line {number}: {error}") from error
+    with closing(decode_pairs(decoder, path, pair_parser(decoder.info))) as decoded:
+        for block, outputs in decoded:
+            add_block(tally, block, outputs, path)
     if not tally.total[0]:
         raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
     scores = tally.scores()

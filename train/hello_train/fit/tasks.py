@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.drawing import draw, sample_seeds, uniform
-from hello_runtime.text.measures import Measures
+from hello_runtime.text.measures import MODEL, MOST_FREQUENT, Measures
 from hello_runtime.text.pairs import AnyPair, in_blocks
 from torch import Tensor, nn
 
@@ -36,7 +36,6 @@ from hello_train.network.checkpoint import Training, check_writable, save_checkp
 from hello_train.network.encoding import encode
 from hello_train.network.model import Network
 
-MODEL, MOST_FREQUENT = "model", "most frequent class"
 LAST_CHARACTERS = "last three characters"
 ORDERS = {0: "order-0 counts", 5: "order-5 counts"}
 """The count models of running text, by the characters of their contexts."""
