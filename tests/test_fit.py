@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ import numpy as np
 import pytest
 import torch
 from command_server import CommandServer
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import AnyPair, Pair
 from hello_train.cli import main
 from hello_train.data.alphabets import Alphabets, choose_alphabets, count_substitutions
 from hello_train.data.augmentation import IGNORED
+from hello_train.data.batches import Batches
 from hello_train.data.lines import Split
 from hello_train.errors import FitError, TeamError
+from hello_train.fit import loop
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
-from hello_train.fit.loop import Ending, Trainer, batches_of
+from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
 from hello_train.fit.parallel import Team, best_device
@@ -43,6 +45,13 @@ SMALL = ("--hidden-size", "8", "--embedding-dim", "4")
 POLISH = Path(__file__).parent / "data" / "zolw.txt"
 TINY = TrainOptions(epochs=10, hidden_size=8, unknown="copy", guarded=True, batch_characters=64)
 HELLO_CONFIG = configure(TrainOptions(epochs=1), HELLO_ALPHABETS)
+
+
+def batches_of(config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions) -> Batches:
+    """Return the batches of a network that rewrites."""
+    batches = loop.batches_of(config, pairs, options)
+    assert isinstance(batches, Batches)
+    return batches
 
 
 def alphabets_of(*pairs: Pair) -> Alphabets:

@@ -17,6 +17,7 @@ from typing import Protocol
 from hello_runtime.text.pairs import AnyPair
 
 from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments
+from hello_train.data.tasks import ClassBatches, NextBatches
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator, is_due, record
 from hello_train.fit.memory import memory_named
@@ -32,17 +33,6 @@ SAVE_SECONDS = 30.0
 """Seconds between two writes of the resume file; it is also written after each evaluation."""
 
 
-def batches_of(config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions) -> Batches:
-    """Return the batches of a training."""
-    return Batches(
-        config,
-        pairs,
-        characters=options.batch_characters,
-        case_rate=options.case_rate,
-        seed=options.seed,
-    )
-
-
 class BatchSource(Protocol):
     """Training lines as batches."""
 
@@ -51,6 +41,15 @@ class BatchSource(Protocol):
 
     def load(self, segments: Segments, epoch: int, number: int) -> Batch | PaddedBatch:
         """Return a batch of `order`; `number` is its position there."""
+
+
+def batches_of(config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions) -> BatchSource:
+    """Return the batches of a training, as its task needs them."""
+    characters, case_rate, seed = options.batch_characters, options.case_rate, options.seed
+    if config.task == "classify":
+        return ClassBatches(config, pairs, characters=characters, seed=seed)
+    kind = NextBatches if config.task == "next" else Batches
+    return kind(config, pairs, characters=characters, case_rate=case_rate, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,6 @@ class Trainer:
         evaluator: Evaluator | None = None,
         resume_file: ResumeFile | None = None,
         team: Team = ALONE,
-        batches: BatchSource | None = None,
     ) -> None:
         """Prepare a training.
 
@@ -87,7 +85,6 @@ class Trainer:
             evaluator: evaluates the network; None for no evaluation.
             resume_file: where the state is saved; None to save nothing.
             team: the processes that train together, each with the same arguments.
-            batches: the lines as batches; None for those of a network that rewrites.
         """
         self._state = state
         self._options = options
@@ -95,7 +92,7 @@ class Trainer:
         self._evaluator = evaluator or Evaluator([])
         self._resume_file = resume_file
         self._team = team
-        self._data = batches or batches_of(state.network.config, pairs, options)
+        self._data = batches_of(state.network.config, pairs, options)
         self._forward = team.join(state.network)
         self._started = time.monotonic() - state.position.seconds
         self._saved = time.monotonic()

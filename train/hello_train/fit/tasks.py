@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from hello_train.data.augmentation import IGNORED
 from hello_train.data.batches import lengths
 from hello_train.data.lines import Split
-from hello_train.data.tasks import ClassBatches, NextBatches
 from hello_train.files import REPORT_NAME, RESUME_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback
 from hello_train.fit.counting import ContextModel, EndingModel
@@ -148,16 +147,6 @@ def generate(network: Network, characters: int, seed: int) -> str:
     return text
 
 
-def batches_of_task(
-    network: Network, pairs: Sequence[AnyPair], options: TrainOptions
-) -> ClassBatches | NextBatches:
-    """Return the batches of a training."""
-    characters, seed = options.batch_characters, options.seed
-    if network.config.task == "classify":
-        return ClassBatches(network.config, pairs, characters=characters, seed=seed)
-    return NextBatches(network.config, pairs, characters=characters, case_rate=0.0, seed=seed)
-
-
 def run_task(
     task: LearnedTask,
     lines: Split,
@@ -197,11 +186,7 @@ def run_task(
     for callback in callbacks:
         callback.on_begin(describe(lines, options, team))
     evaluator = (ClassEvaluator if task == "classify" else NextEvaluator)(lines.holdout)
-    batches = batches_of_task(state.network, lines.train, options)
-    trainer = Trainer(
-        state, lines.train, options, callbacks, evaluator, resume_file, team, batches=batches
-    )
-    ending = trainer.run()
+    ending = Trainer(state, lines.train, options, callbacks, evaluator, resume_file, team).run()
     if not team.leads:
         return None
     run = finish(state, ending, lines, data, options, folder)
