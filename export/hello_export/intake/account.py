@@ -14,7 +14,7 @@ from torch import Tensor
 from hello_export.intake.alphabets import listed, shown_entry
 from hello_export.intake.network import Rows
 from hello_export.intake.recognise import Parts
-from hello_export.intake.weights import short
+from hello_export.intake.weights import rounding_note, short
 
 EXAMPLE = 5
 """Characters of the example, at most."""
@@ -24,6 +24,28 @@ POLICIES: dict[Unknown, str] = {
     "label": "get the label that the network chooses",
 }
 """What happens to unknown characters, in words."""
+
+
+def account(
+    name: str, config: ModelConfig, parts: Parts, tensors: Mapping[str, Tensor], rows: Rows
+) -> list[str]:
+    """Return what was recognised: the network, each tensor with its role, then each odd row.
+
+    Args:
+        name: of the file or module.
+        config: of the network that was built.
+        parts: what was recognised.
+        tensors: by their own names, the unused ones too.
+        rows: what the embedding's rows are read for.
+    """
+    rounded = rounding_note({own: tensors[own] for own in parts.roles})
+    return [
+        f"{name}: {summary(config)}",
+        *tensor_lines(parts, tensors),
+        *row_lines(rows, config.unknown),
+        *label_lines(config),
+        *([rounded] if rounded else []),
+    ]
 
 
 def example(alphabet: str) -> str:

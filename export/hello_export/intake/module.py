@@ -21,7 +21,7 @@ from torch.nn.parameter import UninitializedParameter
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
-from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
+from hello_export.intake.account import account, example
 from hello_export.intake.agreement import MOST_CHARACTERS, check_forward
 from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
@@ -29,7 +29,7 @@ from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import build_network, find_rows
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
-from hello_export.intake.weights import rounding_note, value_faults
+from hello_export.intake.weights import value_faults
 from hello_export.progress import SILENT, Display, Progress
 from hello_export.proof.cases import readable_cases
 from hello_export.proof.table import warnings
@@ -180,8 +180,7 @@ def take(
     with faults.collecting():
         forward = ModuleForward(module, call, by_line=task == "classify")
         found, parts = recognise_module(forward, choices, entries)
-        used = {name: found.tensors[name] for name in parts.roles}
-        faults.texts += value_faults(used)
+        faults.texts += value_faults({name: found.tensors[name] for name in parts.roles})
     faults.check()
     assert entries
     network = build_network(parts, entries, label_entries, unknown, unknown_token, task)
@@ -193,13 +192,7 @@ def take(
         forward,
         network,
         Training.from_outside(source, example(network.config.input_alphabet)),
-        [
-            f"{kind.__name__}: {summary(network.config)}",
-            *tensor_lines(parts, found.everything),
-            *row_lines(rows, network.config.unknown),
-            *label_lines(network.config),
-            *filter(None, [rounding_note(used)]),
-        ],
+        account(kind.__name__, network.config, parts, found.everything, rows),
     )
 
 

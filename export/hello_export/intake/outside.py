@@ -12,12 +12,12 @@ from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 
 from hello_export.errors import IntakeError
-from hello_export.intake.account import example, label_lines, row_lines, summary, tensor_lines
+from hello_export.intake.account import account, example
 from hello_export.intake.alphabets import Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
 from hello_export.intake.network import build_network, find_rows, label_edits
 from hello_export.intake.recognise import Choices, recognise
-from hello_export.intake.weights import own_name, read_weights, rounding_note, value_faults
+from hello_export.intake.weights import own_name, read_weights, value_faults
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Outside:
     network: Network
     training: Training
     account: list[str]
-    """What was recognised, in lines for people: each tensor with its role, then each odd row."""
+    """What was recognised, in lines for people."""
 
 
 def read_network(
@@ -64,10 +64,8 @@ def read_network(
         parts = recognise(weights.tensors, own_names(choices or Choices()), str(file))
         used = {name: weights.tensors[name] for name in parts.roles}
         faults.texts += [f"{file}: {fault}" for fault in value_faults(used)]
-    if (
-        faults.texts and label_entries and task != "classify"
-    ):  # otherwise `build_network` checks them
-        with faults.collecting():
+    if faults.texts and label_entries and task != "classify":
+        with faults.collecting():  # without other faults `build_network` does it
             label_edits(label_entries)
     faults.check()
     assert entries
@@ -80,13 +78,7 @@ def read_network(
     return Outside(
         network,
         Training.from_outside(source, example(network.config.input_alphabet)),
-        [
-            f"{file}: {summary(network.config)}",
-            *tensor_lines(parts, weights.tensors),
-            *row_lines(rows, network.config.unknown),
-            *label_lines(network.config),
-            *filter(None, [rounding_note(used)]),
-        ],
+        account(str(file), network.config, parts, weights.tensors, rows),
     )
 
 
