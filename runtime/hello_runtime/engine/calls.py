@@ -61,6 +61,11 @@ class Calls:
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
         self._width = width_of(self.info.output_labels) if self._rewrites else None
+        self._axes = 1 if self.info.task == "classify" else 2  # of an output: batch, time
+        self._sizes = {  # of its other axis
+            "decoded": () if self._width is None else (self._width,),
+            "logits": (self.info.label_count,),
+        }
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
@@ -119,20 +124,15 @@ class Calls:
         finally:
             LIFECYCLE.calling.discard(thread)
         for name, result in zip(outputs, results, strict=True):
-            shape = second.shape if name == "state_out" else self._shape(name, codepoints.shape)
+            shape = codepoints.shape[: self._axes] + self._sizes.get(name, ())
+            if name == "state_out":
+                shape = second.shape
             if result.shape != shape or result.dtype != DTYPES[name]:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
                     f"where {DTYPES[name]} {[*shape]} was due; export it again"
                 )
         return results
-
-    def _shape(self, name: str, given: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape that an output must have, for code points of the shape `given`."""
-        shape = given[:1] if self.info.task == "classify" else given
-        if name == "logits":
-            return (*shape, self.info.label_count)
-        return (*shape, self._width) if name == "decoded" and self._width is not None else shape
 
     def _to_text(self, codepoints: Array) -> str:
         try:

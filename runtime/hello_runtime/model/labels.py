@@ -17,6 +17,7 @@ from hello_runtime.text.edits import KEEP, check_edit, from_json, to_json
 
 if TYPE_CHECKING:
     from hello_runtime.model.model_file import Unknown
+    from hello_runtime.model.tasks import Task
     from hello_runtime.text.edits import Edit
     from hello_runtime.text.normal_forms import NormalForm
 
@@ -76,11 +77,15 @@ def width_of(labels: Iterable[Edit]) -> int | None:
 
 
 def oldest_format(
-    labels: Iterable[Edit], unknown: Unknown, normalization: NormalForm = "none"
+    labels: Iterable[Edit],
+    unknown: Unknown,
+    normalization: NormalForm = "none",
+    task: Task = "rewrite",
 ) -> Format:
     """Return the oldest format whose files can hold such a model."""
-    characters = all(len(label) == 1 and label[0] is not KEEP for label in labels)
-    return 1 if characters and unknown != "label" and normalization == "none" else 2
+    if task != "rewrite" or unknown == "label" or normalization != "none":
+        return 2
+    return 1 if all(len(label) == 1 and label[0] is not KEEP for label in labels) else 2
 
 
 def check_labels(labels: Sequence[Edit]) -> None:

@@ -101,9 +101,7 @@ class ModelInfo(NamedTuple):
     @property
     def format_version(self) -> Format:
         """The oldest format that can say all of this."""
-        if self.task != "rewrite":
-            return 2
-        return oldest_format(self.output_labels, self.unknown, self.normalization)
+        return oldest_format(self.output_labels, self.unknown, self.normalization, self.task)
 
 
 def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:

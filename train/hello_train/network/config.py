@@ -272,9 +272,7 @@ class ModelConfig:
     @property
     def format_version(self) -> Format:
         """The oldest format of files that can hold this configuration."""
-        if self.task != "rewrite":
-            return 2
-        return oldest_format(self.output_labels, self.unknown, self.normalization)
+        return oldest_format(self.output_labels, self.unknown, self.normalization, self.task)
 
 
 def with_labels(content: dict[str, Any]) -> dict[str, Any]:
