@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import re
 import subprocess
@@ -21,6 +22,7 @@ from hello_export.proof.javascript import JavaScript, node_version
 from hello_runtime import Decoder
 from hello_runtime.errors import ModelFileError
 from hello_runtime.model.model_file import locate
+from hello_runtime.text import files
 from helpers import (
     GOLDEN,
     SHORT_PROOF,
@@ -260,6 +262,17 @@ def test_the_modules_are_one_without_imports(tmp_path: Path) -> None:
     if node_version():
         (tmp_path / "bundled.mjs").write_text(source, encoding="utf-8")
         subprocess.run(["node", "--check", tmp_path / "bundled.mjs"], check=True)
+
+
+def test_a_page_that_cannot_be_written_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "open_whole", full)
+    with pytest.raises(PageError, match=r"cannot write .*page.html: No space left on device"):
+        write_page(HELLO, tmp_path / "page.html")
 
 
 def test_a_page_takes_the_place_of_a_page_and_of_nothing_else(tmp_path: Path) -> None:

@@ -74,10 +74,7 @@ def write_page(model: Path, page: Path) -> int:
     check_replaceable(page)
     content, info, _ = load_model(model)
     rendered = render(content, info).encode()
-    try:
-        write_whole(page, rendered)
-    except OSError as error:
-        raise PageError(f"cannot write {page}: {reason(error)}") from error
+    write_whole(page, rendered, PageError)
     return len(rendered)
 
 

@@ -10,6 +10,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
+from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.text.normal_forms import NORMAL_FORMS
 
 from hello_train.data.corruption import (
@@ -130,7 +131,7 @@ from hello_train.usage import (
 )
 @click.option(
     "--unknown",
-    type=click.Choice(["error", "copy", "label"]),
+    type=click.Choice(UNKNOWN_POLICIES),
     help="What an unknown character becomes: an error, a copy of itself, or what the network says "
     "of it, to which it is one character like others.  [default: error for hello and --next, label "
     "for --classes; for other text label, or copy where no label keeps a character]",
