@@ -23,7 +23,7 @@ from hello_export.graph.program_file import load_program
 from hello_export.graph.torchscript import save_program
 from hello_runtime import DecodeColumn, Decoder, TaskError, UnknownCharacterError, generation
 from hello_runtime.text.drawing import draw, sample_seeds, uniform
-from hello_train.fit.tasks import generate
+from hello_train.fit.task_evaluation import generate
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 from onnx.reference import ReferenceEvaluator
 

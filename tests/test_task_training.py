@@ -21,12 +21,14 @@ from hello_runtime.text.classes import parse_class
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.passages import read_passages
 from hello_train.data.lines import Split, read
-from hello_train.data.tasks import CLASSES, PASSAGES, ClassBatches
+from hello_train.data.sources import CLASSES, PASSAGES
+from hello_train.data.task_batches import ClassBatches
 from hello_train.errors import DataError
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.counting import ContextModel, EndingModel
+from hello_train.fit.task_evaluation import predicted
 from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask, configure_classes
-from hello_train.fit.tasks import TaskRun, predicted, run_task
+from hello_train.fit.task_run import TaskRun, run_task
 from hello_train.network.model import Network
 from helpers import TRAINING, Export, Run, assert_one_line_error, make_network
 

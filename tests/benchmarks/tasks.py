@@ -24,14 +24,14 @@ from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
 from hello_runtime.text.pairs import Pair
 from hello_train.data.lines import Split, read
-from hello_train.data.tasks import CLASSES, PASSAGES
+from hello_train.data.sources import CLASSES, PASSAGES
 from hello_train.fit.task_options import (
     TASK_OPTIONS,
     LearnedTask,
     configure_classes,
     configure_next,
 )
-from hello_train.fit.tasks import TaskRun, run_task
+from hello_train.fit.task_run import TaskRun, run_task
 from measuring import machine
 from torch import Tensor, nn
 

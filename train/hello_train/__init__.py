@@ -3,11 +3,12 @@
 The folders in the order of the work:
 
 - `network`: the cells, the configuration, the model, and its checkpoint;
-- `data`: lines of text, corruptions, alphabets, and batches of tensors;
+- `data`: `sources` of lines, corruptions, alphabets, and batches of tensors;
 - `report`: the HTML page of a run, and the `history` and `mistakes` that it shows;
 - `fit`: the options, and the training. `run` trains on lines and `hello` on the example; both use
-  the loop in `loop`, which makes the steps of `optimizer` on the state of `state`. `tasks` trains
-  classifiers and networks of the next character, with `task_options` and the models of `counting`.
+  the loop in `loop`, which makes the steps of `optimizer` on the state of `state`. `task_run`
+  trains classifiers and networks of the next character, with `task_options`, and
+  `task_evaluation` measures them beside the models of `counting`.
 
 `cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
 `results` what it prints, and `files` names the files of a run.

@@ -16,7 +16,7 @@ from hello_train.fit.options import TrainOptions
 
 if TYPE_CHECKING:
     from hello_train.fit.run import Run
-    from hello_train.fit.tasks import TaskRun
+    from hello_train.fit.task_run import TaskRun
 
 
 def print_reading(lines: Split, form: NormalForm) -> None:
@@ -50,7 +50,7 @@ def print_task(run: TaskRun, options: TrainOptions) -> None:
 
     sample = run.sample
     if run.config.task == "classify":
-        from hello_train.fit.tasks import classified
+        from hello_train.fit.task_evaluation import classified
 
         example = run.training.example
         sample = f"{example} -> {classified(run.network, [example])[0]}"

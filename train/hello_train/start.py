@@ -14,10 +14,11 @@ from hello_runtime.process import ending_at_once
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
 from hello_train.data.lines import read
-from hello_train.data.sources import pair_source, text_source
+from hello_train.data.sources import CLASSES, PASSAGES, pair_source, text_source
 from hello_train.files import RESUME_NAME
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import TrainOptions, run_folder
+from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask
 from hello_train.results import print_reading, print_result, print_task
 from hello_train.usage import choose_options
 
@@ -77,19 +78,17 @@ def learn_task(
     resume: bool,
 ) -> None:
     """Train a classifier, or a network of the task next, and print the result."""
-    import_training()
-    from hello_train.data.tasks import CLASSES, PASSAGES
-    from hello_train.fit.parallel import team
-    from hello_train.fit.progress import ProgressDisplay
-    from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask
-    from hello_train.fit.tasks import run_task
-    from hello_train.report.tasks import quality_of
-
     task: LearnedTask = "classify" if by_class else "next"
     options = choose_options(TASK_OPTIONS[task], given)
     folder = output or run_folder(name_of(paths[0]), options.cell)
     source = CLASSES if by_class else PASSAGES
     lines = read(source, paths, extra, options.holdout, options.seed)
+    import_training()
+    from hello_train.fit.parallel import team
+    from hello_train.fit.progress import ProgressDisplay
+    from hello_train.fit.task_run import run_task
+    from hello_train.report.tasks import quality_of
+
     data = ", ".join([*(printable(path.name) for path in (*paths, *extra)), task])
     with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
         shown = ProgressDisplay(quality=partial(quality_of, by_class))

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from hello_runtime.errors import AlignmentError
 from hello_runtime.text.alignment import cut, fewest_changes
+from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.lines import read_lines
 from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
+from hello_runtime.text.passages import read_passages
 
 from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
 from hello_train.errors import DataError
@@ -124,3 +126,39 @@ def difference(one: Pair, other: Pair) -> str:
     position = next((position for position, (a, b) in pairs if a != b), len(first))
     part = slice(max(0, position - SHOWN // 2), position + SHOWN // 2)
     return f"{first[part]!r} and then {second[part]!r} of one line"
+
+
+def class_pair(line: str) -> Pair:
+    """Return the text and the class of a line.
+
+    Raises:
+        InputError: it has no class.
+        DataError: the text is too long.
+    """
+    pair = parse_class(line)
+    if len(pair.input) > LONGEST_ROW:
+        raise DataError(
+            f"the text has {len(pair.input)} characters, and {LONGEST_ROW} are the most that a "
+            f"classifier learns at once; shorten it"
+        )
+    return pair
+
+
+def passage_pair(passage: str) -> Pair:
+    """Return what is read and what is predicted of a passage: each character from those before.
+
+    >>> passage_pair("hello")
+    Pair(input='hell', target='ello')
+    """
+    return Pair(passage[:-1], passage[1:])
+
+
+def numbered_passages(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the passages of a file with their numbers, counted from 1."""
+    yield from enumerate(read_passages(path), 1)
+
+
+CLASSES = Source(class_pair, lambda line: (line,), None)
+"""The source for lines `text TAB class`."""
+PASSAGES = Source(passage_pair, lambda passage: (passage,), None, read=numbered_passages)
+"""The source for running text."""

@@ -17,7 +17,7 @@ from typing import Protocol
 from hello_runtime.text.pairs import AnyPair
 
 from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments
-from hello_train.data.tasks import ClassBatches, NextBatches
+from hello_train.data.task_batches import ClassBatches, NextBatches
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator, is_due, record
 from hello_train.fit.memory import memory_named

@@ -1,21 +1,15 @@
-"""Training data of the tasks `classify` and `next`: lines with a class, and running text."""
+"""Training lines of the tasks `classify` and `next` as batches."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from hello_runtime.text.classes import parse_class
-from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.pairs import AnyPair, Pair
-from hello_runtime.text.passages import read_passages
+from hello_runtime.text.pairs import AnyPair
 
 from hello_train.data.augmentation import UNKNOWN_RATE
 from hello_train.data.batches import Batch, Batches, PaddedBatch, Segments, lengths
-from hello_train.data.sources import Source
-from hello_train.errors import DataError
 from hello_train.network.config import ModelConfig
 from hello_train.network.encoding import encode
 
@@ -23,42 +17,6 @@ MOST_ROWS = 64
 """Lines of a batch of a classifier, at most: with more of them, few steps are left."""
 SIMILAR = 32
 """Batches whose lines are sorted by length together, so that they have little padding."""
-
-
-def class_pair(line: str) -> Pair:
-    """Return the text and the class of a line.
-
-    Raises:
-        InputError: it has no class.
-        DataError: the text is too long.
-    """
-    pair = parse_class(line)
-    if len(pair.input) > LONGEST_ROW:
-        raise DataError(
-            f"the text has {len(pair.input)} characters, and {LONGEST_ROW} are the most that a "
-            f"classifier learns at once; shorten it"
-        )
-    return pair
-
-
-def passage_pair(passage: str) -> Pair:
-    """Return what is read and what is predicted of a passage: each character from those before.
-
-    >>> passage_pair("hello")
-    Pair(input='hell', target='ello')
-    """
-    return Pair(passage[:-1], passage[1:])
-
-
-def numbered_passages(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the passages of a file with their numbers, counted from 1."""
-    yield from enumerate(read_passages(path), 1)
-
-
-CLASSES = Source(class_pair, lambda line: (line,), None)
-"""The source for lines `text TAB class`."""
-PASSAGES = Source(passage_pair, lambda passage: (passage,), None, read=numbered_passages)
-"""The source for running text."""
 
 
 class NextBatches(Batches):
