@@ -87,9 +87,7 @@ def build_network(
     return network.eval()
 
 
-def without_reserved(
-    parts: Parts, alphabet: Entries, labels: Entries
-) -> tuple[Parts, Entries]:
+def without_reserved(parts: Parts, alphabet: Entries, labels: Entries) -> tuple[Parts, Entries]:
     """Return the parts and labels of a network of `next` that can draw nothing but characters.
 
     The logits of other entries, such as `<pad>`, are left out, so that the characters share all
