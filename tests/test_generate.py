@@ -18,7 +18,14 @@ from drawing_rule import Step, draw_text, split_mix
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.program_file import load_program
 from hello_export.graph.torchscript import save_program
-from hello_runtime import DecodeColumn, Decoder, TaskError, UnknownCharacterError, generation
+from hello_runtime import (
+    DecodeColumn,
+    Decoder,
+    ModelFileError,
+    TaskError,
+    UnknownCharacterError,
+    generation,
+)
 from hello_runtime.text.drawing import draw, sample_seeds, uniform
 from hello_train.fit.task_evaluation import generate
 from helpers import TRAINING, Run, assert_one_line_error, make_network
@@ -234,6 +241,16 @@ def test_a_prompt_that_the_model_refuses(tmp_path: Path) -> None:
     with pytest.raises(UnknownCharacterError, match=r"'q'.*character 2 of the text"):
         Decoder.open(tmp_path).generate("aq")
     assert len("".join(Decoder.open(tmp_path, unknown="label").generate("aq", 5))) == 5
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_no_numbers_draw_nothing(value: float, tmp_path: Path) -> None:
+    network = make_network(task="next")
+    with torch.no_grad():
+        network.get_parameter("projection.bias")[1] = value
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match=r"model\.onnx: its logits are NaN or infinite"):
+        next(Decoder.open(tmp_path).generate("ab", 1))
 
 
 def test_a_model_does_its_own_task_only(model: Model, tmp_path: Path) -> None:

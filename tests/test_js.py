@@ -249,6 +249,26 @@ def test_generate(cell: str, node: Node, tmp_path: Path) -> None:
             assert found["generated"] == "".join(drawn)
 
 
+@pytest.mark.parametrize(
+    "how", [{"temperature": -0.5}, {"temperature": "hot"}, {"top": 0}], ids=str
+)
+def test_what_cannot_be_drawn_so(how: dict[str, Any], node: Node, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(task="next"), TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"], how=how)
+    assert answer["error"] == "UnsupportedError"
+    assert answer["message"].startswith("The temperature must be at least 0, and top at least 1: ")
+
+
+@pytest.mark.parametrize("task", ["classify", "next"])
+def test_logits_that_are_no_numbers(task: Task, node: Node, tmp_path: Path) -> None:
+    network = make_network(task=task)
+    network.get_parameter("projection.bias").data[1] = np.nan
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"])
+    assert answer["error"] == "ModelFileError"
+    assert answer["message"] == "The logits of this model are NaN or infinite."
+
+
 @pytest.mark.parametrize(("task", "asked"), [("classify", "generate"), ("next", "classify")])
 def test_another_task_is_refused(task: Task, asked: str, node: Node, tmp_path: Path) -> None:
     onnx.save(build_model(make_network(task=task), TRAINING), tmp_path / "model.onnx")

@@ -19,7 +19,7 @@ import onnxruntime
 import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
-from hello_runtime import DecodeColumn, Decoder, TaskError
+from hello_runtime import DecodeColumn, Decoder, ModelFileError, TaskError
 from hello_runtime.text.classes import parse_class
 from hello_runtime.text.pairs import Pair
 from hello_runtime.text.passages import read_passages
@@ -422,6 +422,15 @@ def test_an_empty_line_does_not_reach_the_engine(
     monkeypatch.delattr(classifier, "_session")
     row = classifier.classify("")
     assert (row.label, row.confidence, row.probabilities.tolist()) == ("", 0.0, [0.0] * 6)
+
+
+def test_logits_that_are_no_numbers_have_no_class(tmp_path: Path) -> None:
+    network = make_network(task="classify")
+    with torch.no_grad():
+        network.get_parameter("projection.bias")[1] = float("nan")
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match=r"model\.onnx: its logits are NaN or infinite"):
+        Decoder.open(tmp_path).classify("ab")
 
 
 def test_a_classifier_does_nothing_else(classifier: Decoder) -> None:
