@@ -187,7 +187,7 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
         import_export()
         from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
-        from hello_train.fit.run import read_holdout
+        from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
         from hello_export.artifact import write_artifact
@@ -201,12 +201,11 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
         folder = output or (home if stored else home / "artifact")
         storage = storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
-        measured = storage != "float32" and network.config.task == "rewrite"
-        lines = [pair.input for pair in read_holdout(home)] if measured else []
+        held_out = read_holdout(home, network.config.task) if storage != "float32" else []
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = write_artifact(
-            network, training, folder, storage, lines, carried, progress, strict=strict
+            network, training, folder, storage, held_out, carried, progress, strict=strict
         )
     show_export(made, folder, storage, training.example, network.config.task)
     return folder

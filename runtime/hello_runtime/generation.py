@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hello_runtime.engine.calls import check_finite
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints
 from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniform
 
@@ -99,9 +100,14 @@ class Samples:
     def draw(
         self, characters: int, temperature: float, top: int | None, seed: int | None
     ) -> Iterator[str]:
-        """Yield the next character of every sample, as one text, so many times."""
+        """Yield the next character of every sample, as one text, so many times.
+
+        Raises:
+            ModelFileError: a logit is NaN or infinite.
+        """
         seeds = sample_seeds(secrets.randbits(64) if seed is None else seed, len(self._logits))
         for number in range(1, characters + 1):
+            check_finite(self._logits, self._decoder.file)
             labels = draw(self._logits, uniform(seeds, number), temperature, top)
             codepoints = self._alphabet[labels]
             yield codepoints.tobytes().decode("utf-32-le")
