@@ -22,7 +22,6 @@ from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterErro
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, check_type, to_codepoints
-from hello_runtime.text.edits import NOTHING
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class Decoder(Calls):
             return self.decode_batch([text])[0]
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
-        return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
+        return self._row_text(decoded)
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
         """Return the output for each text, in order; texts of similar length share an engine call.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hello_runtime.text.drawing import draw, sample_seeds, uniform
+from hello_runtime.text.drawing import draw, sample_seeds, uniforms
 from hello_runtime.text.measures import MODEL, MOST_FREQUENT, Measures
 from hello_runtime.text.pairs import AnyPair, in_blocks
 from torch import Tensor, nn
@@ -109,12 +109,12 @@ def row(text: str, network: Network) -> Tensor:
 @torch.inference_mode()
 def generate(network: Network, characters: int, seed: int) -> str:
     """Return what a network draws from the start of a line, by `hello_runtime.text.drawing`."""
-    device, seeds = network.embedding.weight.device, sample_seeds(seed, 1)
+    device, numbers = network.embedding.weight.device, uniforms(sample_seeds(seed, 1))
     ids, state, text = row(SAMPLE_START, network)[None].to(device), None, ""
-    for number in range(1, characters + 1):
+    for _ in range(characters):
         hidden, state = network.recurrence(network.embed(ids), state)
         logits = network.projection(hidden[:, -1]).cpu().numpy()
-        label = int(draw(logits, uniform(seeds, number), 1.0, None)[0])
+        label = int(draw(logits, next(numbers), 1.0, None)[0])
         text += network.config.input_alphabet[label]
         ids = torch.full((1, 1), label, device=device)
     return text
