@@ -15,6 +15,7 @@ import numpy as np
 
 from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import Annotation, run_ahead, unshared
+from hello_runtime.engine.blocks import block_size
 from hello_runtime.engine.calls import Calls
 from hello_runtime.engine.cpus import available_cpus
 from hello_runtime.engine.lifecycle import LIFECYCLE
@@ -42,6 +43,7 @@ class Decoder(Calls):
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         super().__init__(file, provider, unknown)
         self._threads = threads
+        self._block_size = block_size(self.provider)
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
         self._form = self.info.normalization
@@ -324,4 +326,4 @@ class Decoder(Calls):
         run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)
         windowed = self._rewrites and not self.info.causal
-        return run_ahead(run, checked, self._threads, windowed=windowed)
+        return run_ahead(run, checked, self._threads, self._block_size, windowed=windowed)
