@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -24,12 +23,10 @@ from hello_export.errors import ExportError
 from hello_export.graph.storage import STORAGES, Storage
 from hello_export.outside_options import OUTSIDE, option_of, outside_options, read_outside
 from hello_export.progress import Display
+from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
-    from hello_runtime.model.tasks import Task
-
     from hello_export.artifact import Export
-    from hello_export.proof.verdict import Report
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
@@ -60,8 +57,8 @@ SECTIONS = {
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself; "
-    "the path of WEIGHTS without its suffix; NAME with --package]",
+    help="Folder to write, of the artifact or the project.  [default: RUN/artifact, or RUN if it is an "
+    "artifact itself; the path of WEIGHTS without its suffix; NAME with --package]",
 )
 @click.option(
     "--weights",
@@ -137,7 +134,7 @@ def main(
     if trust_program and not artifact:
         raise click.UsageError("--trust-program belongs to --verify.")
     if artifact:
-        if run or cell or output or storage or page or package or own:
+        if run or cell or output or storage or page or package is not None or own:
             raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
         verify(artifact, characters or CHARACTERS, trust_program, strict)
         return
@@ -145,7 +142,7 @@ def main(
         from hello_export.page import check_replaceable
 
         check_replaceable(page)
-    if package:
+    if package is not None:
         from hello_export.package.names import check_name
         from hello_export.package.project import check_project
 
@@ -273,39 +270,6 @@ def folder_of(file: Path) -> Path:
     return file.with_suffix("")
 
 
-def show_export(
-    made: Export, folder: Path, storage: Storage, example: str, task: Task, package: str | None
-) -> None:
-    """Print the proof, and the command that decodes with the model, or that builds the wheel."""
-    show_proof(made.report)
-    if made.cost:
-        click.echo(f"{storage}: {made.cost}")
-    if package:
-        # Without a slash pip takes it for the name of a distribution, and asks its index.
-        project = folder if folder.is_absolute() else f"./{folder}"
-        click.echo(f"saved {folder}; its README says how to install the wheel that this builds:")
-        click.echo(shlex.join(["pip", "wheel", "--no-deps", str(project)]))
-        return
-    click.echo(f"saved {folder}; now, with or without torch:")
-    arguments = [example] if example[:1] != "-" else ["--", example]
-    if task == "next":
-        arguments = ["--generate", "200"]
-    click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
-
-
-def show_page(folder: Path, page: Path) -> None:
-    """Write the page of an artifact, and print its size."""
-    from hello_runtime.model.model_file import MODEL_NAME
-
-    from hello_export.page import write_page
-    from hello_export.proof.javascript import node_version
-
-    size = write_page(folder / MODEL_NAME, page)
-    if not node_version():
-        click.echo("note: without Node the JavaScript of the page was not compared", err=True)
-    click.echo(f"saved {page}, {size} bytes: open it in a browser")
-
-
 def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:
     """Compare an artifact again and print the proof, even if it fails."""
     with Display(f"reading {artifact}") as progress:
@@ -317,15 +281,6 @@ def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -
         )
     show_proof(report)
     report.check()
-
-
-def show_proof(report: Report) -> None:
-    """Print the table of a proof to stdout, and a line to stderr for each witness's fault."""
-    from hello_export.proof.table import proof_table, warnings
-
-    click.echo(proof_table(report))
-    for line in warnings(report):
-        click.echo(line, err=True)
 
 
 def hello_run(cell: str) -> Path:

@@ -195,18 +195,23 @@ def values_of(name: str, config: ModelConfig, golden: Sequence[Golden]) -> dict[
         "unknown": config.unknown,
         "description": f"{DOES[config.task]}, with a network of {config.hidden_size} hidden values",
         "network": summary(config),
-        "text": repr(shown.input),
-        "output": repr(shown.output),
+        "text": literal(shown.input),
+        "output": literal(shown.output),
         "word": word_of(shown.input),
         "hello_rnn": __version__,
         "python": metadata("hello-rnn")["Requires-Python"],
     }
 
 
+def literal(text: str) -> str:
+    """Return a text as a literal of Python."""
+    return json.dumps(text, ensure_ascii=False) if text.isprintable() else repr(text)
+
+
 def word_of(text: str) -> str:
     """Return a text as the argument of a command in a shell; TEXT if it cannot be shown."""
     word = shlex.quote(text) if text.isprintable() else "TEXT"
-    return f"-- {word}" if word[0] == "-" else word
+    return f"-- {word}" if text[:1] == "-" else word
 
 
 def as_json(value: object) -> bytes:
