@@ -57,8 +57,8 @@ SECTIONS = {
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder to write, of the artifact or the project.  [default: RUN/artifact, or RUN if it is an "
-    "artifact itself; the path of WEIGHTS without its suffix; NAME with --package]",
+    help="Folder to write, of the artifact or the project.  [default: RUN/artifact, or RUN if it "
+    "is an artifact itself; the path of WEIGHTS without its suffix; NAME with --package]",
 )
 @click.option(
     "--weights",
