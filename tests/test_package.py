@@ -267,8 +267,8 @@ def test_a_refused_name_or_folder_writes_nothing(run: Run, tmp_path: Path) -> No
     result = run("hello-export", "run", "--package", "taken")
     assert_one_line_error(
         result,
-        "cannot write taken: it holds 'mine.txt', which hello-export did not write; name another "
-        "folder with --output",
+        "cannot write taken: it holds 'mine.txt', which is no file of a package that hello-export "
+        "wrote; name another folder with --output",
     )
     result = run("hello-export", "run", "--package", "polish", "--output", "taken/mine.txt")
     assert result.returncode == 2
@@ -331,7 +331,7 @@ def test_a_project_takes_the_place_of_one_that_nobody_changed(
     assert (folder / "src" / ".DS_Store").exists()
 
     (folder / "LICENSE").write_text("mine")
-    with pytest.raises(PackageError, match="it holds 'LICENSE', which hello-export did not write"):
+    with pytest.raises(PackageError, match="it holds 'LICENSE', which is no file of a package"):
         check_project(folder)
     (folder / "LICENSE").unlink()
     (folder / "src" / "build").mkdir()
@@ -349,7 +349,7 @@ def test_a_project_takes_the_place_of_one_that_nobody_changed(
 @pytest.mark.parametrize("record", ["", "[]", '{"sha256": []}', "[" * 9999])
 def test_a_damaged_record_marks_nothing(record: str, tmp_path: Path) -> None:
     (tmp_path / "hello-export.json").write_text(record)
-    with pytest.raises(PackageError, match=r"it holds 'hello-export.json', which hello-export did"):
+    with pytest.raises(PackageError, match=r"it holds 'hello-export.json', which is no file"):
         check_project(tmp_path)
 
 

@@ -72,7 +72,7 @@ def check_project(folder: Path) -> None:
         if name == RECORD_NAME and digests:
             continue
         if name not in digests:
-            why = f"it holds {name!r}, which hello-export did not write"
+            why = f"it holds {name!r}, which is no file of a package that hello-export wrote"
         elif path.is_symlink() or digest(path.read_bytes()) != digests[name]:
             why = f"its {name} has changed since hello-export wrote it"
         else:
