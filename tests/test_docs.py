@@ -47,6 +47,10 @@ ELSEWHERE = {
     'import { load } from "./hello_rnn.mjs";': "tests/test_js.py, call by call",
     "<!doctype html>": "tests/test_web.py",
     "python tests/fuzz/javascript.py": "tests/test_js.py, on fewer files",
+    "pip wheel --no-deps ./ohlol": "tests/test_package.py, without a network",
+    "import ohlol": "tests/test_package.py, call by call",
+    "ohlol hello": "likewise",
+    "pip wheel --no-deps --wheel-dir wheels PATH/TO/HELLO-RNN ./ohlol": ".ci/run",
     "import ray": "tests/test_columns.py, on rows of its own",
     "def decode_frames(frames):  # spark_frame.mapInPandas(decode_frames, schema)": (
         "test_the_lines_for_spark_and_polars"
