@@ -75,6 +75,23 @@ def outcome_of_empty(steps: Steps) -> str:
 
 def which(some: set[str], chosen: list[Kind]) -> str:
     """Return in few words which artifacts some are, by their names."""
+    whole = in_common(some, chosen)
+    if whole is not None:
+        return whole
+    for axis in range(len(chosen[0].traits)):
+        parts: dict[str, set[str]] = {}
+        for kind in chosen:
+            if kind.name in some:
+                parts.setdefault(kind.traits[axis], set()).add(kind.name)
+        words = [in_common(part, chosen) for part in parts.values()]
+        exact = [word for word in words if word is not None]
+        if len(exact) == len(words):
+            return "; ".join(exact)
+    return ", ".join(sorted(some))
+
+
+def in_common(some: set[str], chosen: list[Kind]) -> str | None:
+    """Return the traits that some artifacts have and no others, empty for all, or None."""
     axes = range(len(chosen[0].traits))
     have = [{kind.traits[axis] for kind in chosen if kind.name in some} for axis in axes]
 
@@ -90,9 +107,12 @@ def which(some: set[str], chosen: list[Kind]) -> str:
         fewer = [each for each in needed if each != axis]
         if meant(fewer) == meant(needed):
             needed = fewer
+    if meant(needed) != some:
+        return None
     values = [dict.fromkeys(kind.traits[axis] for kind in chosen) for axis in axes]
-    words = [", ".join(value for value in values[axis] if value in have[axis]) for axis in needed]
-    return " ".join(words if meant(needed) == some else ["some", *words])
+    return " ".join(
+        ", ".join(value for value in values[axis] if value in have[axis]) for axis in needed
+    )
 
 
 def table(results: list[Found], chosen: list[Kind]) -> list[str]:
@@ -105,12 +125,11 @@ def table(results: list[Found], chosen: list[Kind]) -> list[str]:
             rows.append([*row, "not tried", *[""] * (len(head) - 3)])
             continue
         verdicts = {file: judge(steps) for file, steps in found.files.items()}
-        opened = sum("error" not in steps["open"] for steps in found.files.values())
-        row.append(str(opened))
+        row.append(str(sum(steps["open"] == {} for steps in found.files.values())))
         for verdict in COLUMNS:
             files = {file for file, given in verdicts.items() if given == verdict}
-            named = "" if verdict == "right" and len(files) == len(chosen) else which(files, chosen)
-            row.append(f"{len(files)}: {named}" if files and named else str(len(files) or ""))
+            named = "" if verdict == "right" else f": {which(files, chosen)}"
+            row.append(f"{len(files)}{named.removesuffix(': ')}" if files else "")
         rows.append([*row, found.empty])
     return [f"| {' | '.join(row)} |" for row in rows]
 

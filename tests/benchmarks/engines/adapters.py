@@ -13,6 +13,7 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 from engines import compilers
@@ -156,9 +157,16 @@ def node(engine: str) -> Open:
             }
 
         answer()
+        finalize(run, end, process)
         return run
 
     return open_file
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a process, and close its pipes."""
+    process.kill()
+    process.communicate()
 
 
 ADAPTERS: dict[str, Open] = {

@@ -23,6 +23,8 @@ class Engine:
     packages: tuple[str, ...]
     """What pip, or npm, installs, the engine first; one without a version is in this Python."""
     npm: bool = False
+    missing: str = ""
+    """Why it cannot be installed by pip or npm."""
 
     @property
     def pinned(self) -> bool:
@@ -61,9 +63,10 @@ ENGINES: tuple[Engine, ...] = (
     Engine("onnx2pytorch", "onnx2pytorch", ("onnx2pytorch==0.6.0", TORCH)),
     Engine("onnx2torch", "onnx2torch", ("onnx2torch==1.5.15", TORCH)),
     Engine("TVM", "tvm", ("apache-tvm==0.27.0.post1", "onnx")),
-    Engine("ncnn (pnnx)", "pnnx", ("pnnx==20261020", "ncnn==1.0.20261020", TORCH)),
+    Engine("ncnn (pnnx)", "pnnx", ("pnnx==20261020", "numpy", TORCH)),
     Engine("tinygrad", "tinygrad", ("tinygrad==0.14.0", "onnx", "numpy")),
     Engine("wonnx", "wonnx", ("wonnx==0.5.1", "numpy")),
+    Engine("rten", "rten", ("rten@latest",), missing="it is a Rust crate, in neither PyPI nor npm"),
 )
 
 
@@ -84,6 +87,8 @@ def environment(engine: Engine, folder: Path | None) -> tuple[str, Path, str]:
     Raises:
         NotInstalledError: it is not there, and cannot be installed.
     """
+    if engine.missing:
+        raise NotInstalledError(engine.missing)
     if engine.adapter == "module":
         return sys.executable, Path.cwd(), f"Node {command_output('node', '--version').lstrip('v')}"
     if folder is None or not engine.pinned:
