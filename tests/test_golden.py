@@ -10,6 +10,7 @@ import onnx
 import pytest
 from golden.replay import (
     GOLDEN,
+    OLD,
     TEXTS,
     GoldenError,
     model_file,
@@ -30,7 +31,7 @@ from hello_train.network.checkpoint import load_checkpoint
 from helpers import ENGINES
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", [*TEXTS, *OLD])
 def test_the_bare_engine_and_the_runtime_reproduce_the_golden_rows(name: str) -> None:
     assert replay(name, read_rows(name)) <= TOLERANCE
 
