@@ -13,6 +13,7 @@ from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
+from hello_runtime.text.normal_forms import NormalForm, normalise
 
 if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder
@@ -107,6 +108,11 @@ def parse_aligned(line: str) -> Aligned:
     """
     pair = split_pair(line)
     return Aligned(*pair, fewest_changes(*pair))
+
+
+def normalising(parse: Callable[[str], AnyPair], form: NormalForm) -> Callable[[str], AnyPair]:
+    """Return what parses a line that is brought into a normal form first."""
+    return lambda line: parse(normalise(line, form))
 
 
 def read_pairs(
