@@ -9,7 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
@@ -107,7 +107,10 @@ def parse_aligned(line: str) -> Aligned:
         InputError: the line has no tab or several, or its two sides cannot be aligned.
     """
     pair = split_pair(line)
-    return Aligned(*pair, fewest_changes(*pair))
+    try:
+        return Aligned(*pair, fewest_changes(*pair))
+    except AlignmentError as error:
+        raise InputError(f"{error}; leave the line out") from error
 
 
 def normalising(parse: Callable[[str], AnyPair], form: NormalForm) -> Callable[[str], AnyPair]:

@@ -164,6 +164,8 @@ class Reader:
 
     def _add(self, line: str, pair: Pair, number: int) -> None:
         if not pair.input:
+            if pair.target and self._source.is_rewritten:
+                raise AlignmentError("the input is empty, and the target is not")
             return
         if self._source.is_checked:
             self._checksums.append(checksum(pair))
@@ -213,10 +215,11 @@ class Reader:
             DataError: the first one that could not, and how many there are.
         """
         if self.unaligned:
-            others = f", and {self.unaligned - 1} more" if self.unaligned > 1 else ""
+            more = self.unaligned - 1
+            others = f" ({more} more {'line' if more == 1 else 'lines'} cannot be aligned)"
             raise DataError(
-                f"{self._first_unaligned}{others}; make the two sides more alike, or leave such "
-                f"lines out with --skip-unaligned"
+                f"{self._first_unaligned}{others if more else ''}; make the two sides more alike, "
+                f"or leave such lines out with --skip-unaligned"
             )
 
     def _place(self, row: int) -> str:

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from hello_runtime.errors import AlignmentError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
@@ -90,8 +89,6 @@ def pair_parts(line: str) -> Iterator[str]:
         InputError: the line is no pair, or it is too long and its sides cannot be aligned.
     """
     given, target = split_pair(line)
-    if not given and target:
-        raise AlignmentError("the input is empty, and the target is not")
     if len(given) <= LONGEST_ROW:
         yield line
         return
