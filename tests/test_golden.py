@@ -12,6 +12,7 @@ import onnx
 import pytest
 from golden.replay import (
     GOLDEN,
+    OLD,
     TEXTS,
     GoldenError,
     model_file,
@@ -40,7 +41,7 @@ def chosen(outputs: Mapping[str, Any], network: Network) -> dict[str, str]:
     return {"decoded": text_of(outputs["decoded"])} if "decoded" in outputs else {}
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", [*TEXTS, *OLD])
 def test_the_bare_engine_and_the_runtime_reproduce_the_golden_rows(name: str) -> None:
     assert replay(name, read_rows(name)) <= TOLERANCE
 

@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import pytest
 from fuzz.javascript import outcomes
-from golden.replay import SEED, TASKS, TEMPERATURE, TEXTS, TOLERANCE, model_file, read_rows
+from golden.replay import OLD, SEED, TASKS, TEMPERATURE, TEXTS, TOLERANCE, model_file, read_rows
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
@@ -59,7 +59,7 @@ TWO_DIRECTIONS = {name for name in TEXTS if name.startswith("deep")} | {"wide-ls
 REWRITING = [name for name in TEXTS if name.partition("-")[0] not in TASKS]
 
 
-@pytest.mark.parametrize("name", REWRITING)
+@pytest.mark.parametrize("name", [*REWRITING, *OLD])
 def test_the_golden_texts(name: str, node: Node) -> None:
     rows = read_rows(name)
     answer = node.ask(model_file(name), texts=[row["text"] for row in rows], pieces=3)

@@ -17,7 +17,7 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
-from hello_export import cli, verify
+from hello_export import cli, remake, verify
 from hello_export.artifact import write_artifact
 from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.program_file import deprecation_accepted, nothing_compiled
@@ -433,6 +433,25 @@ def test_the_error_names_the_version_that_wrote_the_file(
         verify_artifact(artifact, 1)
     assert f"written with {tool} '1.2.3\\n', and here is" in str(caught.value)
     assert "verify it with that version, or make it again" in str(caught.value)
+
+
+def test_an_artifact_of_an_older_version_is_told_from_one_that_was_changed(
+    artifact: Path, few_cases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.1.0 wrote the graph in another form; it says the same, and who trusts it can see that."""
+    shutil.copy(GOLDEN / "0.1.0/hello-gru.onnx", artifact / "model.onnx")
+    reseal(artifact)
+    manifest = json.loads((artifact / "manifest.json").read_text())
+    manifest["tools"]["hello-rnn"] = "0.1.0"
+    (artifact / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.setattr(remake, "version", lambda _: "0.2.0")
+    with pytest.raises(ArtifactError) as caught:
+        verify_artifact(artifact, 1)
+    message = str(caught.value)
+    assert "is not what hello-export makes of the checkpoint" in message
+    assert "written with hello-rnn '0.1.0', and here is 0.2.0" in message
+    assert "verify it with that version, or make it again (hello-export" in message
+    verify_artifact(artifact, 1, trusted=True).check()
 
 
 NAMES = ["manifest.json", "model.onnx", "model.pt", "checkpoint.safetensors"]

@@ -34,6 +34,8 @@ TEXTS = {
     **{f"{shape}-{kind}": 12 for shape in ("wide", *TASKS) for kind in ("gru", "lstm")},
 }
 """How many texts each network has."""
+OLD = tuple(f"0.1.0/{name}" for name in TEXTS if not name.startswith(("wide", *TASKS)))
+"""Files of the same networks that version 0.1.0 wrote; they stay as they are, and must open."""
 
 
 class GoldenError(Exception):
@@ -41,17 +43,18 @@ class GoldenError(Exception):
 
 
 def model_file(name: str) -> Path:
-    """Return the ONNX file of a golden network."""
+    """Return the ONNX file of a golden network, or an old one."""
     shape, _, kind = name.partition("-")
     return locate(None, kind) if shape == "hello" else GOLDEN / f"{name}.onnx"
 
 
 def read_rows(name: str) -> list[dict[str, Any]]:
     """Return what PyTorch said of each text of a network."""
-    content = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    network = name.rpartition("/")[2]
+    content = json.loads((GOLDEN / f"{network}.json").read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = content["rows"]
-    if len(rows) != TEXTS[name]:
-        raise GoldenError(f"{name} has {len(rows)} texts, not {TEXTS[name]}")
+    if len(rows) != TEXTS[network]:
+        raise GoldenError(f"{network} has {len(rows)} texts, not {TEXTS[network]}")
     return rows
 
 
@@ -139,16 +142,16 @@ def text_of(decoded: NDArray[Any]) -> str:
 
 
 def main() -> None:
-    """Replay all, and print a line for each network."""
+    """Replay all, and print a line for each file."""
     provider = sys.argv[1] if len(sys.argv) > 1 else "cpu"
     sys.stdout.write(f"onnxruntime {onnxruntime.__version__}, numpy {np.__version__}\n")
-    for name in TEXTS:
+    for name in (*TEXTS, *OLD):
         try:
             rows = read_rows(name)
             worst = replay(name, rows, provider)
         except GoldenError as error:
             sys.exit(f"Error: {error}")
-        sys.stdout.write(f"{name:<13}  {len(rows):>2} texts  max |Δ| {worst:.1e}\n")
+        sys.stdout.write(f"{name:<18}  {len(rows):>2} texts  max |Δ| {worst:.1e}\n")
 
 
 if __name__ == "__main__":

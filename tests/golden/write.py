@@ -10,8 +10,9 @@ three causal layers whose hidden states are the logits, `wide-KIND` labels of se
 `next-KIND` says which character comes next, and `classify-KIND` of which class a line is. A kind is
 a cell, or the RNN with relu, or an LSTM whose weights are stored smaller.
 
-Run it when the format of the graph or of the checkpoints changes; training is done anew, so the
-last digits may differ from one machine to another, and all files change together.
+Run it when the form of the graph changes. It makes the networks whose checkpoint is not there, and
+writes all ONNX files anew. `0.1.0/` has files that version 0.1.0 wrote of the same networks; they
+stay, and so must their checkpoints and texts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import json
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from drawing_rule import draw_text
 from golden.replay import SEED, TEMPERATURE
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
-from hello_export.graph.storage import STORAGES
+from hello_export.graph.storage import STORAGES, Storage
 from hello_export.proof.reference import Reference
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.model_file import Unknown, locate
@@ -57,50 +60,31 @@ LIVELY = 2.0
 
 
 def main() -> None:
-    """Write all files."""
+    """Make the networks that are missing, and write the graphs of all."""
+    networks: dict[str, Callable[[], tuple[Network, Training]]] = {}
     for cell in CELLS:
-        network, training = hello_network(cell)
-        write_golden(f"hello-{cell}", network, training, ["hello"])
-        onnx.save(build_model(network, training), locate(None, cell))
+        networks[f"hello-{cell}"] = partial(hello_network, cell)
         for nonlinearity in CELLS[cell].nonlinearities:
             kind = "relu" if nonlinearity == "relu" else cell
-            for name, config in (
-                ("deep", deep_config(cell, nonlinearity)),
-                ("tall", tall_config(cell, nonlinearity)),
-            ):
-                network, training = random_network(config)
-                write_golden(f"{name}-{kind}", network, training, texts_for(config))
-                onnx.save(build_model(network, training), GOLDEN / f"{name}-{kind}.onnx")
-    write_wide()
-    write_tasks()
+            networks[f"deep-{kind}"] = partial(random_network, deep_config(cell, nonlinearity))
+            networks[f"tall-{kind}"] = partial(random_network, tall_config(cell, nonlinearity))
+    networks["wide-lstm"] = partial(random_network, wide_config())
+    networks["wide-gru"] = partial(random_network, wide_causal_config())
+    networks["next-gru"] = partial(task_network, next_config("gru", "error"))
+    networks["next-lstm"] = partial(task_network, next_config("lstm", "label"))
+    networks["classify-gru"] = partial(task_network, class_config("gru", both=False))
+    networks["classify-lstm"] = partial(task_network, class_config("lstm", both=True))
     for storage in STORAGES[1:]:
-        network, training = random_network(tall_config("lstm", "tanh"))
-        network = round_weights(network, storage)
-        write_golden(f"tall-{storage}", network, training, texts_for(network.config))
-        onnx.save(build_model(network, training, storage), GOLDEN / f"tall-{storage}.onnx")
-
-
-def write_wide() -> None:
-    """Write the networks whose labels are edits, which files of format 1 cannot hold."""
-    for cell, config in (("lstm", wide_config()), ("gru", wide_causal_config())):
-        network, training = random_network(config)
-        write_golden(f"wide-{cell}", network, training, texts_for(config))
-        onnx.save(build_model(network, training), GOLDEN / f"wide-{cell}.onnx")
-
-
-def write_tasks() -> None:
-    """Write the networks of the other tasks, in one direction and for classes in two."""
-    for name, config in (
-        ("next-gru", next_config("gru", "error")),
-        ("next-lstm", next_config("lstm", "label")),
-        ("classify-gru", class_config("gru", both=False)),
-        ("classify-lstm", class_config("lstm", both=True)),
-    ):
-        network, training = random_network(config, LIVELY)
-        with torch.no_grad():
-            network.get_parameter("projection.bias").zero_()
-        write_golden(name, network, training, texts_for(config))
-        onnx.save(build_model(network, training), GOLDEN / f"{name}.onnx")
+        networks[f"tall-{storage}"] = partial(rounded_network, storage)
+    for name, make in networks.items():
+        checkpoint = GOLDEN / f"{name}.safetensors"
+        if not checkpoint.exists():
+            write_golden(name, *make())
+        shape, _, kind = name.partition("-")
+        storage = next((each for each in STORAGES if each == kind), "float32")
+        file = locate(None, kind) if shape == "hello" else GOLDEN / f"{name}.onnx"
+        onnx.save(build_model(*load_checkpoint(checkpoint), storage), file)
+    sys.stdout.write(f"{len(networks)} graphs\n")
 
 
 def hello_network(cell: str) -> tuple[Network, Training]:
@@ -197,6 +181,20 @@ def random_network(config: ModelConfig, size: float = 0.5) -> tuple[Network, Tra
     return network, Training(data="nothing", example="zolza", seed=1, characters=0)
 
 
+def rounded_network(storage: Storage) -> tuple[Network, Training]:
+    """Make a network whose weights can be stored smaller."""
+    network, training = random_network(tall_config("lstm", "tanh"))
+    return round_weights(network, storage), training
+
+
+def task_network(config: ModelConfig) -> tuple[Network, Training]:
+    """Make a network of another task with random weights, and no label that it prefers."""
+    network, training = random_network(config, LIVELY)
+    with torch.no_grad():
+        network.get_parameter("projection.bias").zero_()
+    return network, training
+
+
 def texts_for(config: ModelConfig) -> list[str]:
     """Return a text of each length, with characters that the network does not know."""
     source = random.Random(0)
@@ -204,8 +202,9 @@ def texts_for(config: ModelConfig) -> list[str]:
     return ["".join(source.choices(alphabet, k=length)) for length in LENGTHS]
 
 
-def write_golden(name: str, network: Network, training: Training, texts: list[str]) -> None:
-    """Write one network's checkpoint, and what it says of the texts."""
+def write_golden(name: str, network: Network, training: Training) -> None:
+    """Write one network's checkpoint, and what it says of some texts."""
+    texts = ["hello"] if name.startswith("hello") else texts_for(network.config)
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), network, training)
         checkpoint = GOLDEN / f"{name}.safetensors"
