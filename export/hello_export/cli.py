@@ -25,7 +25,7 @@ from hello_export.outside_options import OUTSIDE, option_of, outside_options, re
 from hello_export.progress import Display
 
 if TYPE_CHECKING:
-    from hello_runtime.model.tasks import Task
+    from hello_train.network.config import ModelConfig
 
     from hello_export.artifact import Export
     from hello_export.proof.verdict import Report
@@ -207,7 +207,7 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
         made = write_artifact(
             network, training, folder, storage, held_out, carried, progress, strict=strict
         )
-    show_export(made, folder, storage, training.example, network.config.task)
+    show_export(made, folder, storage, training.example, network.config)
     return folder
 
 
@@ -234,7 +234,7 @@ def export_weights(
         made = write_artifact(
             found.network, found.training, folder, storage, progress=progress, strict=strict
         )
-    show_export(made, folder, storage, found.training.example, found.network.config.task)
+    show_export(made, folder, storage, found.training.example, found.network.config)
     return folder
 
 
@@ -249,15 +249,18 @@ def folder_of(file: Path) -> Path:
     return file.with_suffix("")
 
 
-def show_export(made: Export, folder: Path, storage: Storage, example: str, task: Task) -> None:
+def show_export(
+    made: Export, folder: Path, storage: Storage, example: str, config: ModelConfig
+) -> None:
     """Print the proof, and the command that decodes with the model."""
     show_proof(made.report)
     if made.cost:
         click.echo(f"{storage}: {made.cost}")
     click.echo(f"saved {folder}; now, with or without torch:")
     arguments = [example] if example[:1] != "-" else ["--", example]
-    if task == "next":
-        arguments = ["--generate", "200"]
+    if config.task == "next":
+        prompt = [] if "\n" in config.input_alphabet else ["--prompt", example[:1]]
+        arguments = ["--generate", "200", *prompt]
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 
