@@ -57,6 +57,7 @@ class Isolated:
         self.version = engine.installed_version() or "-"
         self.role = engine.role
         self.activation_error = engine.activation_error
+        self.copies_refused = engine.copies_refused
         self.largest_case = engine.largest_case
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(

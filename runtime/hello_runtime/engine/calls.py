@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hello_runtime.engine.batching import NO_CONFIDENCE, NO_LENGTHS, Annotation
+from hello_runtime.engine.copying import with_copies
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
+from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import EngineError, PolicyError, ProviderError, first_line
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_text
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ DTYPES = {
 """The outputs of an engine call, and their types."""
 
 
+PLAIN = onnxruntime.RunOptions()
+"""Options of every call. Without any onnxruntime makes them each time, in half a microsecond."""
+
+
 class Calls:
     """An open model: what it is, and its engine calls, whose outputs are checked."""
 
@@ -58,6 +64,10 @@ class Calls:
         self.file = file
         content, self.info, state = load_model(file)
         check_policy(file, self.info, unknown)
+        refuses = (self.info.task, self.info.unknown) == ("rewrite", "error")
+        self._copied = (  # the alphabet, where all other characters are copied after the call
+            to_codepoints(self.info.input_alphabet) if refuses and unknown == "copy" else None
+        )
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
         self._width = width_of(self.info.output_labels) if self._rewrites else None
@@ -118,7 +128,7 @@ class Calls:
         inputs = {"codepoints": codepoints, self._second_input: second}
         thread = LIFECYCLE.enter(self._generation)
         try:
-            results: list[Array] = self._session.run(outputs, inputs)
+            results: list[Array] = self._session.run(outputs, inputs, PLAIN)
         except Exception as error:  # onnxruntime's own classes share no base but this
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
         finally:
@@ -132,6 +142,9 @@ class Calls:
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
                     f"where {DTYPES[name]} {[*shape]} was due; export it again"
                 )
+        if self._copied is not None:
+            given = zip(outputs, results, strict=True)
+            results = [with_copies(*pair, codepoints, self._copied) for pair in given]
         return results
 
     def _to_text(self, codepoints: Array) -> str:
