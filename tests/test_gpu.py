@@ -21,7 +21,7 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
-from golden.replay import TEXTS
+from golden.replay import OLD, TEXTS
 from hello_runtime import Decoder
 from hello_runtime.engine.devices import CPU, CUDA
 from hello_runtime.text.codepoints import padded
@@ -72,7 +72,7 @@ def test_cuda_reproduces_the_golden_texts() -> None:
         capture_output=True, text=True, check=False, env={**os.environ, **SHOWN},
     )  # fmt: skip
     assert replayed.returncode == 0, replayed.stderr
-    assert replayed.stdout.count(" texts ") == len(TEXTS)
+    assert replayed.stdout.count(" texts ") == len(TEXTS) + len(OLD)
 
 
 @needs(1)

@@ -17,7 +17,8 @@ is imported from its module on first use. Read it in this order:
   `lifecycle` protects them when the process exits or forks;
 - `text`: files, lines, and scores;
 - `cli`: the command `hello-infer`, and `results` what it writes. `process` starts every command,
-  `command` shows its errors, `info` prints what a model is.
+  `command` shows its errors, `info` prints what a model is. `packaged` makes a command of it for a
+  package that has its model inside.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hello_runtime.engine.calls import check_finite
+from hello_runtime.errors import InputError
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniforms
 
@@ -76,8 +78,16 @@ def samples(decoder: Decoder, prompts: Sequence[str]) -> Samples:
     """Return samples that begin with these prompts, of which there is at least one.
 
     Raises:
+        InputError: a prompt is empty, and the model does not read what it stands for.
         TaskError, UnknownCharacterError: see `checked_texts`.
     """
+    decoder._need_task("next")
+    alphabet = decoder.info.input_alphabet
+    if decoder._refuses_unknown and START not in alphabet and not all(prompts):
+        raise InputError(
+            f"{decoder.file}: without a prompt a text begins behind a line feed, which the model "
+            f"does not read; give --prompt (in Python: a prompt) with characters of {alphabet!r}"
+        )
     return Samples(decoder, checked_texts(decoder, [prompt or START for prompt in prompts]))
 
 
@@ -101,9 +111,14 @@ class Samples:
     def draw(
         self, characters: int, temperature: float, top: int | None, seed: int | None
     ) -> Iterator[str]:
-        """Yield the next character of every sample, as one text, so many times."""
+        """Yield the next character of every sample, as one text, so many times.
+
+        Raises:
+            ModelFileError: a logit is NaN or infinite.
+        """
         seeds = sample_seeds(secrets.randbits(64) if seed is None else seed, len(self._logits))
         for number, drawn in zip(range(1, characters + 1), uniforms(seeds), strict=False):
+            check_finite(self._logits, self._decoder.file)
             codepoints = self._alphabet[draw(self._logits, drawn, temperature, top)]
             yield to_text(codepoints)
             if number < characters:

@@ -16,7 +16,7 @@ import numpy as np
 from hello_runtime.engine.batching import NO_CONFIDENCE, NO_LENGTHS, Annotation
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
-from hello_runtime.errors import EngineError, PolicyError, ProviderError, first_line
+from hello_runtime.errors import EngineError, ModelFileError, PolicyError, ProviderError, first_line
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
@@ -174,3 +174,13 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
         f"follow; leave --unknown out (in Python: unknown=None), or take error"
     )
+
+
+def check_finite(logits: Array, file: Path) -> None:
+    """Check that logits of a model choose something.
+
+    Raises:
+        ModelFileError: one is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise ModelFileError(f"{file}: its logits are NaN or infinite; export the run again")
