@@ -244,6 +244,14 @@ def test_a_prompt_that_the_model_refuses(tmp_path: Path) -> None:
     assert len("".join(Decoder.open(tmp_path, unknown="label").generate("aq", 5))) == 5
 
 
+def test_no_prompt_where_the_model_reads_no_line_feed(run: Run, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(task="next", unknown="error"), TRAINING), tmp_path / "m")
+    result = run("hello-infer", "--model", tmp_path / "m", "--generate", 5)
+    assert_one_line_error(result, "without a prompt a text begins behind a line feed, which the")
+    assert run("hello-infer", "--model", "m", "--generate", 5, "--prompt", "a").returncode == 0
+    assert len(Decoder.open(tmp_path / "m", unknown="label").generate_batch([""], 5)[0]) == 5
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_logits_that_are_no_numbers_draw_nothing(value: float, tmp_path: Path) -> None:
     network = make_network(task="next")

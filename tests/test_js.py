@@ -21,16 +21,7 @@ import numpy as np
 import onnx
 import pytest
 from fuzz.javascript import outcomes
-from golden.replay import (
-    OLD,
-    SEED,
-    TASKS,
-    TEMPERATURE,
-    TEXTS,
-    TOLERANCE,
-    model_file,
-    read_rows,
-)
+from golden.replay import OLD, SEED, TASKS, TEMPERATURE, TEXTS, TOLERANCE, model_file, read_rows
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights

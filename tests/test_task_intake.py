@@ -164,6 +164,7 @@ def test_a_file_of_weights_never_draws_a_reserved_entry(
     result = export("net.pt", "--alphabet", "alphabet.json", "--task", "next")
     assert result.exit_code == 0, result.output
     assert "logits of other entries, which it never draws: 4" in result.output
+    assert "--generate 200 --prompt a\n" in result.output  # it reads no line feed
     decoder = Decoder.open(tmp_path / "net")
     assert decoder.info.unknown == ("label" if extra else "error")
     text = "abc"

@@ -228,7 +228,7 @@ def export(
         made = writer(package)(
             network, training, folder, storage, held_out, carried, progress, strict=strict
         )
-    show_export(made, folder, storage, training.example, network.config.task, package)
+    show_export(made, folder, storage, training.example, network.config, package)
     return folder
 
 
@@ -254,7 +254,7 @@ def export_weights(
         made = writer(package)(
             found.network, found.training, folder, storage, progress=progress, strict=strict
         )
-    show_export(made, folder, storage, found.training.example, found.network.config.task, package)
+    show_export(made, folder, storage, found.training.example, found.network.config, package)
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hello_runtime.engine.calls import check_finite
+from hello_runtime.errors import InputError
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniforms
 
@@ -77,8 +78,16 @@ def samples(decoder: Decoder, prompts: Sequence[str]) -> Samples:
     """Return samples that begin with these prompts, of which there is at least one.
 
     Raises:
+        InputError: a prompt is empty, and the model does not read what it stands for.
         TaskError, UnknownCharacterError: see `checked_texts`.
     """
+    decoder._need_task("next")
+    alphabet = decoder.info.input_alphabet
+    if decoder._refuses_unknown and START not in alphabet and not all(prompts):
+        raise InputError(
+            f"{decoder.file}: without a prompt a text begins behind a line feed, which the model "
+            f"does not read; give --prompt (in Python: a prompt) with characters of {alphabet!r}"
+        )
     return Samples(decoder, checked_texts(decoder, [prompt or START for prompt in prompts]))
 
 

@@ -29,7 +29,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.mutations import SEEDS, mutated
-from hello_runtime import Decoder, HelloRuntimeError, ModelFileError
+from hello_runtime import Decoder, EngineError, HelloRuntimeError, ModelFileError
 from hello_train.network.config import FORBIDDEN_LOGIT
 from node import Node
 
@@ -40,6 +40,7 @@ READ = (*WEIGHTS, "page_starts", "page_ids", "label_", "allowed_", "class_of_id"
 LARGE = 1000
 """Weights and logits beyond it are rounded differently by each engine, or are no numbers."""
 OUT_OF_PROPORTION = "decoded, with weights out of all proportion"
+REFUSED = "decoded, where the runtime refuses the file"
 HOW = {"characters": 20, "seed": 7}
 CLOSE = 1e-3
 """Confidences of the module and the runtime that are equal."""
@@ -86,11 +87,16 @@ def outcome(answer: Any, content: bytes, sound: Path, file: Path) -> str:
         return "ModelFileError" if sentence else f"FAULT: no sentence: {answer['message'][:200]!r}"
     decoder = open_with_nodes_of(sound, content, file)
     if decoder is None:
-        return "decoded, where the runtime refuses the file"
+        return REFUSED
     if not has_usual_weights(file):
         return OUT_OF_PROPORTION
     compare = {"rewrite": rewritten, "classify": classified, "next": continued}
-    return compare[decoder.info.task](decoder, answer["results"], readable(decoder))
+    try:
+        return compare[decoder.info.task](decoder, answer["results"], readable(decoder))
+    except ModelFileError:  # a logit is NaN or infinite
+        return OUT_OF_PROPORTION
+    except EngineError:
+        return REFUSED
 
 
 def has_usual_weights(file: Path) -> bool:
@@ -137,10 +143,7 @@ def classified(decoder: Decoder, results: Any, texts: list[str]) -> str:
 def continued(decoder: Decoder, results: Any, texts: list[str]) -> str:
     """Return whether answers are what the runtime draws."""
     for text, found in zip(texts, results, strict=True):
-        try:
-            drawn = "".join(decoder.generate(text, HOW["characters"], seed=HOW["seed"]))
-        except ModelFileError:  # a logit is NaN or infinite
-            return OUT_OF_PROPORTION
+        drawn = "".join(decoder.generate(text, HOW["characters"], seed=HOW["seed"]))
         if found["generated"] != drawn:
             return f"FAULT: it draws {found['generated']!r}, not {drawn!r}"
     return "decoded"

@@ -70,13 +70,10 @@ def main() -> None:
             networks[f"tall-{kind}"] = partial(random_network, tall_config(cell, nonlinearity))
     networks["wide-lstm"] = partial(random_network, wide_config())
     networks["wide-gru"] = partial(random_network, wide_causal_config())
-    for name, config in (
-        ("next-gru", next_config("gru", "error")),
-        ("next-lstm", next_config("lstm", "label")),
-        ("classify-gru", class_config("gru", both=False)),
-        ("classify-lstm", class_config("lstm", both=True)),
-    ):
-        networks[name] = partial(task_network, config)
+    networks["next-gru"] = partial(task_network, next_config("gru", "error"))
+    networks["next-lstm"] = partial(task_network, next_config("lstm", "label"))
+    networks["classify-gru"] = partial(task_network, class_config("gru", both=False))
+    networks["classify-lstm"] = partial(task_network, class_config("lstm", both=True))
     for storage in STORAGES[1:]:
         networks[f"tall-{storage}"] = partial(rounded_network, storage)
     for name, make in networks.items():
@@ -88,14 +85,6 @@ def main() -> None:
         file = locate(None, kind) if shape == "hello" else GOLDEN / f"{name}.onnx"
         onnx.save(build_model(*load_checkpoint(checkpoint), storage), file)
     sys.stdout.write(f"{len(networks)} graphs\n")
-
-
-def task_network(config: ModelConfig) -> tuple[Network, Training]:
-    """Draw a network of another task, whose biases prefer no label."""
-    network, training = random_network(config, LIVELY)
-    with torch.no_grad():
-        network.get_parameter("projection.bias").zero_()
-    return network, training
 
 
 def hello_network(cell: str) -> tuple[Network, Training]:
@@ -196,6 +185,14 @@ def rounded_network(storage: Storage) -> tuple[Network, Training]:
     """Make a network whose weights can be stored smaller."""
     network, training = random_network(tall_config("lstm", "tanh"))
     return round_weights(network, storage), training
+
+
+def task_network(config: ModelConfig) -> tuple[Network, Training]:
+    """Make a network of another task with random weights, and no label that it prefers."""
+    network, training = random_network(config, LIVELY)
+    with torch.no_grad():
+        network.get_parameter("projection.bias").zero_()
+    return network, training
 
 
 def texts_for(config: ModelConfig) -> list[str]:
