@@ -97,6 +97,6 @@ print(after_training, compiler())
 def test_no_training_imports_pytorchs_compiler(tmp_path: Path) -> None:
     """PyTorch's own optimizer does, which shows that it would be seen."""
     text = Path(__file__).parent / "data" / "zolw.txt"
-    command = [sys.executable, "-c", TRAIN, text]
+    command = [sys.executable, "-c", TRAIN, str(text)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True)
     assert done.stdout.splitlines()[-1] == "False True"

@@ -14,7 +14,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import torch
 from hello_runtime.errors import first_line
 from hello_runtime.text.files import write_whole
 from safetensors import SafetensorError, safe_open
