@@ -22,7 +22,6 @@ REWRITING = (
     "pairs",
     "keep",
     "most_labels",
-    "normalization",
     "skip_unaligned",
 )
 """Options of rewriting alone."""

@@ -14,9 +14,10 @@ from hello_train.data.alphabets import Alphabets, guard_of
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
+from hello_train.fit.holdout import save_holdout
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
-from hello_train.fit.run import Run, save_holdout
+from hello_train.fit.run import Run
 from hello_train.fit.state import new_state
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
