@@ -14,7 +14,7 @@ from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.lines import read_lines
 from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
-from hello_runtime.text.passages import read_passages
+from hello_runtime.text.passages import PASSAGE, read_passages
 
 from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
 from hello_train.errors import DataError
@@ -43,6 +43,8 @@ class Source(NamedTuple):
     """Whether a target is what its input becomes, so that sides of other lengths are aligned."""
     read: Callable[[Path], Iterable[tuple[int, str]]] | None = None
     """Yields the lines of a file with their numbers; None for `read_lines`."""
+    units: str = "lines"
+    """What lines are called."""
 
     def numbered(self, path: Path) -> Iterable[tuple[int, str]]:
         """Yield the lines of a file with their numbers.
@@ -160,5 +162,11 @@ def numbered_passages(path: Path) -> Iterator[tuple[int, str]]:
 
 CLASSES = Source(class_pair, lambda line: (line,), None)
 """The source for lines `text TAB class`."""
-PASSAGES = Source(passage_pair, lambda passage: (passage,), None, read=numbered_passages)
+PASSAGES = Source(
+    passage_pair,
+    lambda passage: (passage,),
+    None,
+    read=numbered_passages,
+    units=f"passages of {PASSAGE} characters",
+)
 """The source for running text."""
