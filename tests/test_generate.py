@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 from collections.abc import Callable
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from hello_runtime import (
     UnknownCharacterError,
     generation,
 )
-from hello_runtime.text.drawing import draw, sample_seeds, uniform
+from hello_runtime.text.drawing import draw, sample_seeds, uniforms
 from hello_train.fit.task_evaluation import generate
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 from onnx.reference import ReferenceEvaluator
@@ -116,17 +117,17 @@ def test_training_draws_by_the_same_rule(model: Model) -> None:
 def test_numbers_are_those_of_split_mix() -> None:
     assert split_mix(0, 1) == [0xE220A8397B1DCDAF]  # of the authors' own program
     for seed in (0, 1, 12345, 2**64 - 1):
-        expected = [(number >> 11) / 2**53 for number in split_mix(seed, 50)]
+        expected = [(number >> 11) / 2**53 for number in split_mix(seed, 150)]
         seeds = np.array([seed], np.uint64)
-        assert [float(uniform(seeds, number)[0]) for number in range(1, 51)] == expected
+        assert [float(number[0]) for number in islice(uniforms(seeds), 150)] == expected
     assert sample_seeds(2**64 - 1, 3).tolist() == [2**64 - 1, 0, 1]
 
 
 def test_draws_follow_their_probabilities() -> None:
     logits = np.log(np.array([[0.5, 0.1, 0.4]]))
     labels = [
-        int(draw(logits, uniform(np.array([0], np.uint64), number), 1.0, None)[0])
-        for number in range(1, 4001)
+        int(draw(logits, number, 1.0, None)[0])
+        for number in islice(uniforms(sample_seeds(0, 1)), 4000)
     ]
     shares = np.bincount(labels, minlength=3) / 4000
     assert np.abs(shares - [0.5, 0.1, 0.4]).max() < 0.03
@@ -190,7 +191,7 @@ def heat_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def same_number_each_time(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generation, "uniform", lambda seeds, _: uniform(seeds, 1))
+    patch.setattr(generation, "uniforms", lambda seeds: repeat(next(uniforms(seeds))))
 
 
 def ignore_top(patch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from hello_export.proof.javascript import JavaScript, modules_folder, node_versi
 from hello_export.proof.verdict import Report
 from hello_runtime import Decoder
 from hello_runtime.errors import PolicyError, UnknownCharacterError
+from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.model.tasks import Task
 from hello_runtime.text.normal_forms import NormalForm
@@ -219,6 +220,30 @@ def test_text_is_brought_into_the_models_normal_form(
     expected = Decoder.open(tmp_path).decode_batch(texts)
     assert [found["decoded"] for found in results] == expected
     assert [found["streamed"] for found in results] == expected
+
+
+@pytest.mark.parametrize("form", ["nfc", "nfd"])
+@pytest.mark.parametrize("task", ["classify", "next"])
+def test_other_tasks_read_the_normal_form(
+    task: Task, form: NormalForm, node: Node, tmp_path: Path
+) -> None:
+    config = make_network(task=task).config
+    alphabet = "abżą😀" if form == "nfc" else "abz\u0307😀"
+    labels = alphabet_labels(alphabet) if task == "next" else ()
+    config = replace(
+        config, input_alphabet=alphabet, output_labels=labels, normalization=form, projection=True
+    )
+    onnx.save(build_model(Network(config).eval(), TRAINING), tmp_path / "model.onnx")
+    decoder = Decoder.open(tmp_path)
+    texts = ["z\u0307a", "ża\u0328b", "a\u0323\u0307\u0323😀", "\u0307", "ż" * 9]
+    answer = node.ask(tmp_path / "model.onnx", texts=texts, how={"seed": 3})
+    assert answer["info"]["normalization"] == form
+    for text, found in zip(texts, answer["results"], strict=True):
+        if task == "next":
+            assert found["generated"] == "".join(decoder.generate(text, 200, seed=3))
+        else:
+            row = decoder.classify(text)
+            assert found["probabilities"] == pytest.approx(list(row.probabilities), abs=1e-6)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -21,10 +21,11 @@ import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import DecodeColumn, Decoder, ModelFileError, TaskError
 from hello_runtime.text.classes import parse_class
+from hello_runtime.text.lines import read_lines
 from hello_runtime.text.pairs import Pair
-from hello_runtime.text.passages import read_passages
+from hello_runtime.text.passages import passages_of
 from hello_train.data.lines import Split, read
-from hello_train.data.sources import CLASSES, PASSAGES
+from hello_train.data.sources import class_source, passage_source
 from hello_train.data.task_batches import ClassBatches
 from hello_train.errors import DataError
 from hello_train.fit.callbacks import Callback, Progress
@@ -70,7 +71,8 @@ def text(tmp_path: Path) -> Path:
 
 
 def lines_of(task: LearnedTask, file: Path) -> Split:
-    return read(CLASSES if task == "classify" else PASSAGES, [file], [], 0.1, 0)
+    source = class_source() if task == "classify" else passage_source()
+    return read(source, [file], [], 0.1, 0)
 
 
 def train(
@@ -265,7 +267,8 @@ def test_counts_are_probabilities() -> None:
 def test_passages_are_the_text(tmp_path: Path) -> None:
     text = "first line\n\n\nlast " + "ż" * 3000
     (tmp_path / "text").write_text(text, encoding="utf-8")
-    passages = [*read_passages(tmp_path / "text")]
+    lines = read_lines(tmp_path / "text", 1000)
+    passages = [passage for _, passage in passages_of(lines)]
     assert [len(passage) for passage in passages] == [1025, 1025, len(text) - 2 * 1024 + 1]
     assert passages[0][0] == "\n"
     assert "".join(passage[1:] for passage in passages) == text
@@ -449,4 +452,4 @@ def test_a_text_may_have_tabs() -> None:
 
 def test_a_text_that_is_too_long_is_named() -> None:
     with pytest.raises(DataError, match="5000 characters"):
-        CLASSES.pair(f"{'a' * 5000}\tx")
+        class_source().pair(f"{'a' * 5000}\tx")

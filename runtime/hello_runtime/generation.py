@@ -11,8 +11,8 @@ import numpy as np
 
 from hello_runtime.engine.calls import check_finite
 from hello_runtime.errors import InputError
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints
-from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniform
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+OUTPUTS = ["logits", "state_out"]
+"""The outputs of a call."""
 START = "\n"
 """What an empty prompt stands for: the start of a line."""
 
@@ -68,7 +70,7 @@ def read_through(
     for start in range(0, max(map(len, texts)), chunk):
         pieces = [text[start : start + chunk] for text in texts]
         lengths = np.array([len(piece) for piece in pieces], np.int32)
-        logits, state = decoder._run(["logits", "state_out"], padded(pieces, lengths), state)
+        logits, state = decoder._run(OUTPUTS, padded(pieces, lengths), state)
         yield logits, state
 
 
@@ -115,13 +117,10 @@ class Samples:
             ModelFileError: a logit is NaN or infinite.
         """
         seeds = sample_seeds(secrets.randbits(64) if seed is None else seed, len(self._logits))
-        for number in range(1, characters + 1):
+        for number, drawn in zip(range(1, characters + 1), uniforms(seeds), strict=False):
             check_finite(self._logits, self._decoder.file)
-            labels = draw(self._logits, uniform(seeds, number), temperature, top)
-            codepoints = self._alphabet[labels]
-            yield codepoints.tobytes().decode("utf-32-le")
+            codepoints = self._alphabet[draw(self._logits, drawn, temperature, top)]
+            yield to_text(codepoints)
             if number < characters:
-                logits, self._state = self._decoder._run(
-                    ["logits", "state_out"], codepoints[:, None], self._state
-                )
+                logits, self._state = self._decoder._run(OUTPUTS, codepoints[:, None], self._state)
                 self._logits = logits[:, -1]

@@ -25,7 +25,7 @@ from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
 from hello_runtime.text.pairs import Pair
 from hello_train.data.lines import Split, read
-from hello_train.data.sources import CLASSES, PASSAGES
+from hello_train.data.sources import class_source, passage_source
 from hello_train.fit.task_options import (
     TASK_OPTIONS,
     LearnedTask,
@@ -148,14 +148,14 @@ def main(text: Path, classes: Path, epochs: int, class_epochs: int) -> None:
     """Print the figures."""
     torch.set_num_threads(1)
     print(machine())
-    lines = read(CLASSES, [classes], [], 0.1, 0)
+    lines = read(class_source("nfc"), [classes], [], 0.1, 0)
     config = configure_classes(lines.train, TASK_OPTIONS["classify"])
     run = ours("classify", lines, class_epochs)
     for name, row in run.measures.items():
         print(f"accuracy, {name}: {row['accuracy']:.2%}")
     bare = bare_classes(lines, config.input_alphabet, config.classes, class_epochs)
     print(f"accuracy, bare PyTorch: {bare:.2%}")
-    lines = read(PASSAGES, [text], [], 0.1, 0)
+    lines = read(passage_source("nfc"), [text], [], 0.1, 0)
     alphabet = configure_next(lines.train, TASK_OPTIONS["next"]).input_alphabet
     run = ours("next", lines, epochs)
     draw_speed(run)

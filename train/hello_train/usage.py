@@ -24,7 +24,6 @@ REWRITING = (
     "pairs",
     "keep",
     "most_labels",
-    "normalization",
     "skip_unaligned",
 )
 """Options of rewriting alone."""

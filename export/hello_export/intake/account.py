@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.text.edits import KEEP
+from hello_runtime.text.normal_forms import normalise
 from hello_train.network.cells import CELLS
 from hello_train.network.config import ModelConfig
 from torch import Tensor
@@ -43,6 +44,7 @@ def account(
         f"{name}: {summary(config)}",
         *tensor_lines(parts, tensors),
         *row_lines(rows, config.unknown),
+        *form_lines(config),
         *label_lines(config, parts.labels - config.labels),
         *([rounded] if rounded else []),
     ]
@@ -87,6 +89,21 @@ def row_lines(rows: Rows, unknown: Unknown) -> list[str]:
     if rows.reserved:
         named = [f"{id_} ({shown_entry(entry)})" for id_, entry in rows.reserved.items()]
         lines.append(f"rows of the embedding that no text reaches: {listed(named)}")
+    return lines
+
+
+def form_lines(config: ModelConfig) -> list[str]:
+    """Return the normal form of what is read, and the characters that no text in it has."""
+    form = config.normalization
+    if form == "none":
+        return []
+    changed = [char for char in config.input_alphabet if normalise(char, form) != char]
+    lines = [f"text is brought into the normal form {form.upper()}"]
+    if changed:
+        lines.append(
+            f"characters of the alphabet that no text in {form.upper()} has: "
+            f"{listed([*map(ascii, changed)])}"
+        )
     return lines
 
 

@@ -11,6 +11,7 @@ from hello_runtime.model.model_file import Unknown
 from hello_runtime.model.onnx_wire import need
 from hello_runtime.model.tasks import Task
 from hello_runtime.text.edits import Edit, check_edit
+from hello_runtime.text.normal_forms import NormalForm
 from hello_train.errors import ConfigError
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -46,6 +47,7 @@ def build_network(
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     task: Task = "rewrite",
+    normalization: NormalForm = "none",
 ) -> Network:
     """Return the network of recognised parts, with its weights in float32.
 
@@ -59,6 +61,7 @@ def build_network(
         unknown_token: the entry whose row is read for unknown characters.
         task: what the network says of a text. The labels of a classifier are its classes; of the
             task `next` the logits of entries that are no character are left out.
+        normalization: the normal form of the text that it learned.
 
     Raises:
         IntakeError: sizes disagree, or the network cannot be ours; the text has all that is wrong.
@@ -77,7 +80,7 @@ def build_network(
     with faults.collecting():
         named = class_names(labels, alphabet) if task == "classify" else label_edits(labels)
     faults.check()
-    network = empty_network(parts, "".join(rows.characters), named, policy, task)
+    network = empty_network(parts, "".join(rows.characters), named, policy, task, normalization)
     kept = [*rows.characters.values()] + [rows.unknown] * (policy != "error")
     weights = {"embedding.weight": parts.embedding[torch.tensor(kept)]}
     weights |= {f"recurrence.{name}": tensor for name, tensor in parts.recurrence.items()}
@@ -213,6 +216,7 @@ def empty_network(
     labels: tuple[Edit, ...] | tuple[str, ...],
     unknown: Unknown,
     task: Task,
+    normalization: NormalForm,
 ) -> Network:
     """Return a network of this form, without values; the labels of a classifier are its classes.
 
@@ -238,6 +242,7 @@ def empty_network(
             unknown=unknown,
             guard=None,
             nonlinearity=parts.nonlinearity,
+            normalization=normalization,
             task=task,
             classes=labels if by_class else (),  # type: ignore[arg-type]
         )

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from hello_runtime.model.tasks import Task
 from hello_runtime.text.classes import parse_class
+from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.files import write_whole
+from hello_runtime.text.lines import read_lines
 from hello_runtime.text.pairs import AnyPair, is_writable, read_pairs, split_pair, write_pairs
-from hello_runtime.text.passages import read_passages
+from hello_runtime.text.passages import passages_of
 
 from hello_train.data.sources import passage_pair
 from hello_train.files import HOLDOUT_NAME, HOLDOUT_TEXT_NAME
@@ -44,7 +46,10 @@ def read_holdout(folder: Path, task: Task = "rewrite") -> list[AnyPair]:
     """
     if task == "next":
         file = folder / HOLDOUT_TEXT_NAME
-        return [passage_pair(passage) for passage in read_passages(file)] if file.is_file() else []
+        if not file.is_file():
+            return []
+        lines = read_lines(file, LONGEST_ROW)
+        return [passage_pair(passage) for _, passage in passages_of(lines)]
     file = folder / HOLDOUT_NAME
     parse = parse_class if task == "classify" else split_pair
     return [pair for _, pair in read_pairs(file, parse)] if file.is_file() else []

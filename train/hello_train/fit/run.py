@@ -88,7 +88,7 @@ def run_lines(
         TrainError: the lines or options make no training, it failed, or a file cannot be written.
     """
     substitutions = count_substitutions(lines.train)
-    check_changes(substitutions)
+    check_changes(substitutions, data)
     identity = check_equal(lines, fingerprint(substitutions), options, team)
     check_writable(folder, (*RUN_NAMES, RESUME_NAME))
     floor = 0 if options.unknown == "error" else options.rare

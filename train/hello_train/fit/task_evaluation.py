@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hello_runtime.text.drawing import draw, sample_seeds, uniform
+from hello_runtime.text.drawing import draw, sample_seeds, uniforms
 from hello_runtime.text.measures import MODEL, MOST_FREQUENT, Measures
 from hello_runtime.text.pairs import AnyPair, in_blocks
 from torch import Tensor, nn
@@ -114,13 +114,13 @@ def generate(network: Network, characters: int, seed: int, samples: int = 1) -> 
 
     They are those of `hello_runtime.text.drawing`, side by side.
     """
-    device, seeds = network.embedding.weight.device, sample_seeds(seed, samples)
+    device, numbers = network.embedding.weight.device, uniforms(sample_seeds(seed, samples))
     ids, state = row(SAMPLE_START, network).repeat(samples, 1).to(device), None
     drawn = np.zeros((samples, characters), np.int64)
     for number in range(characters):
         hidden, state = network.recurrence(network.embed(ids), state)
         logits = network.projection(hidden[:, -1]).cpu().numpy()
-        drawn[:, number] = draw(logits, uniform(seeds, number + 1), 1.0, None)
+        drawn[:, number] = draw(logits, next(numbers), 1.0, None)
         ids = torch.from_numpy(drawn[:, number : number + 1]).to(device)
     alphabet = network.config.input_alphabet
     return ["".join(alphabet[label] for label in labels) for labels in drawn.tolist()]
