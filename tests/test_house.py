@@ -17,7 +17,7 @@ PACKAGES = {name: ROOT / name / f"hello_{name}" for name in ("train", "export", 
 TEXT_ROOM = ", ".join(
     f"hello_runtime.text.{file.stem}" for file in (PACKAGES["runtime"] / "text").glob("[a-z]*.py")
 )
-CLICK = ("cli.py", "command.py", "results.py")
+CLICK = ("cli.py", "command.py", "packaged.py", "results.py")
 """The modules of the runtime that may import click."""
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "hello_runtime"}
 
@@ -151,6 +151,7 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_export.__main__", {"torch", "numpy", "click", "typing"}),
         ("hello_runtime.cli", {"onnxruntime", "numpy"}),
         ("hello_runtime.command", {"onnxruntime", "numpy"}),
+        ("hello_runtime.packaged", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
         ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
         (TEXT_ROOM, {"onnxruntime", "torch", "click"}),

@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import pytest
 from fuzz.javascript import outcomes
-from golden.replay import TEXTS, TOLERANCE, model_file, read_rows
+from golden.replay import OLD, SEED, TASKS, TEMPERATURE, TEXTS, TOLERANCE, model_file, read_rows
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
@@ -57,7 +57,10 @@ TWO_DIRECTIONS = {name for name in TEXTS if name.startswith("deep")} | {"wide-ls
 """The golden networks that cannot stream."""
 
 
-@pytest.mark.parametrize("name", TEXTS)
+REWRITING = [name for name in TEXTS if name.partition("-")[0] not in TASKS]
+
+
+@pytest.mark.parametrize("name", [*REWRITING, *OLD])
 def test_the_golden_texts(name: str, node: Node) -> None:
     rows = read_rows(name)
     answer = node.ask(model_file(name), texts=[row["text"] for row in rows], pieces=3)
@@ -67,6 +70,19 @@ def test_the_golden_texts(name: str, node: Node) -> None:
         for tensor in ("confidence", "logits"):
             expected = np.array(row[tensor], np.float32)
             assert np.abs(np.array(found[tensor], np.float32) - expected).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name not in REWRITING])
+def test_the_golden_texts_of_other_tasks(name: str, node: Node) -> None:
+    rows = read_rows(name)
+    how = {"temperature": TEMPERATURE, "seed": SEED, "characters": 40}
+    answer = node.ask(model_file(name), texts=[row["text"] for row in rows], how=how)
+    for row, found in zip(rows, answer["results"], strict=True):
+        if answer["info"]["task"] == "next":
+            assert found["generated"] == row["drawn"]
+        else:
+            assert found["label"] == row["label"]
+            assert abs(found["confidence"] - row["confidence"][0]) <= TOLERANCE
 
 
 def compare(
@@ -256,6 +272,26 @@ def test_generate(cell: str, node: Node, tmp_path: Path) -> None:
         for text, found in zip(["ab", "ż😀b"], answer["results"], strict=True):
             drawn = decoder.generate(text, 200, temperature=temperature, top=top, seed=seed)
             assert found["generated"] == "".join(drawn)
+
+
+@pytest.mark.parametrize(
+    "how", [{"temperature": -0.5}, {"temperature": "hot"}, {"top": 0}], ids=str
+)
+def test_what_cannot_be_drawn_so(how: dict[str, Any], node: Node, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(task="next"), TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"], how=how)
+    assert answer["error"] == "UnsupportedError"
+    assert answer["message"].startswith("The temperature must be at least 0, and top at least 1: ")
+
+
+@pytest.mark.parametrize("task", ["classify", "next"])
+def test_logits_that_are_no_numbers(task: Task, node: Node, tmp_path: Path) -> None:
+    network = make_network(task=task)
+    network.get_parameter("projection.bias").data[1] = np.nan
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"])
+    assert answer["error"] == "ModelFileError"
+    assert answer["message"] == "The logits of this model are NaN or infinite."
 
 
 @pytest.mark.parametrize(("task", "asked"), [("classify", "generate"), ("next", "classify")])

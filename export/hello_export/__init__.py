@@ -15,9 +15,11 @@ In the order in which to read it:
   them, and `outside` does all of it. `module` takes a module instead: `submodules` finds its parts,
   `forward` runs it, and `agreement` compares the two, with `causes` for the error.
 - `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
+- `page` and `package` write what a model is in for others: a web page, or the project of a wheel,
+  with `names` that it may have and `goldens` that it must say.
 - `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.
-- `cli` is the command, with the `outside_options` for a network from outside, and `progress` shows
-  how far it is.
+- `cli` is the command, with the `outside_options` for a network from outside; `progress` shows how
+  far it is, and `results` what came of it.
 
 Importing this package does not import torch.
 """

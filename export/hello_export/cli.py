@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,16 @@ from hello_export.errors import ExportError
 from hello_export.graph.storage import STORAGES, Storage
 from hello_export.outside_options import OUTSIDE, option_of, outside_options, read_outside
 from hello_export.progress import Display
+from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
-    from hello_runtime.model.tasks import Task
-
     from hello_export.artifact import Export
-    from hello_export.proof.verdict import Report
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
 
 SECTIONS = {
-    "Export": ("cell", "output", "storage", "page", "strict"),
+    "Export": ("cell", "output", "storage", "page", "package", "strict"),
     "A network of your own": OUTSIDE,
     "Prove again": ("artifact", "characters", "trust_program"),
 }
@@ -59,8 +57,8 @@ SECTIONS = {
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Artifact folder to write.  [default: RUN/artifact, or RUN if it is an artifact itself; "
-    "the path of WEIGHTS without its suffix]",
+    help="Folder to write, of the artifact or the project.  [default: RUN/artifact, or RUN if it "
+    "is an artifact itself; the path of WEIGHTS without its suffix; NAME with --package]",
 )
 @click.option(
     "--weights",
@@ -75,6 +73,12 @@ SECTIONS = {
     metavar="FILE",
     help="Write a page too, such as model.html: one HTML file with the model inside, which works "
     "in a browser as one types, without a network.",
+)
+@click.option(
+    "--package",
+    metavar="NAME",
+    help="Write a project of Python in the place of the artifact: its wheel has the model, the "
+    "module NAME and the command NAME, and needs no torch.",
 )
 @outside_options
 @click.option(
@@ -108,6 +112,7 @@ def main(
     output: Path | None,
     storage: Storage | None,
     page: Path | None,
+    package: str | None,
     strict: bool,
     artifact: Path | None,
     characters: int | None,
@@ -129,7 +134,7 @@ def main(
     if trust_program and not artifact:
         raise click.UsageError("--trust-program belongs to --verify.")
     if artifact:
-        if run or cell or output or storage or page or own:
+        if run or cell or output or storage or page or package is not None or own:
             raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
         verify(artifact, characters or CHARACTERS, trust_program, strict)
         return
@@ -137,15 +142,22 @@ def main(
         from hello_export.page import check_replaceable
 
         check_replaceable(page)
+    if package is not None:
+        from hello_export.package.names import check_name
+        from hello_export.package.project import check_project
+
+        check_name(package)
+        check_project(output or Path(package))
     if check_outside(run, own):
         assert run
-        folder = export_weights(run, output, storage, {"cell": cell, **outside}, strict)
+        options = {"cell": cell, **outside}
+        folder = export_weights(run, output, storage, options, strict, package)
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     else:
-        folder = export(run or hello_run(cell or "gru"), output, storage, strict)
+        folder = export(run or hello_run(cell or "gru"), output, storage, strict, package)
     if page:
-        show_page(folder, page)
+        show_page(folder / "src" / package if package else folder, page)
 
 
 def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
@@ -178,8 +190,18 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def export(run: Path, output: Path | None, storage: Storage | None, strict: bool) -> Path:
-    """Export a run, and return the artifact folder.
+def writer(package: str | None) -> Callable[..., Export]:
+    """Return what writes an artifact, or the project of a package of this name."""
+    from hello_export.artifact import write_artifact
+    from hello_export.package.project import write_package
+
+    return partial(write_package, package) if package else write_artifact
+
+
+def export(
+    run: Path, output: Path | None, storage: Storage | None, strict: bool, package: str | None
+) -> Path:
+    """Export a run, and return the folder of the artifact, or of the project.
 
     Prints the proof and the command that decodes with the model.
     """
@@ -187,10 +209,9 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
         import_export()
         from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
-        from hello_train.fit.run import read_holdout
+        from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
-        from hello_export.artifact import write_artifact
         from hello_export.manifest import stored_weights
 
         network, training = load_checkpoint(run)
@@ -198,17 +219,16 @@ def export(run: Path, output: Path | None, storage: Storage | None, strict: bool
             click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
         home = run if run.is_dir() else run.parent
         stored = stored_weights(home)  # RUN may be an artifact, which is then replaced
-        folder = output or (home if stored else home / "artifact")
+        folder = output or Path(package or (home if stored else home / "artifact"))
         storage = storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
-        measured = storage != "float32" and network.config.task == "rewrite"
-        lines = [pair.input for pair in read_holdout(home)] if measured else []
+        held_out = read_holdout(home, network.config.task) if storage != "float32" else []
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
-        made = write_artifact(
-            network, training, folder, storage, lines, carried, progress, strict=strict
+        made = writer(package)(
+            network, training, folder, storage, held_out, carried, progress, strict=strict
         )
-    show_export(made, folder, storage, training.example, network.config.task)
+    show_export(made, folder, storage, training.example, network.config, package)
     return folder
 
 
@@ -218,24 +238,23 @@ def export_weights(
     storage: Storage | None,
     options: Mapping[str, Any],
     strict: bool,
+    package: str | None,
 ) -> Path:
-    """Export a file of weights, and return the artifact folder.
+    """Export a file of weights, and return the folder of the artifact, or of the project.
 
     Prints first what was recognised in the file.
     """
-    storage, folder = storage or "float32", output or folder_of(file)
+    storage, folder = storage or "float32", output or Path(package or folder_of(file))
     with Display(f"reading {file}"):
         import_export()
         found = read_outside(file, options)
     for line in found.account:
         click.echo(line, err=True)
     with Display("writing the artifact") as progress:
-        from hello_export.artifact import write_artifact
-
-        made = write_artifact(
+        made = writer(package)(
             found.network, found.training, folder, storage, progress=progress, strict=strict
         )
-    show_export(made, folder, storage, found.training.example, found.network.config.task)
+    show_export(made, folder, storage, found.training.example, found.network.config, package)
     return folder
 
 
@@ -250,31 +269,6 @@ def folder_of(file: Path) -> Path:
     return file.with_suffix("")
 
 
-def show_export(made: Export, folder: Path, storage: Storage, example: str, task: Task) -> None:
-    """Print the proof, and the command that decodes with the model."""
-    show_proof(made.report)
-    if made.cost:
-        click.echo(f"{storage}: {made.cost}")
-    click.echo(f"saved {folder}; now, with or without torch:")
-    arguments = [example] if example[:1] != "-" else ["--", example]
-    if task == "next":
-        arguments = ["--generate", "200"]
-    click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
-
-
-def show_page(folder: Path, page: Path) -> None:
-    """Write the page of an artifact, and print its size."""
-    from hello_runtime.model.model_file import MODEL_NAME
-
-    from hello_export.page import write_page
-    from hello_export.proof.javascript import node_version
-
-    size = write_page(folder / MODEL_NAME, page)
-    if not node_version():
-        click.echo("note: without Node the JavaScript of the page was not compared", err=True)
-    click.echo(f"saved {page}, {size} bytes: open it in a browser")
-
-
 def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:
     """Compare an artifact again and print the proof, even if it fails."""
     with Display(f"reading {artifact}") as progress:
@@ -286,15 +280,6 @@ def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -
         )
     show_proof(report)
     report.check()
-
-
-def show_proof(report: Report) -> None:
-    """Print the table of a proof to stdout, and a line to stderr for each witness's fault."""
-    from hello_export.proof.table import proof_table, warnings
-
-    click.echo(proof_table(report))
-    for line in warnings(report):
-        click.echo(line, err=True)
 
 
 def hello_run(cell: str) -> Path:

@@ -27,3 +27,7 @@ class ForwardError(IntakeError):
 
 class PageError(ExportError):
     """A page cannot be written."""
+
+
+class PackageError(ExportError):
+    """A package cannot be written: its name or its folder is refused."""

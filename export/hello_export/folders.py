@@ -1,4 +1,4 @@
-"""Puts a finished artifact folder in place of an old one, and of nothing else."""
+"""Puts a finished folder in place of an old one: an artifact's, or that of a project."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.files import copy_permissions, is_utf8, sync
 
-from hello_export.errors import ArtifactError
+from hello_export.errors import ArtifactError, ExportError
 from hello_export.manifest import CONTENT, MANIFEST_NAME, stored_weights
 
 OURS = frozenset({*CONTENT, BASELINE_NAME, MANIFEST_NAME})
@@ -29,17 +29,8 @@ def check_replaceable(folder: Path) -> None:
     Raises:
         ArtifactError: something else is there.
     """
-    if not is_utf8(folder):
-        raise ArtifactError(
-            f"cannot write {folder}: onnxruntime and PyTorch open no name that is not UTF-8; name "
-            f"another folder with --output"
-        )
-    if not folder.exists():
+    if not is_folder(folder, ArtifactError):
         return
-    if not folder.is_dir():
-        raise ArtifactError(
-            f"cannot write {folder}: it is a file, not a folder; name another with --output"
-        )
     held = [path for path in folder.iterdir() if not is_stray(path)]
     others = {path.name for path in held if path.name not in OURS or not path.is_file()}
     if stored_weights(folder) is None:  # no artifact; a run has a checkpoint too
@@ -49,6 +40,26 @@ def check_replaceable(folder: Path) -> None:
             f"cannot write {folder}: it holds {min(others)!r} and is no artifact; name another "
             f"folder with --output"
         )
+
+
+def is_folder(folder: Path, error: type[ExportError]) -> bool:
+    """Tell whether a path is a folder; otherwise it is free.
+
+    Raises:
+        error: it is something else, or its name is none for our files.
+    """
+    if not is_utf8(folder):
+        raise error(
+            f"cannot write {folder}: onnxruntime and PyTorch open no name that is not UTF-8; name "
+            f"another folder with --output"
+        )
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise error(
+            f"cannot write {folder}: it is a file, not a folder; name another with --output"
+        )
+    return True
 
 
 def is_stray(path: Path) -> bool:
@@ -63,11 +74,14 @@ def put_in_place(unfinished: Path, folder: Path) -> None:
     Stray files are kept, and the new folder and files get the permissions of the old ones.
     """
     if folder.exists():
-        for path in filter(is_stray, folder.iterdir()):
-            shutil.copy2(path, unfinished / path.name)
-    for file in unfinished.iterdir():
-        sync(file)
-        copy_permissions(folder / file.name, file)
+        for path in filter(is_stray, folder.rglob("*")):
+            kept = unfinished / path.relative_to(folder)
+            if kept.parent.is_dir():
+                shutil.copy2(path, kept)
+    for path in unfinished.rglob("*"):
+        if path.is_file():
+            sync(path)
+        copy_permissions(folder / path.relative_to(unfinished), path)
     copy_permissions(folder, unfinished)
     if not folder.exists():
         unfinished.rename(folder)

@@ -40,7 +40,8 @@ export function openModel(content) {
     return readParts(new Uint8Array(content));
   } catch (error) {
     if (error instanceof ModelFileError) throw error;
-    throw new ModelFileError(`No model of hello-export, or cut off, or damaged (${error}).`);
+    const reason = String(error).replace(/[^ -~]/g, "?"); // it may quote the file
+    throw new ModelFileError(`No model of hello-export, or cut off, or damaged (${reason}).`);
   }
 }
 
@@ -152,7 +153,7 @@ function readInfo(metadata) {
     task: /** @type {"rewrite" | "next" | "classify"} */ (metadata.task ?? "rewrite"),
     classes: /** @type {string[]} */ (JSON.parse(metadata.classes ?? "[]")),
     cell: /** @type {keyof typeof GATES} */ (metadata.cell),
-    nonlinearity: /** @type {"tanh" | "relu"} */ (metadata.nonlinearity ?? "tanh"),
+    nonlinearity: /** @type {"tanh" | "relu"} */ (metadata.nonlinearity),
     causal: /** @type {boolean} */ (JSON.parse(metadata.causal)),
     layers: Number(metadata.layers),
     hidden_size: Number(metadata.hidden_size),

@@ -59,9 +59,9 @@ def bare_loop(options: TrainOptions, lines: Split, team: Team) -> Callable[[], N
         state.network.train()
         for ids, labels in ready:
             loss = mean_loss(state.network(ids), labels)
-            state.optimizer.zero_grad()
+            state.optimizer.forget_gradients()
             loss.backward()  # type: ignore[no-untyped-call]
-            state.optimizer.step()
+            state.optimizer.step(options.learning_rate)
         loss.item()  # a GPU works on until it is asked
 
     return action

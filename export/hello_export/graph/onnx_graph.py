@@ -97,8 +97,7 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            f"{config.cell} {config.nonlinearity}, layers: {config.layers}, "
-            f"directions: {config.directions}",
+            graph_name(config),
             [value_info(tensor) for tensor in inputs(config)],
             [value_info(tensor) for tensor in outputs(config)],
             graph.constants,
@@ -111,6 +110,12 @@ def build_model(network: Network, training: Training, storage: Storage = "float3
     helper.set_model_props(model, metadata(config, training, storage))
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def graph_name(config: ModelConfig) -> str:
+    """Return the name of the graph, an identifier: engines name generated code after it."""
+    sizes = f"{config.layers}_layers_{config.directions}_directions"
+    return f"{config.cell}_{config.nonlinearity}_{sizes}"
 
 
 def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
@@ -301,7 +306,8 @@ def write_recurrence(
         direction: a backward one gets its input reversed.
         x: name of the input.
         before: names of the initial hidden state and an LSTM's cell state, [1, b, H] each.
-        after: names for the same states after the last step.
+        after: names for the same states after the last step; where nothing reads them, their own,
+            because some engines open only nodes with all outputs named.
     """
     cell = CELLS[config.cell]
     gates = cell.onnx_gates
@@ -328,7 +334,7 @@ def write_recurrence(
             *before,
         ],
         f"{name}.hidden",
-        *after,
+        *(after or [f"{name}.last_{state}" for state in cell.states]),
         **attributes,
     )  # (t, 1, b, H)
     return graph.node("Squeeze", [hidden], f"{name}.steps", axes=[1])

@@ -45,7 +45,7 @@ def account(
         *tensor_lines(parts, tensors),
         *row_lines(rows, config.unknown),
         *form_lines(config),
-        *label_lines(config),
+        *label_lines(config, parts.labels - config.labels),
         *([rounded] if rounded else []),
     ]
 
@@ -107,10 +107,16 @@ def form_lines(config: ModelConfig) -> list[str]:
     return lines
 
 
-def label_lines(config: ModelConfig) -> list[str]:
-    """Return the classes, or which labels write anything but one character of their own."""
+def label_lines(config: ModelConfig, left_out: int) -> list[str]:
+    """Return the classes, or which labels write anything but one character of their own.
+
+    Args:
+        config: of the network that was built.
+        left_out: the number of logits that it has not.
+    """
     if config.task == "next":
-        return ["says after each character which one comes next"]
+        never = f"; logits of other entries, which it never draws: {left_out}" if left_out else ""
+        return [f"says after each character which one comes next{never}"]
     if config.task == "classify":
         return [f"classes: {printable(listed(config.classes))}"]
     named = [

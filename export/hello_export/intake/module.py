@@ -27,7 +27,7 @@ from hello_export.intake.agreement import MOST_CHARACTERS, check_forward
 from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
-from hello_export.intake.network import build_network, find_rows
+from hello_export.intake.network import build_network, drawn_logits, find_rows
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import value_faults
@@ -194,7 +194,8 @@ def take(
         parts, entries, label_entries, unknown, unknown_token, task, normalization
     )
     rows = find_rows(parts, entries, unknown_token)
-    forward.read(rows, network.config.labels)
+    drawn = drawn_logits(entries, parts.labels, len(parts.embedding)) if task == "next" else None
+    forward.read(rows, parts.labels, drawn)
     kind = type(module)
     source = {"module": printable(f"{kind.__module__}.{kind.__qualname__}")}
     return Taken(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from hello_runtime.errors import printable
@@ -59,13 +59,16 @@ def build_network(
         unknown: what is written for an unknown character; None for its label if the network has a
             row for unknown characters, and for an error if it has none.
         unknown_token: the entry whose row is read for unknown characters.
-        task: what the network says of a text. The labels of a classifier are its classes.
+        task: what the network says of a text. The labels of a classifier are its classes; of the
+            task `next` the logits of entries that are no character are left out.
         normalization: the normal form of the text that it learned.
 
     Raises:
         IntakeError: sizes disagree, or the network cannot be ours; the text has all that is wrong.
     """
     labels = labels or alphabet
+    if task == "next":
+        parts, labels = without_reserved(parts, alphabet, labels)
     rows = find_rows(parts, alphabet, unknown_token)
     policy = unknown or ("error" if rows.unknown is None else WITH_UNKNOWN_ROW)
     faults = Faults(size_faults(parts, alphabet, labels, unknown_token))
@@ -85,6 +88,32 @@ def build_network(
         weights |= {"projection.weight": parts.linear[0], "projection.bias": parts.linear[1]}
     network.load_state_dict({name: copied(tensor) for name, tensor in weights.items()}, assign=True)
     return network.eval()
+
+
+def without_reserved(parts: Parts, alphabet: Entries, labels: Entries) -> tuple[Parts, Entries]:
+    """Return the parts and labels of a network of `next` that can draw nothing but characters.
+
+    The logits of other entries, such as `<pad>`, are left out, so that the characters share all
+    probability. Parts that do not fit are returned as they are.
+    """
+    kept = drawn_logits(alphabet, parts.labels, len(parts.embedding))
+    if labels.values != alphabet.values or kept is None:
+        return parts, labels
+    eye = torch.eye(parts.labels), torch.zeros(parts.labels)
+    weight, bias = (tensor[kept] for tensor in parts.linear or eye)
+    return replace(parts, linear=(weight, bias)), Entries(labels.source, (*alphabet.characters,))
+
+
+def drawn_logits(alphabet: Entries, logits: int, rows: int) -> list[int] | None:
+    """Return which logits of a network of `next` stand for characters; None for all of them.
+
+    There is a logit for each entry of the alphabet, or one more, that of the embedding's last row.
+
+    >>> drawn_logits(Entries("", ("<pad>", "a", "b")), logits=4, rows=4)
+    [1, 2]
+    """
+    kept = [*alphabet.characters.values()]
+    return kept if len(kept) < logits and logits in (len(alphabet), rows) else None
 
 
 def size_faults(

@@ -36,9 +36,12 @@ def as_logits(found: Tensor, parts: Tensor) -> Tensor:
     Such logarithms say of the logits all but one number a step, which changes nothing: that of the
     parts is taken, both float32 [..., labels].
     """
-    if float(found.logsumexp(-1).abs().max()) > NORMALISED:
-        return found
-    return found + parts.logsumexp(-1, keepdim=True)
+    return found + parts.logsumexp(-1, keepdim=True) if is_log_softmax(found) else found
+
+
+def is_log_softmax(found: Tensor) -> bool:
+    """Tell whether what a forward returns, [..., labels], are logarithms of probabilities."""
+    return float(found.logsumexp(-1).abs().max()) <= NORMALISED
 
 
 class Reference:

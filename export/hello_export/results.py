@@ -1,0 +1,65 @@
+"""What `hello-export` prints: the proof, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hello_export.graph.storage import Storage
+
+if TYPE_CHECKING:
+    from hello_train.network.config import ModelConfig
+
+    from hello_export.artifact import Export
+    from hello_export.proof.verdict import Report
+
+
+def show_export(
+    made: Export,
+    folder: Path,
+    storage: Storage,
+    example: str,
+    config: ModelConfig,
+    package: str | None,
+) -> None:
+    """Print the proof, and the command that decodes with the model, or that builds the wheel."""
+    show_proof(made.report)
+    if made.cost:
+        click.echo(f"{storage}: {made.cost}")
+    if package:
+        # Without a slash pip takes it for the name of a distribution, and asks its index.
+        project = folder if folder.is_absolute() else f"./{folder}"
+        click.echo(f"saved {folder}; its README says how to install the wheel that this builds:")
+        click.echo(shlex.join(["pip", "wheel", "--no-deps", str(project)]))
+        return
+    click.echo(f"saved {folder}; now, with or without torch:")
+    arguments = [example] if example[:1] != "-" else ["--", example]
+    if config.task == "next":
+        prompt = [] if "\n" in config.input_alphabet else ["--prompt", example[:1]]
+        arguments = ["--generate", "200", *prompt]
+    click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
+
+
+def show_page(folder: Path, page: Path) -> None:
+    """Write the page of an artifact, and print its size."""
+    from hello_runtime.model.model_file import MODEL_NAME
+
+    from hello_export.page import write_page
+    from hello_export.proof.javascript import node_version
+
+    size = write_page(folder / MODEL_NAME, page)
+    if not node_version():
+        click.echo("note: without Node the JavaScript of the page was not compared", err=True)
+    click.echo(f"saved {page}, {size} bytes: open it in a browser")
+
+
+def show_proof(report: Report) -> None:
+    """Print the table of a proof to stdout, and a line to stderr for each witness's fault."""
+    from hello_export.proof.table import proof_table, warnings
+
+    click.echo(proof_table(report))
+    for line in warnings(report):
+        click.echo(line, err=True)
