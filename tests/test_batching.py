@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hello_runtime import UnknownCharacterError
+from hello_runtime import Decoder, UnknownCharacterError
 from hello_runtime.engine import batching
 from hello_runtime.engine.batching import (
     NO_CONFIDENCE,
@@ -21,6 +21,8 @@ from hello_runtime.engine.batching import (
     batched,
     run_ahead,
 )
+from hello_runtime.engine.blocks import BLOCKS_ON_CPU, BlockSize, block_size
+from hello_runtime.engine.devices import CPU, CUDA
 from hello_runtime.engine.windows import OVERLAP, WINDOW, windows
 from hello_runtime.engine.workers import Workers
 from helpers import open_model, random_texts
@@ -41,30 +43,47 @@ class Engine:
 
 
 def run(engine: Engine, batches: Sequence[Sequence[str]], *, windowed: bool = False) -> list[str]:
-    found = run_ahead(engine.run, batches, 2, windowed=windowed)
+    found = run_ahead(engine.run, batches, 2, BLOCKS_ON_CPU, windowed=windowed)
     return [row.text for rows in found for row in rows]
 
 
 # Which texts share a call.
 
 
-def test_batches_are_filled_and_small() -> None:
+SIZES = [BLOCKS_ON_CPU, block_size(CUDA)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=["CPU", "CUDA"])
+def test_batches_are_filled_and_small(size: BlockSize) -> None:
     source = random.Random(0)
-    texts = ["x" * source.choice([1, 3, 30, 60, 200, 800, 4000]) for _ in range(1000)]
-    groups = list(batched(texts))
+    texts = ["x" * source.choice([1, 3, 30, 60, 200, 800, 4000]) for _ in range(3000)]
+    groups = list(batched(texts, size))
     assert Counter(chain.from_iterable(groups)) == Counter(texts)
     for group in groups:
-        assert len(group) <= batching.MAX_ROWS
-        if len(group) > batching.ENOUGH_ROWS:
-            assert len(group) * len(group[0]) <= batching.MAX_CHARACTERS
+        assert len(group) <= size.rows
+        if len(group) > size.enough:
+            assert len(group) * len(group[0]) <= size.characters
             assert len(group[-1]) >= batching.MIN_FILLED * len(group[0])
     padded = sum(len(group) * len(group[0]) for group in groups)
     assert padded < 1.1 * sum(map(len, texts))
 
 
+def test_full_blocks_have_the_rows_that_the_engine_multiplies_at_once() -> None:
+    rows = [BLOCKS_ON_CPU.rows_of(longest) for longest in (1, 65, 100, 130, 200, 4096, 10**7)]
+    assert rows == [24, 18, 12, 6, 6, 6, 6]
+    texts = ["x" * 100] * 30
+    assert list(map(len, batched(texts, BLOCKS_ON_CPU))) == [12, 12, 6]
+
+
+def test_a_device_has_its_block_size() -> None:
+    assert block_size(CPU) == block_size("OpenVINOExecutionProvider (CPU)") == BLOCKS_ON_CPU
+    assert block_size(CUDA).rows_of(100) > 10 * BLOCKS_ON_CPU.rows_of(100)
+    assert Decoder.open(threads=1)._block_size == BLOCKS_ON_CPU
+
+
 def test_few_lines_share_a_call_however_they_differ() -> None:
-    assert list(map(len, batched(["x" * 900, "y", "z" * 30]))) == [3]
-    assert list(batched([])) == []
+    assert list(map(len, batched(["x" * 900, "y", "z" * 30], BLOCKS_ON_CPU))) == [3]
+    assert list(batched([], BLOCKS_ON_CPU)) == []
 
 
 # Windows.
@@ -104,7 +123,7 @@ def test_one_batch_is_read_ahead_and_the_order_kept() -> None:
             read.append(number)
             yield [f"{number}b", f"{number}aaa"]
 
-    found = run_ahead(engine.run, batches(), 2, windowed=False)
+    found = run_ahead(engine.run, batches(), 2, BLOCKS_ON_CPU, windowed=False)
     assert read == []
     for number, rows in enumerate(found):
         assert [row.text for row in rows] == [f"{number}B", f"{number}AAA"]
@@ -180,7 +199,7 @@ def test_leaving_early_stops_a_long_line() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(run_ahead(endless, batches(), 2, windowed=False))
+        list(run_ahead(endless, batches(), 2, BLOCKS_ON_CPU, windowed=False))
     count = len(parts)
     left.wait(0.1)
     assert len(parts) == count
@@ -238,7 +257,7 @@ def test_an_interrupt_at_any_step_lets_go() -> None:
         def interrupted() -> None:
             sys.settrace(trace)
             try:
-                for _ in run_ahead(Engine().run, batches, 2, windowed=False):
+                for _ in run_ahead(Engine().run, batches, 2, BLOCKS_ON_CPU, windowed=False):
                     pass
             except KeyboardInterrupt:
                 pass

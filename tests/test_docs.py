@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import pytest
 import write_help
 from command_server import CommandServer
-from hello_export.proof.javascript import node_version
+from hello_export.proof.c_engine import CSource
+from hello_export.proof.javascript import JavaScript
 from hello_runtime import DecodeColumn
 from hello_train.data.corruption import corrupt, find_corruption
 
@@ -46,6 +47,12 @@ ELSEWHERE = {
     ),
     'import { load } from "./hello_rnn.mjs";': "tests/test_js.py, call by call",
     "<!doctype html>": "tests/test_web.py",
+    "emx-onnx-cgen compile runs/hello-gru/artifact/model.onnx hello.c --input-dim batch=1 "
+    "--input-dim time=1 --large-weight-threshold 0": "tests/test_c.py",
+    "#include <stdio.h>": "tests/test_c.py",
+    "cc -std=c99 -Wall -Wextra -Os -s main.c -o hello -lm": "tests/test_c.py",
+    "echo hello | ./hello": "tests/test_c.py, character by character",
+    "python tests/benchmarks/other_engines.py --environments DIR": "tests/test_other_engines.py",
     "python tests/fuzz/javascript.py": "tests/test_js.py, on fewer files",
     "pip wheel --no-deps ./ohlol": "tests/test_package.py, without a network",
     "import ohlol": "tests/test_package.py, call by call",
@@ -244,11 +251,11 @@ def compare_shown(where: str, shown: str, result: subprocess.CompletedProcess[st
 def without_numbers(text: str) -> list[list[str]]:
     """Return the words of each line, with # for numbers and without the example to decode.
 
-    Without Node the pages show one engine more than there is.
+    Without Node or a C compiler the pages show more engines than there are.
     """
     lines = [re.sub(r"^(hello-infer .*) '.*'$", r"\1", line) for line in text.splitlines()]
-    if not node_version():
-        lines = [line for line in lines if not line.startswith("JavaScript ")]
+    missing = tuple(f"{engine.name} " for engine in (JavaScript, CSource) if engine.missing())
+    lines = [line for line in lines if not line.startswith(missing)]
     return [re.sub(r"[-+.e\d]*\d[-+.\w]*", "#", line).split() for line in lines]
 
 
@@ -280,12 +287,12 @@ def test_what_is_not_run_is_listed() -> None:
         assert page.text.count("```") == 2 * len(page.blocks), page.name
         assert "\n$ " not in page.prose, page.name
         for block in page.blocks:
-            languages = ("console", "text", "python", "py", "sh", "js", "html")
+            languages = ("console", "text", "python", "py", "sh", "js", "html", "c")
             assert block.language in languages, page.name
             if block.language == "console":
                 assert block.text.startswith("$ "), (page.name, block.first_line)
                 found.update(command for command, _ in commands(block))
-            elif block.language in ("py", "sh", "js", "html"):
+            elif block.language in ("py", "sh", "js", "html", "c"):
                 assert block.first_line in ELSEWHERE, (page.name, block.first_line)
                 found.add(block.first_line)
     assert found >= ELSEWHERE.keys()

@@ -23,6 +23,7 @@ import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder
 from hello_runtime.engine import batching, windows
+from hello_runtime.engine.blocks import BlockSize
 from helpers import TRAINING, make_network, random_texts
 
 FEW, MANY = 2_500, 25_000
@@ -161,7 +162,7 @@ def test_padded(lines: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     assert differences(lines, lines.decoder.decode_batch(lines.texts)) == 0
 
 
-def by_sixty_four(pieces: Sequence[batching.Piece]) -> list[list[batching.Piece]]:
+def by_sixty_four(pieces: Sequence[batching.Piece], _: BlockSize) -> list[list[batching.Piece]]:
     pieces = list(pieces)
     return [pieces[i : i + 64] for i in range(0, len(pieces), 64)]
 

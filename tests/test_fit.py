@@ -27,6 +27,7 @@ from hello_train.data.batches import Batches
 from hello_train.data.lines import Split
 from hello_train.errors import FitError, TeamError
 from hello_train.fit import loop
+from hello_train.fit.adam import Adam
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
@@ -167,15 +168,14 @@ def test_a_line_of_one_character_may_be_hidden_whole() -> None:
 def test_the_learning_rate_decays_and_the_gradient_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     rates, norms = [], []
 
-    class Recording(torch.optim.Adam):
-        def step(self, closure: Any = None) -> Any:
-            (group,) = self.param_groups
-            rates.append(group["lr"])
-            gradients = [parameter.grad.flatten() for parameter in group["params"]]
+    class Recording(Adam):
+        def step(self, rate: float) -> None:
+            rates.append(rate)
+            gradients = [p.grad.flatten() for p in self.parameters if p.grad is not None]
             norms.append(float(torch.cat(gradients).norm()))
-            return super().step(closure)
+            super().step(rate)
 
-    monkeypatch.setattr(torch.optim, "Adam", Recording)
+    monkeypatch.setattr("hello_train.fit.state.Adam", Recording)
     options = TrainOptions(epochs=50, learning_rate=0.1, decay=True, max_gradient_norm=0.01)
     fit(HELLO_CONFIG, [HELLO], options)
     assert rates[0] == 0.1
@@ -544,7 +544,10 @@ def test_processes_that_torchrun_did_not_start(run: Run) -> None:
 
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
     result = run("hello-train", WORLD_SIZE="2")
-    assert (result.returncode, "torchrun needs --pairs or --text" in result.stderr) == (2, True)
+    assert (result.returncode, "torchrun needs --text" in result.stderr) == (
+        2,
+        True,
+    )
 
 
 # From the command to the optimizer.
@@ -567,14 +570,14 @@ def test_six_frames_lead_from_the_command_to_a_step(
     Frames before `cli.main`, most of them click's, start the process and parse the command line.
     """
 
-    class Counting(torch.optim.Adam):
-        def step(self, closure: Any = None) -> Any:
+    class Counting(Adam):
+        def step(self, rate: float) -> None:
             files = ((frame.function, Path(frame.filename).parts) for frame in inspect.stack(0))
             counted.append([name for name, parts in files if "hello_train" in parts][::-1])
             raise KeyboardInterrupt
 
     counted: list[list[str]] = []
-    monkeypatch.setattr(torch.optim, "Adam", Counting)
+    monkeypatch.setattr("hello_train.fit.state.Adam", Counting)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(click.Abort):
         main.main([*arguments, "--output", "run"], standalone_mode=False)

@@ -1,15 +1,12 @@
-"""Generated text: the drawing rule written again in plain Python, on three engines.
-
-`draw_text` shares no code with the runtime: it has the rule of `hello_runtime.text.drawing` in
-Python's own numbers, and calls any engine one character at a time.
-"""
+"""Generated text: the drawing rule in plain Python, on three engines, beside the runtime."""
 
 from __future__ import annotations
 
 import json
 import math
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,72 +15,25 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from drawing_rule import Step, draw_text, split_mix
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.program_file import load_program
 from hello_export.graph.torchscript import save_program
-from hello_runtime import DecodeColumn, Decoder, TaskError, UnknownCharacterError, generation
-from hello_runtime.text.drawing import draw, sample_seeds, uniform
+from hello_runtime import (
+    DecodeColumn,
+    Decoder,
+    ModelFileError,
+    TaskError,
+    UnknownCharacterError,
+    generation,
+)
+from hello_runtime.text.drawing import draw, sample_seeds, uniforms
 from hello_train.fit.task_evaluation import generate
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 from onnx.reference import ReferenceEvaluator
 
-Step = Callable[[int, Any], tuple[list[float], Any]]
-"""Reads a code point in a state; returns the logits and the next state."""
 LIVELY = 4
 """What the weights are multiplied by, so that the next character depends on those before."""
-MASK = (1 << 64) - 1
-
-
-def split_mix(seed: int, count: int) -> list[int]:
-    """Return the first numbers of SplitMix64, each of 64 bits."""
-    found, state = [], seed
-    for _ in range(count):
-        state = (state + 0x9E3779B97F4A7C15) & MASK
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-        found.append(z ^ (z >> 31))
-    return found
-
-
-def choose(logits: Sequence[float], u: float, temperature: float, top: int | None) -> int:
-    """Return the label that the rule draws."""
-    order = sorted(range(len(logits)), key=lambda label: (-logits[label], label))
-    if temperature == 0:
-        return order[0]
-    kept = set(order[:top])
-    largest = max(logits)
-    weights = [
-        math.exp(logit / temperature - largest / temperature) if label in kept else 0.0
-        for label, logit in enumerate(logits)
-    ]
-    bound, total = u * math.fsum(weights), 0.0
-    for label, weight in enumerate(weights):
-        total += weight
-        if total > bound:
-            return label
-    raise AssertionError
-
-
-def draw_text(
-    step: Step,
-    state: Any,
-    alphabet: str,
-    prompt: str,
-    count: int,
-    *,
-    temperature: float = 1.0,
-    top: int | None = None,
-    seed: int = 0,
-) -> str:
-    """Return what is drawn after a prompt."""
-    for char in prompt:
-        logits, state = step(ord(char), state)
-    text = ""
-    for number in split_mix(seed, count):
-        text += alphabet[choose(logits, (number >> 11) / 2**53, temperature, top)]
-        logits, state = step(ord(text[-1]), state)
-    return text
 
 
 class Model:
@@ -159,7 +109,7 @@ def test_the_same_seed_draws_the_same_text_on_three_engines(
 def test_training_draws_by_the_same_rule(model: Model) -> None:
     model.network.eval()
     step = model.engines()["onnxruntime"]
-    assert generate(model.network, 100, 5) == draw_text(
+    assert generate(model.network, 100, 5, samples=3)[0] == draw_text(
         step, model.zeros, model.alphabet, "\n", 100, seed=5
     )
 
@@ -167,17 +117,17 @@ def test_training_draws_by_the_same_rule(model: Model) -> None:
 def test_numbers_are_those_of_split_mix() -> None:
     assert split_mix(0, 1) == [0xE220A8397B1DCDAF]  # of the authors' own program
     for seed in (0, 1, 12345, 2**64 - 1):
-        expected = [(number >> 11) / 2**53 for number in split_mix(seed, 50)]
+        expected = [(number >> 11) / 2**53 for number in split_mix(seed, 150)]
         seeds = np.array([seed], np.uint64)
-        assert [float(uniform(seeds, number)[0]) for number in range(1, 51)] == expected
+        assert [float(number[0]) for number in islice(uniforms(seeds), 150)] == expected
     assert sample_seeds(2**64 - 1, 3).tolist() == [2**64 - 1, 0, 1]
 
 
 def test_draws_follow_their_probabilities() -> None:
     logits = np.log(np.array([[0.5, 0.1, 0.4]]))
     labels = [
-        int(draw(logits, uniform(np.array([0], np.uint64), number), 1.0, None)[0])
-        for number in range(1, 4001)
+        int(draw(logits, number, 1.0, None)[0])
+        for number in islice(uniforms(sample_seeds(0, 1)), 4000)
     ]
     shares = np.bincount(labels, minlength=3) / 4000
     assert np.abs(shares - [0.5, 0.1, 0.4]).max() < 0.03
@@ -241,7 +191,7 @@ def heat_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def same_number_each_time(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(generation, "uniform", lambda seeds, _: uniform(seeds, 1))
+    patch.setattr(generation, "uniforms", lambda seeds: repeat(next(uniforms(seeds))))
 
 
 def ignore_top(patch: pytest.MonkeyPatch) -> None:
@@ -292,6 +242,24 @@ def test_a_prompt_that_the_model_refuses(tmp_path: Path) -> None:
     with pytest.raises(UnknownCharacterError, match=r"'q'.*character 2 of the text"):
         Decoder.open(tmp_path).generate("aq")
     assert len("".join(Decoder.open(tmp_path, unknown="label").generate("aq", 5))) == 5
+
+
+def test_no_prompt_where_the_model_reads_no_line_feed(run: Run, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(task="next", unknown="error"), TRAINING), tmp_path / "m")
+    result = run("hello-infer", "--model", tmp_path / "m", "--generate", 5)
+    assert_one_line_error(result, "without a prompt a text begins behind a line feed, which the")
+    assert run("hello-infer", "--model", "m", "--generate", 5, "--prompt", "a").returncode == 0
+    assert len(Decoder.open(tmp_path / "m", unknown="label").generate_batch([""], 5)[0]) == 5
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_no_numbers_draw_nothing(value: float, tmp_path: Path) -> None:
+    network = make_network(task="next")
+    with torch.no_grad():
+        network.get_parameter("projection.bias")[1] = value
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match=r"model\.onnx: its logits are NaN or infinite"):
+        next(Decoder.open(tmp_path).generate("ab", 1))
 
 
 def test_a_model_does_its_own_task_only(model: Model, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 import onnx
 import pytest
 from fuzz.javascript import outcomes
-from golden.replay import OLD, TEXTS, TOLERANCE, model_file, read_rows
+from golden.replay import OLD, SEED, TASKS, TEMPERATURE, TEXTS, TOLERANCE, model_file, read_rows
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
@@ -31,6 +31,7 @@ from hello_export.proof.javascript import JavaScript, modules_folder, node_versi
 from hello_export.proof.verdict import Report
 from hello_runtime import Decoder
 from hello_runtime.errors import PolicyError, UnknownCharacterError
+from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.model.tasks import Task
 from hello_runtime.text.normal_forms import NormalForm
@@ -56,7 +57,10 @@ TWO_DIRECTIONS = {name for name in TEXTS if name.startswith("deep")} | {"wide-ls
 """The golden networks that cannot stream."""
 
 
-@pytest.mark.parametrize("name", [*TEXTS, *OLD])
+REWRITING = [name for name in TEXTS if name.partition("-")[0] not in TASKS]
+
+
+@pytest.mark.parametrize("name", [*REWRITING, *OLD])
 def test_the_golden_texts(name: str, node: Node) -> None:
     rows = read_rows(name)
     answer = node.ask(model_file(name), texts=[row["text"] for row in rows], pieces=3)
@@ -66,6 +70,19 @@ def test_the_golden_texts(name: str, node: Node) -> None:
         for tensor in ("confidence", "logits"):
             expected = np.array(row[tensor], np.float32)
             assert np.abs(np.array(found[tensor], np.float32) - expected).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name not in REWRITING])
+def test_the_golden_texts_of_other_tasks(name: str, node: Node) -> None:
+    rows = read_rows(name)
+    how = {"temperature": TEMPERATURE, "seed": SEED, "characters": 40}
+    answer = node.ask(model_file(name), texts=[row["text"] for row in rows], how=how)
+    for row, found in zip(rows, answer["results"], strict=True):
+        if answer["info"]["task"] == "next":
+            assert found["generated"] == row["drawn"]
+        else:
+            assert found["label"] == row["label"]
+            assert abs(found["confidence"] - row["confidence"][0]) <= TOLERANCE
 
 
 def compare(
@@ -205,6 +222,30 @@ def test_text_is_brought_into_the_models_normal_form(
     assert [found["streamed"] for found in results] == expected
 
 
+@pytest.mark.parametrize("form", ["nfc", "nfd"])
+@pytest.mark.parametrize("task", ["classify", "next"])
+def test_other_tasks_read_the_normal_form(
+    task: Task, form: NormalForm, node: Node, tmp_path: Path
+) -> None:
+    config = make_network(task=task).config
+    alphabet = "abżą😀" if form == "nfc" else "abz\u0307😀"
+    labels = alphabet_labels(alphabet) if task == "next" else ()
+    config = replace(
+        config, input_alphabet=alphabet, output_labels=labels, normalization=form, projection=True
+    )
+    onnx.save(build_model(Network(config).eval(), TRAINING), tmp_path / "model.onnx")
+    decoder = Decoder.open(tmp_path)
+    texts = ["z\u0307a", "ża\u0328b", "a\u0323\u0307\u0323😀", "\u0307", "ż" * 9]
+    answer = node.ask(tmp_path / "model.onnx", texts=texts, how={"seed": 3})
+    assert answer["info"]["normalization"] == form
+    for text, found in zip(texts, answer["results"], strict=True):
+        if task == "next":
+            assert found["generated"] == "".join(decoder.generate(text, 200, seed=3))
+        else:
+            row = decoder.classify(text)
+            assert found["probabilities"] == pytest.approx(list(row.probabilities), abs=1e-6)
+
+
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_classify(cell: str, bidirectional: bool, node: Node, tmp_path: Path) -> None:
@@ -231,6 +272,26 @@ def test_generate(cell: str, node: Node, tmp_path: Path) -> None:
         for text, found in zip(["ab", "ż😀b"], answer["results"], strict=True):
             drawn = decoder.generate(text, 200, temperature=temperature, top=top, seed=seed)
             assert found["generated"] == "".join(drawn)
+
+
+@pytest.mark.parametrize(
+    "how", [{"temperature": -0.5}, {"temperature": "hot"}, {"top": 0}], ids=str
+)
+def test_what_cannot_be_drawn_so(how: dict[str, Any], node: Node, tmp_path: Path) -> None:
+    onnx.save(build_model(make_network(task="next"), TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"], how=how)
+    assert answer["error"] == "UnsupportedError"
+    assert answer["message"].startswith("The temperature must be at least 0, and top at least 1: ")
+
+
+@pytest.mark.parametrize("task", ["classify", "next"])
+def test_logits_that_are_no_numbers(task: Task, node: Node, tmp_path: Path) -> None:
+    network = make_network(task=task)
+    network.get_parameter("projection.bias").data[1] = np.nan
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    answer = node.ask(tmp_path / "model.onnx", texts=["ab"])
+    assert answer["error"] == "ModelFileError"
+    assert answer["message"] == "The logits of this model are NaN or infinite."
 
 
 @pytest.mark.parametrize(("task", "asked"), [("classify", "generate"), ("next", "classify")])

@@ -20,10 +20,10 @@ from hello_export.proof import parity
 from hello_export.proof.cases import module_cases
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
-from helpers import ENGINES, KINDS, quick_cases, reference_steps
+from helpers import ENGINES, KINDS, left_out, quick_cases, reference_steps
 from outside import CellLoop, Tagger
 from safetensors.torch import save_model
-from test_parity import RELU_IS_BEYOND, opened
+from test_parity import opened
 from torch import Tensor, nn
 
 CHARACTERS = "abż\u0301😀"
@@ -218,11 +218,10 @@ def test_a_network_from_outside_agrees_with_plain_pytorch(form: Form, tmp_path: 
         forward=plain_forward(form, module, entries),
     )
     report.check()
-    left_out = RELU_IS_BEYOND.keys() if form.nonlinearity == "relu" else set()
     assert {verdict.engine: verdict.cases for verdict in report.verdicts} == {
         engine.name: sum(case.characters <= engine.largest_case for case in cases)
         for engine in ENGINES
-        if engine.name not in left_out
+        if engine.name not in left_out(network.config)
     }
     assert {verdict.text_differences for verdict in report.verdicts} == {0}
     assert report.verdicts[0].characters > 1000

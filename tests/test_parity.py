@@ -17,10 +17,11 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import save_program
 from hello_export.proof import parity
+from hello_export.proof.c_engine import CSource
 from hello_export.proof.cases import Case, grid_cases
 from hello_export.proof.condition import Condition, Expected
 from hello_export.proof.engines import Array, Engine, OnnxRuntime, Outputs
-from hello_export.proof.javascript import node_version
+from hello_export.proof.javascript import JavaScript
 from hello_export.proof.reference import Reference
 from hello_export.proof.runtime_engine import Runtime
 from hello_export.proof.table import proof_table
@@ -35,7 +36,16 @@ from hello_export.proof.verdict import (
 from hello_runtime.errors import ModelFileError
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.model import Network
-from helpers import ENGINES, KINDS, LABELS, TRAINING, make_network, quick_cases, short_cases
+from helpers import (
+    ENGINES,
+    KINDS,
+    LABELS,
+    TRAINING,
+    left_out,
+    make_network,
+    quick_cases,
+    short_cases,
+)
 
 SHAPES = list(itertools.product(KINDS, (False, True), (1, 2, 3)))
 UNKNOWN: tuple[Unknown, ...] = ("error", "copy", "label")
@@ -77,8 +87,10 @@ def param(*values: Any, id: str, long: bool) -> Any:
 
 GRID = list(grid())
 
-SLOW = {"JavaScript": 3_000, "onnx evaluator": 17_000, "tract": 17_000}
+SLOW = {"JavaScript": 3_000, "emx-onnx-cgen": 3_000, "onnx evaluator": 17_000, "tract": 17_000}
 """The engines that get no large cases, and about how many characters of the grid they get."""
+LEAST = {"JavaScript": 1_000, "emx-onnx-cgen": 1_000}
+"""About how many characters of the quick cases the slowest ones get."""
 
 RELU_IS_BEYOND = {
     "onnx evaluator": "Unknown activation function 'Relu'",
@@ -131,16 +143,15 @@ def test_the_grid_agrees_on_every_engine_that_runs_it(
     )
     cases = list(grid_cases(network.config)) if whole else quick_cases(network.config)
     report = check(network, opened(network, tmp_path), cases)
-    left_out = RELU_IS_BEYOND.keys() if kind == ("rnn", "relu") else set()
     assert len(cases) == (20 if bidirectional else 23) - (0 if whole else 5)
     assert {verdict.engine: verdict.cases for verdict in report.verdicts} == {
         engine.name: sum(case.characters <= engine.largest_case for case in cases)
         for engine in ENGINES
-        if engine.name not in left_out
+        if engine.name not in left_out(network.config)
     }
     assert {verdict.text_differences + verdict.ties for verdict in report.verdicts} == {0}
     for verdict in report.verdicts:
-        least = {"JavaScript": 1_000} if not whole else SLOW
+        least = SLOW if whole else LEAST
         assert verdict.characters > least.get(verdict.engine, 50_000 if whole else 9_000)
     assert max(max(verdict.max_difference.values()) for verdict in report.verdicts) <= TOLERANCE
 
@@ -171,9 +182,8 @@ def test_edits_agree_on_every_engine(
     assert network.config.width == {"one": None, "width 1": 1, "width 2": 2, "width 5": 5}[labels]
     report = check(network, opened(network, tmp_path), quick_cases(network.config))
     assert {verdict.text_differences + verdict.ties for verdict in report.verdicts} == {0}
-    least = {"JavaScript": 1_000}
     for verdict in report.verdicts:
-        assert verdict.characters > least.get(verdict.engine, 9_000)
+        assert verdict.characters > LEAST.get(verdict.engine, 9_000)
 
 
 def test_the_grid_is_whole() -> None:
@@ -192,10 +202,11 @@ def test_the_grid_is_whole() -> None:
         "TorchScript",
         "onnxruntime",
         "hello-infer",
-        *(["JavaScript"] if node_version() else []),
+        *["JavaScript"] * (not JavaScript.missing()),
         "onnx evaluator",
         "OpenVINO",
         "tract",
+        *["emx-onnx-cgen"] * (not CSource.missing()),
     ]
     assert all(engine.installed_version() for engine in ENGINES)
 
@@ -213,8 +224,10 @@ def test_an_engine_fails_on_each_network_that_its_limit_names(
         check(network, [engine(network.config, tmp_path)])
     except (ParityError, RuntimeError) as error:
         said = str(error)
-    assert RELU_IS_BEYOND.get(engine.name, "") in said
-    assert bool(said) == bool(engine.limit(network.config)) == (engine.name in RELU_IS_BEYOND)
+    static = "Code generation requires static shapes" if engine is CSource and bidirectional else ""
+    assert RELU_IS_BEYOND.get(engine.name, static) in said
+    assert bool(said) == bool(engine.limit(network.config))
+    assert bool(said) == (engine.name in left_out(network.config))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import hello_export
@@ -9,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 from hello_export import ForwardError, IntakeError
+from hello_export.intake import network as intake_network
+from hello_export.intake.alphabets import read_entries
+from hello_export.intake.network import build_network
+from hello_export.intake.recognise import recognise
 from hello_runtime import Decoder
 from helpers import Export
 from torch import Tensor, nn
@@ -41,11 +46,11 @@ class Names(nn.Module):
 class Language(nn.Module):
     """The next character after each one."""
 
-    def __init__(self, *, log: bool = False) -> None:
+    def __init__(self, *, log: bool = False, entries: int = len(ALPHABET)) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(len(ALPHABET), 6)
+        self.embedding = nn.Embedding(entries, 6)
         self.rnn = nn.LSTM(6, 7, num_layers=2, batch_first=True)
-        self.out = nn.Linear(7, len(ALPHABET))
+        self.out = nn.Linear(7, entries)
         self.log = log
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -105,6 +110,87 @@ def test_a_language_model_is_exported_by_its_own_forward(log: bool, tmp_path: Pa
     for char in Decoder.open(tmp_path / "a").generate("abc", 30, temperature=0):
         assert char == ALPHABET[int(said(module, text)[0, -1].argmax())]
         text += char
+
+
+RESERVED = ["<pad>", "a", "b", "<unk>", "c", "<bos>", "d", "e"]
+"""An alphabet as people have it; with one row more, its last row is for unknown characters too."""
+
+
+def with_reserved(**how: bool) -> Language:
+    """Return a language model of this alphabet that would draw its reserved entries."""
+    module = made(Language(entries=len(RESERVED), **how))
+    assert isinstance(module, Language)
+    with torch.no_grad():
+        module.out.bias[[0, 3, 5]] = 9.0
+    return module
+
+
+def shares(module: nn.Module, text: str) -> list[float]:
+    """Return what a module says of the next character, without the reserved entries."""
+    with torch.no_grad():
+        logits = module(torch.tensor([[RESERVED.index(char) for char in text]]))[0, -1]
+    found: list[float] = logits[[RESERVED.index(char) for char in ALPHABET]].softmax(-1).tolist()
+    return found
+
+
+@pytest.mark.usefixtures("short_proof")
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("token", [None, "<unk>"])
+def test_a_reserved_entry_is_never_drawn(log: bool, token: str | None, tmp_path: Path) -> None:
+    module = with_reserved(log=log)
+    hello_export.export(
+        module, tmp_path / "a", alphabet=RESERVED, task="next", unknown_token=token, quiet=True
+    )
+    decoder = Decoder.open(tmp_path / "a")
+    assert decoder.info.input_alphabet == ALPHABET
+    drawn = "".join(decoder.generate("abc", 200, seed=1))
+    assert set(drawn) == set(ALPHABET)
+    assert max(shares(module, "abc")) < 0.99
+    for number, char in enumerate(drawn[:50]):
+        expected = shares(module, "abc" + drawn[:number])
+        (found,) = decoder.generate("abc" + drawn[:number], 1, temperature=0)
+        assert found == ALPHABET[int(np.argmax(expected))]
+        assert char in ALPHABET
+
+
+@pytest.mark.parametrize("extra", [False, True], ids=["named", "last row"])
+def test_a_file_of_weights_never_draws_a_reserved_entry(
+    extra: bool, export: Export, tmp_path: Path
+) -> None:
+    entries = RESERVED if extra else [*RESERVED, "<last>"]
+    module = made(Language(entries=9))
+    torch.save(module.state_dict(), tmp_path / "net.pt")
+    (tmp_path / "alphabet.json").write_text(json.dumps(entries))
+    result = export("net.pt", "--alphabet", "alphabet.json", "--task", "next")
+    assert result.exit_code == 0, result.output
+    assert "logits of other entries, which it never draws: 4" in result.output
+    assert "--generate 200 --prompt a\n" in result.output  # it reads no line feed
+    decoder = Decoder.open(tmp_path / "net")
+    assert decoder.info.unknown == ("label" if extra else "error")
+    text = "abc"
+    for char in decoder.generate("abc", 30, temperature=0):
+        assert char == ALPHABET[int(np.argmax(shares(module, text)))]
+        text += char
+
+
+def test_reserved_entries_of_a_network_without_a_linear_layer() -> None:
+    module = nn.ModuleDict({"emb": nn.Embedding(8, 6), "gru": nn.GRU(6, 8, batch_first=True)})
+    network = build_network(recognise(module.state_dict()), read_entries(RESERVED), task="next")
+    ids = torch.randint(5, (2, 7))
+    own = torch.tensor([RESERVED.index(char) for char in ALPHABET])
+    wanted = module["gru"](module["emb"](own[ids]))[0][..., own]
+    assert torch.allclose(network(ids), wanted)
+
+
+def test_another_logit_in_place_of_a_character_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A planted fault: the logit of `<pad>` stands for the first character."""
+    monkeypatch.setattr(intake_network, "drawn_logits", lambda *_: [0, 2, 4, 6, 7])
+    with pytest.raises(ForwardError, match="the logits differ by up to"):
+        hello_export.export(
+            with_reserved(), tmp_path / "a", alphabet=RESERVED, task="next", quiet=True
+        )
 
 
 def test_logits_of_another_shape_are_named(tmp_path: Path) -> None:

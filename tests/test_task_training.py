@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,16 +19,19 @@ import onnxruntime
 import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
-from hello_runtime import DecodeColumn, Decoder, TaskError
+from hello_runtime import DecodeColumn, Decoder, ModelFileError, TaskError
 from hello_runtime.text.classes import parse_class
+from hello_runtime.text.lines import read_lines
 from hello_runtime.text.pairs import Pair
-from hello_runtime.text.passages import read_passages
+from hello_runtime.text.passages import passages_of
 from hello_train.data.lines import Split, read
-from hello_train.data.sources import CLASSES, PASSAGES
+from hello_train.data.sources import class_source, passage_source
 from hello_train.data.task_batches import ClassBatches
 from hello_train.errors import DataError
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.counting import ContextModel, EndingModel
+from hello_train.fit.holdout import read_holdout
+from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.task_evaluation import predicted
 from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask, configure_classes
 from hello_train.fit.task_run import TaskRun, run_task
@@ -65,7 +71,8 @@ def text(tmp_path: Path) -> Path:
 
 
 def lines_of(task: LearnedTask, file: Path) -> Split:
-    return read(CLASSES if task == "classify" else PASSAGES, [file], [], 0.1, 0)
+    source = class_source() if task == "classify" else passage_source()
+    return read(source, [file], [], 0.1, 0)
 
 
 def train(
@@ -108,6 +115,11 @@ def test_a_network_of_the_next_character_learns(text: Path, tmp_path: Path) -> N
     assert len(run.sample) == 300
     samples = [evaluation.sample for evaluation in run.history.evaluations]
     assert samples[-1] == run.sample
+    held_out = read_holdout(tmp_path / "run", "next")
+    assert not (tmp_path / "run/holdout.tsv").exists()
+    again, _ = predicted(run.network, held_out)  # the first character of each is another one
+    assert again == pytest.approx(bits["model"], abs=0.01)
+    assert sum(len(pair.input) for pair in held_out) == run.measures["model"]["character_count"]
     assert len(set(samples)) > 1
     report = (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert "What it writes" in report
@@ -140,6 +152,48 @@ def test_a_training_goes_on_as_if_it_had_not_been_interrupted(
     assert whole.measures == parts.measures
     samples = [[e.sample for e in run.history.evaluations] for run in (whole, parts)]
     assert samples[0] == samples[1]
+
+
+TOGETHER = """
+import json
+from pathlib import Path
+from hello_train.fit.parallel import team
+from test_task_training import TASKS, train_together
+
+with team() as joined:
+    measures = {task: train_together(task, Path("."), joined) for task in TASKS}
+if joined.leads:
+    Path("together.json").write_text(json.dumps(measures))
+"""
+TASKS: tuple[LearnedTask, ...] = ("classify", "next")
+
+
+def train_together(task: LearnedTask, folder: Path, joined: Team) -> dict[str, float]:
+    """Train in each process of a team, and return what the leading one measured."""
+    options = replace(TASK_OPTIONS[task], **{**SMALL, "batch_characters": 500})
+    lines = lines_of(task, folder / f"{task}.txt")
+    run = run_task(task, lines, task, options, folder / f"{task}{joined.size}", team=joined)
+    assert bool(run) == joined.leads
+    return dict(run.measures["model"]) if run else {}
+
+
+def test_two_processes_learn_as_well_as_one(classes: Path, text: Path, tmp_path: Path) -> None:
+    for file, task, count in ((classes, "classify", 400), (text, "next", 250)):
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[:count]
+        (tmp_path / f"{task}.txt").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "together.py").write_text(TOGETHER)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    result = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", "together.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path / "together.json").read_text())
+    for task, name, close in (("classify", "accuracy", 0.05), ("next", "bits", 0.1)):
+        alone = train_together(task, tmp_path, ALONE)  # type: ignore[arg-type]
+        assert found[task][name] == pytest.approx(alone[name], abs=close), task
 
 
 def test_batches_of_a_classifier_have_every_line_once(classes: Path) -> None:
@@ -213,7 +267,8 @@ def test_counts_are_probabilities() -> None:
 def test_passages_are_the_text(tmp_path: Path) -> None:
     text = "first line\n\n\nlast " + "ż" * 3000
     (tmp_path / "text").write_text(text, encoding="utf-8")
-    passages = [*read_passages(tmp_path / "text")]
+    lines = read_lines(tmp_path / "text", 1000)
+    passages = [passage for _, passage in passages_of(lines)]
     assert [len(passage) for passage in passages] == [1025, 1025, len(text) - 2 * 1024 + 1]
     assert passages[0][0] == "\n"
     assert "".join(passage[1:] for passage in passages) == text
@@ -231,6 +286,8 @@ def test_from_lines_with_classes_to_classes(
     assert trained.returncode == 0, trained.stderr
     assert "most frequent class" in trained.stdout
     assert "% right" in trained.stderr
+    exported = export("run", "--weights", "float16", "--output", "small")
+    assert "of 60 lines, of the held-out lines, " in exported.output
     exported = export("run")
     assert exported.exit_code == 0, exported.output
     model = ["--model", "run/artifact"]
@@ -265,6 +322,16 @@ def test_from_a_text_to_more_of_it(run: Run, export: Export, text: Path) -> None
     exported = export("run", "--weights", "int8")
     assert exported.exit_code == 0, exported.output
     assert "--generate 200" in exported.output
+    assert "characters, of the held-out text, and " in exported.output
+    cost = json.loads(Path("run/artifact/manifest.json").read_text())["rounding_cost"]
+    scored = json.loads(
+        run("hello-infer", "--model", "run/artifact", "--score", "run/holdout.txt", "--json").stdout
+    )
+    assert scored["model"]["bits"] == pytest.approx(cost["bits"], abs=1e-5)
+    told = json.loads(run("hello-infer", "--model", "run/artifact", "--info", "--json").stdout)
+    assert cost["float32_bits"] == pytest.approx(
+        told["training"]["scores"]["model"]["bits"], abs=0.01
+    )
     made = run("hello-infer", "--model", "run/artifact", "--generate", 60, "--seed", 1)
     again = run("hello-infer", "--model", "run/artifact", "--generate", 60, "--seed", 1)
     assert made.stdout == again.stdout
@@ -360,6 +427,15 @@ def test_an_empty_line_does_not_reach_the_engine(
     assert (row.label, row.confidence, row.probabilities.tolist()) == ("", 0.0, [0.0] * 6)
 
 
+def test_logits_that_are_no_numbers_have_no_class(tmp_path: Path) -> None:
+    network = make_network(task="classify")
+    with torch.no_grad():
+        network.get_parameter("projection.bias")[1] = float("nan")
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match=r"model\.onnx: its logits are NaN or infinite"):
+        Decoder.open(tmp_path).classify("ab")
+
+
 def test_a_classifier_does_nothing_else(classifier: Decoder) -> None:
     for use in (classifier.stream, lambda: classifier.annotate_batch(["a"])):
         with pytest.raises(TaskError, match="its task is classify, so it says of which class"):
@@ -376,4 +452,4 @@ def test_a_text_may_have_tabs() -> None:
 
 def test_a_text_that_is_too_long_is_named() -> None:
     with pytest.raises(DataError, match="5000 characters"):
-        CLASSES.pair(f"{'a' * 5000}\tx")
+        class_source().pair(f"{'a' * 5000}\tx")

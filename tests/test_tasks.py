@@ -26,7 +26,7 @@ from hello_runtime.model.tasks import TASKS, Task
 from hello_train.errors import ConfigError
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig
-from helpers import ENGINES, KINDS, TRAINING, make_network, quick_cases, save_run
+from helpers import ENGINES, KINDS, TRAINING, left_out, make_network, quick_cases, save_run
 from onnx import ModelProto, helper, numpy_helper
 from test_faults import forget_state, rewire
 
@@ -71,7 +71,7 @@ def test_both_tasks_agree_on_every_engine(
     assert [verdict.cases for verdict in report.verdicts] == [
         sum(case.characters <= engine.largest_case for case in cases) for engine in engines
     ]
-    assert len(engines) == len(ENGINES) - (2 if kind == ("rnn", "relu") else 0)
+    assert len(engines) == len(ENGINES) - len(left_out(network.config))
     assert all(verdict.max_difference for verdict in report.verdicts)
     assert {verdict.ties + verdict.text_differences for verdict in report.verdicts} == {0}
 

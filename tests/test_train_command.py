@@ -194,7 +194,8 @@ def test_the_same_seed_gives_the_same_weights(run: Run, tmp_path: Path) -> None:
         (
             b"ab\tcd\na\tcdefghijkl\n\tx\nb\tcdefghijk\n",
             [
-                "pairs.tsv, line 3: the input is empty, and the target is not, and 2 more; make",
+                "pairs.tsv, line 3: the input is empty, and the target is not (2 more lines cannot "
+                "be aligned); make",
                 "or leave such lines out with --skip-unaligned",
             ],
         ),
@@ -223,7 +224,12 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
     result = run("hello-train", "--text", "plain.txt", *strip)
     assert_one_line_error(result, "holding out 0.1 of 2 different lines leaves none to evaluate on")
     result = run("hello-train", "--text", "plain.txt", *strip, "--holdout", 0)
-    assert_one_line_error(result, "every character of the text is written as it is read")
+    message = "plain.txt, strip-diacritics: every character is written as it is read, so there is"
+    assert_one_line_error(result, message)
+    (tmp_path / "eaten.py").write_text("def all(line): return ''")
+    result = run("hello-train", "--text", "plain.txt", "--corrupt", "eaten:all")
+    message = "plain.txt, line 1: the input is empty, and the target is not (1 more line cannot be"
+    assert_one_line_error(result, message, "--skip-unaligned")
     (tmp_path / "empty").mkdir()
     result = run("hello-train", "--text", "empty", *strip)
     assert_one_line_error(result, "empty: there are no files with text in this folder")
@@ -330,15 +336,18 @@ def test_an_output_that_cannot_be_written_is_found_before_training(tmp_path: Pat
     ("arguments", "message"),
     [
         (["--pairs", "a", "--text", "b", "--corrupt", "lowercase"], "exclude each other"),
-        (["--text", "a"], "belong together"),
-        (["--corrupt", "lowercase"], "belong together"),
+        (
+            ["--text", "a"],
+            "--text needs --corrupt HOW, to learn to rewrite, or --next, to learn to",
+        ),
+        (["--corrupt", "lowercase"], "--corrupt belongs to --text"),
         (["--epochs", "1", "--minutes", "1"], "exclude each other"),
-        (["--batch-characters", "2"], "--batch-characters needs --pairs or --text"),
-        (["--extra", "a"], "--extra needs --pairs or --text"),
-        (["--resume"], "--resume needs --pairs or --text"),
-        (["--patience", "3"], "--patience needs --pairs or --text"),
-        (["--rare", "0.1"], "--rare needs --pairs or --text"),
-        (["--holdout", "0.1"], "--holdout needs --pairs or --text"),
+        (["--batch-characters", "2"], "--batch-characters needs --text, --pairs or --classes"),
+        (["--extra", "a"], "--extra needs --text, --pairs or --classes"),
+        (["--resume"], "--resume needs --text, --pairs or --classes"),
+        (["--patience", "3"], "--patience needs --text, --pairs or --classes"),
+        (["--rare", "0.1"], "--rare needs --text, --pairs or --classes"),
+        (["--holdout", "0.1"], "--holdout needs --text, --pairs or --classes"),
         (["--holdout", "1", "--pairs", "a"], "1.0 is not in the range"),
         (["--hidden-size", "0"], "0 is not in the range"),
         (["--learning-rate", "nan"], "nan is not a number to count with"),

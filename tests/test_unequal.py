@@ -410,6 +410,11 @@ def test_pairs_of_other_lengths_are_learned(run: Run, tmp_path: Path) -> None:
     assert network.rewrite_lines(["abc", "bca", "cab", "aa"]) == ["a bc", "bca ", "ca b", "a a "]
     result = run("hello-train", "--pairs", "pairs.tsv", "--holdout", 0, "--skip-unaligned",
                  "--most-labels", 2, "--no-keep", *TINY)  # fmt: skip
+    write(tmp_path / "empty.tsv", ["ab\ta b", "\tx"])
+    scored = run("hello-export", "run", **SHORT_PROOF)
+    assert scored.returncode == 0, scored.stderr
+    scored = run("hello-infer", "--model", "run/artifact", "--score", "empty.tsv")
+    assert_one_line_error(scored, "empty.tsv, line 2: the input is empty", "leave the line out")
     assert "labels the rarest" in result.stderr
     assert "larger --most-labels" in result.stderr
 
@@ -421,4 +426,4 @@ def test_pairs_of_other_lengths_are_learned(run: Run, tmp_path: Path) -> None:
 def test_options_for_lines_are_refused_for_hello(run: Run, arguments: list[object]) -> None:
     result = run("hello-train", *arguments)
     assert result.returncode == 2
-    assert "needs --pairs or --text" in result.stderr
+    assert "needs --text, --pairs or --classes" in result.stderr

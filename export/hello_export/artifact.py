@@ -19,6 +19,7 @@ from hello_runtime.errors import reason
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
 from hello_runtime.text.files import folder_beside
+from hello_runtime.text.pairs import AnyPair
 from hello_train.network.checkpoint import Training, save_checkpoint
 from hello_train.network.model import Network
 
@@ -45,7 +46,7 @@ class Export:
     report: Report
     """The proof."""
     cost: RoundingCost | None
-    """What smaller weights save and cost; None for float32 and for other tasks than `rewrite`."""
+    """What smaller weights save and cost; None for float32."""
 
     def __str__(self) -> str:
         cost = f"\nsmaller weights: {self.cost}" if self.cost else ""
@@ -57,7 +58,7 @@ def write_artifact(
     training: Training,
     folder: Path,
     storage: Storage = "float32",
-    lines: Sequence[str] = (),
+    held_out: Sequence[AnyPair] = (),
     baseline: Path | None = None,
     progress: Progress = SILENT,
     *,
@@ -71,7 +72,7 @@ def write_artifact(
         training: the files' description of its training.
         folder: where the artifact goes.
         storage: how `model.onnx` stores the weights.
-        lines: held-out lines on which the cost of smaller weights is measured.
+        held_out: held-out lines on which the cost of smaller weights is measured.
         baseline: the run's baseline file, which is copied into the artifact.
         progress: shows what is being done and how far it is.
         strict: whether a witness's difference refuses the export too.
@@ -97,7 +98,7 @@ def write_artifact(
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
             export = write_files(
-                network, training, unfinished, storage, lines, progress, strict, forward
+                network, training, unfinished, storage, held_out, progress, strict, forward
             )
             put_in_place(unfinished, folder)
     except OSError as error:
@@ -110,7 +111,7 @@ def write_files(
     training: Training,
     folder: Path,
     storage: Storage,
-    lines: Sequence[str],
+    held_out: Sequence[AnyPair],
     progress: Progress,
     strict: bool,
     forward: Forward | None,
@@ -132,11 +133,11 @@ def write_files(
     )
     report.check()
     cost = None
-    if storage != "float32" and network.config.task == "rewrite":
+    if storage != "float32":
         progress.phase(f"measuring what {storage} costs, on text")
         size = (folder / MODEL_NAME).stat().st_size
         float32_size = build_model(network, training).ByteSize()
-        cost = rounding_cost(network, rounded, lines, size=size, float32_size=float32_size)
+        cost = rounding_cost(network, rounded, held_out, size=size, float32_size=float32_size)
     entries = {
         "config": network.config.to_json(),
         "training": training.record(),

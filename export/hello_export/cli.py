@@ -209,7 +209,7 @@ def export(
         import_export()
         from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
-        from hello_train.fit.run import read_holdout
+        from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
         from hello_export.manifest import stored_weights
@@ -222,14 +222,13 @@ def export(
         folder = output or Path(package or (home if stored else home / "artifact"))
         storage = storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
-        measured = storage != "float32" and network.config.task == "rewrite"
-        lines = [pair.input for pair in read_holdout(home)] if measured else []
+        held_out = read_holdout(home, network.config.task) if storage != "float32" else []
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = writer(package)(
-            network, training, folder, storage, lines, carried, progress, strict=strict
+            network, training, folder, storage, held_out, carried, progress, strict=strict
         )
-    show_export(made, folder, storage, training.example, network.config.task, package)
+    show_export(made, folder, storage, training.example, network.config, package)
     return folder
 
 
@@ -255,7 +254,7 @@ def export_weights(
         made = writer(package)(
             found.network, found.training, folder, storage, progress=progress, strict=strict
         )
-    show_export(made, folder, storage, found.training.example, found.network.config.task, package)
+    show_export(made, folder, storage, found.training.example, found.network.config, package)
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES
 from hello_runtime.model.tasks import TASKS
+from hello_runtime.text.normal_forms import NORMAL_FORMS
 
 if TYPE_CHECKING:
     from hello_export.intake.outside import Outside
@@ -31,6 +32,12 @@ OPTIONS = (
         type=click.Choice(TASKS),
         help="What WEIGHTS says: a label for each character, the character that comes next, or the "
         "class of the line, one of --labels.  [default: rewrite]",
+    ),
+    click.option(
+        "--normalization",
+        type=click.Choice(NORMAL_FORMS),
+        help="The normal form of Unicode of the text that WEIGHTS learned, into which the model "
+        "brings what it reads.  [default: none]",
     ),
     click.option(
         "--unknown",
@@ -70,8 +77,8 @@ OPTIONS = (
     ),
 )
 OUTSIDE = (
-    "alphabet", "labels", "task", "unknown", "unknown_token", "nonlinearity", "embedding", "linear",
-    "ignored",
+    "alphabet", "labels", "task", "normalization", "unknown", "unknown_token", "nonlinearity",
+    "embedding", "linear", "ignored",
 )  # fmt: skip
 """Their parameter names, in the order of the help."""
 
@@ -108,4 +115,5 @@ def read_outside(file: Path, options: Mapping[str, Any]) -> Outside:
         options["unknown"],
         options["unknown_token"],
         options["task"] or "rewrite",
+        options["normalization"] or "none",
     )

@@ -11,14 +11,19 @@ import click
 from hello_export.graph.storage import Storage
 
 if TYPE_CHECKING:
-    from hello_runtime.model.tasks import Task
+    from hello_train.network.config import ModelConfig
 
     from hello_export.artifact import Export
     from hello_export.proof.verdict import Report
 
 
 def show_export(
-    made: Export, folder: Path, storage: Storage, example: str, task: Task, package: str | None
+    made: Export,
+    folder: Path,
+    storage: Storage,
+    example: str,
+    config: ModelConfig,
+    package: str | None,
 ) -> None:
     """Print the proof, and the command that decodes with the model, or that builds the wheel."""
     show_proof(made.report)
@@ -32,8 +37,9 @@ def show_export(
         return
     click.echo(f"saved {folder}; now, with or without torch:")
     arguments = [example] if example[:1] != "-" else ["--", example]
-    if task == "next":
-        arguments = ["--generate", "200"]
+    if config.task == "next":
+        prompt = [] if "\n" in config.input_alphabet else ["--prompt", example[:1]]
+        arguments = ["--generate", "200", *prompt]
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 

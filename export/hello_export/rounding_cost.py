@@ -1,4 +1,10 @@
-"""What smaller weights save in bytes, and what they cost in characters written otherwise."""
+"""What smaller weights save in bytes, and what they cost on text.
+
+The cost is measured on the held-out lines of the run: of a network that rewrites in characters
+written otherwise, of a classifier in accuracy, of a network of `next` in bits per character. A run
+without held-out lines, and a network from outside, is measured on random text: a classifier against
+its own classes, and a network of `next` on what it draws itself.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +15,46 @@ from itertools import accumulate
 import numpy as np
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.pairs import AnyPair
+from hello_train.data.sources import passage_pair
+from hello_train.fit.task_evaluation import SAMPLE_START, classified, generate, predicted
 from hello_train.network.model import Network
 
 from hello_export.proof.cases import RandomText
 
 MOST_CHARACTERS = 1_000_000
 """Most characters of held-out lines that are compared: the first ones."""
+HELD_OUT = "of the held-out lines"
+NONE_HELD_OUT = "for the run has none held out"
+RANDOM = (400, 250)
+"""Rows of random text, and the characters of each."""
 
 
 @dataclass(frozen=True)
 class RoundingCost:
-    """What smaller weights save and cost."""
+    """What smaller weights save and cost: here the bytes, in its subclasses the rest."""
 
     bytes: int
     """Size of the model file."""
     float32_bytes: int
     """Its size with weights in float32."""
+
+    @property
+    def cost(self) -> str:
+        """What they cost, in words."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return (
+            f"{MODEL_NAME} has {self.bytes / 1000:.1f} kB, and {self.float32_bytes / 1000:.1f} kB "
+            f"in float32; {self.cost}"
+        )
+
+
+@dataclass(frozen=True)
+class RewritingCost(RoundingCost):
+    """What they cost a network that rewrites."""
+
     agreement: float
     """Share of the characters that are written as with float32, 0 to 1."""
     characters: int
@@ -32,34 +62,120 @@ class RoundingCost:
     text: str
     """What the characters were taken from, in words."""
 
-    def __str__(self) -> str:
+    @property
+    def cost(self) -> str:
+        """What they cost, in words."""
         return (
-            f"{MODEL_NAME} has {self.bytes / 1000:.1f} kB, and {self.float32_bytes / 1000:.1f} kB "
-            f"in float32; of {self.characters} characters that leave a choice, {self.text}, "
+            f"of {self.characters} characters that leave a choice, {self.text}, "
             f"{self.agreement:.4%} are written as with float32"
         )
 
 
+@dataclass(frozen=True)
+class ClassesCost(RoundingCost):
+    """What they cost a classifier."""
+
+    accuracy: float
+    """Share of the lines that get their class, 0 to 1."""
+    float32_accuracy: float
+    """That share with weights in float32."""
+    lines: int
+    """The number of lines."""
+    text: str
+    """What the lines are, in words."""
+
+    @property
+    def cost(self) -> str:
+        """What they cost, in words."""
+        return (
+            f"of {self.lines} lines, {self.text}, {self.accuracy:.2%} get their class, and "
+            f"{self.float32_accuracy:.2%} with float32"
+        )
+
+
+@dataclass(frozen=True)
+class NextCost(RoundingCost):
+    """What they cost a network of `next`."""
+
+    bits: float
+    """Bits per character."""
+    float32_bits: float
+    """Those with weights in float32."""
+    characters: int
+    """The number of characters."""
+    text: str
+    """What the characters are of, in words."""
+
+    @property
+    def cost(self) -> str:
+        """What they cost, in words."""
+        return (
+            f"{self.bits:.4f} bits per character on {self.characters} characters, {self.text}, and "
+            f"{self.float32_bits:.4f} with float32"
+        )
+
+
 def rounding_cost(
-    network: Network, rounded: Network, lines: Sequence[str], *, size: int, float32_size: int
+    network: Network, rounded: Network, held_out: Sequence[AnyPair], *, size: int, float32_size: int
 ) -> RoundingCost:
-    """Measure the cost of rounded weights on lines of text.
+    """Measure the cost of rounded weights on text.
 
     Args:
         network: with weights in float32.
         rounded: the same network with rounded weights.
-        lines: held-out lines; if they have no character to compare, random text is used.
+        held_out: held-out lines; if they have no character to compare, random text is used.
         size: bytes of the model file.
         float32_size: bytes of the model file with weights in float32.
     """
-    text = "of the held-out lines"
+    sizes = (size, float32_size)
+    if network.config.task == "classify":
+        return classes_cost(network, rounded, held_out, sizes)
+    if network.config.task == "next":
+        return next_cost(network, rounded, held_out, sizes)
+    text, lines = HELD_OUT, [pair.input for pair in held_out]
     share, characters = agreement(network, rounded, first_characters(lines, MOST_CHARACTERS))
     if not characters:
-        text = "drawn from the alphabet, for the run has none held out"
-        drawn = RandomText(network.config, seed=0).case(batch=400, time=250)
-        drawn_lines = ["".join(map(chr, row)) for row in drawn.rows]
-        share, characters = agreement(network, rounded, drawn_lines)
-    return RoundingCost(size, float32_size, share, characters, text)
+        text = f"drawn from the alphabet, {NONE_HELD_OUT}"
+        share, characters = agreement(network, rounded, random_lines(network))
+    return RewritingCost(*sizes, share, characters, text)
+
+
+def classes_cost(
+    network: Network, rounded: Network, held_out: Sequence[AnyPair], sizes: tuple[int, int]
+) -> ClassesCost:
+    """Return the cost for a classifier; for `sizes` and the others see `rounding_cost`."""
+    lines, text = [pair.input for pair in held_out], HELD_OUT
+    if not lines:
+        lines = random_lines(network)
+        text = f"drawn from the alphabet and with the classes of float32, {NONE_HELD_OUT}"
+    own = classified(network, lines)
+    targets = [pair.target for pair in held_out] or own
+    found, before = (
+        sum(map(str.__eq__, said, targets)) / len(lines)
+        for said in (classified(rounded, lines), own)
+    )
+    return ClassesCost(*sizes, found, before, len(lines), text)
+
+
+def next_cost(
+    network: Network, rounded: Network, held_out: Sequence[AnyPair], sizes: tuple[int, int]
+) -> NextCost:
+    """Return the cost for a network of `next`; for `sizes` and the others see `rounding_cost`."""
+    count = MOST_CHARACTERS // max((len(pair.input) for pair in held_out), default=1)
+    pairs, text = held_out[:count], "of the held-out text"
+    if not pairs:
+        rows, characters = RANDOM
+        drawn = generate(network, characters, seed=0, samples=rows)
+        pairs = [passage_pair(SAMPLE_START + sample) for sample in drawn]
+        text = f"which the network drew, {NONE_HELD_OUT}"
+    (before, counts), (found, _) = predicted(network, pairs), predicted(rounded, pairs)
+    return NextCost(*sizes, found, before, sum(count for _, count in counts.values()), text)
+
+
+def random_lines(network: Network) -> list[str]:
+    """Return lines of characters drawn from the alphabet, with some unknown ones among them."""
+    drawn = RandomText(network.config, seed=0).case(*RANDOM)
+    return ["".join(map(chr, row)) for row in drawn.rows]
 
 
 def agreement(network: Network, rounded: Network, lines: Sequence[str]) -> tuple[float, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hello_runtime.engine.batching import Annotation
+from hello_runtime.engine.calls import check_finite
 from hello_runtime.text.codepoints import padded
 
 if TYPE_CHECKING:
@@ -37,9 +38,13 @@ def run_lines(decoder: Decoder, texts: Sequence[str]) -> Iterator[list[Annotatio
     Yields:
         For each text its class, in place of a text, and the probability of every class, in place of
         confidences; so classes are batched and remembered as decoded texts are.
+
+    Raises:
+        ModelFileError: a logit is NaN or infinite.
     """
     lengths = np.array([len(text) for text in texts], np.int32)
     labels, logits = decoder._run(["label", "logits"], padded(texts, lengths), lengths)
+    check_finite(logits, decoder.file)
     raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     shares = (raised / raised.sum(1, keepdims=True)).astype(np.float32)
     names = decoder.info.classes

@@ -15,6 +15,7 @@ import numpy as np
 
 from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import Annotation, run_ahead, unshared
+from hello_runtime.engine.blocks import block_size
 from hello_runtime.engine.calls import Calls
 from hello_runtime.engine.cpus import available_cpus
 from hello_runtime.engine.lifecycle import LIFECYCLE
@@ -22,7 +23,6 @@ from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterErro
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, check_type, to_codepoints
-from hello_runtime.text.edits import NOTHING
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Decoder(Calls):
     def __init__(self, file: Path, provider: str, threads: int, unknown: Unknown | None) -> None:
         super().__init__(file, provider, unknown)
         self._threads = threads
+        self._block_size = block_size(self.provider)
         self._refuses_unknown = (unknown or self.info.unknown) == "error"
         self._alphabet = frozenset(self.info.input_alphabet)
         self._form = self.info.normalization
@@ -113,7 +114,7 @@ class Decoder(Calls):
             return self.decode_batch([text])[0]
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
-        return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
+        return self._row_text(decoded)
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
         """Return the output for each text, in order; texts of similar length share an engine call.
@@ -325,4 +326,4 @@ class Decoder(Calls):
         run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)
         windowed = self._rewrites and not self.info.causal
-        return run_ahead(run, checked, self._threads, windowed=windowed)
+        return run_ahead(run, checked, self._threads, self._block_size, windowed=windowed)

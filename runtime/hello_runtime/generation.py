@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints
-from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniform
+from hello_runtime.engine.calls import check_finite
+from hello_runtime.errors import InputError
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+OUTPUTS = ["logits", "state_out"]
+"""The outputs of a call."""
 START = "\n"
 """What an empty prompt stands for: the start of a line."""
 
@@ -66,7 +70,7 @@ def read_through(
     for start in range(0, max(map(len, texts)), chunk):
         pieces = [text[start : start + chunk] for text in texts]
         lengths = np.array([len(piece) for piece in pieces], np.int32)
-        logits, state = decoder._run(["logits", "state_out"], padded(pieces, lengths), state)
+        logits, state = decoder._run(OUTPUTS, padded(pieces, lengths), state)
         yield logits, state
 
 
@@ -74,8 +78,16 @@ def samples(decoder: Decoder, prompts: Sequence[str]) -> Samples:
     """Return samples that begin with these prompts, of which there is at least one.
 
     Raises:
+        InputError: a prompt is empty, and the model does not read what it stands for.
         TaskError, UnknownCharacterError: see `checked_texts`.
     """
+    decoder._need_task("next")
+    alphabet = decoder.info.input_alphabet
+    if decoder._refuses_unknown and START not in alphabet and not all(prompts):
+        raise InputError(
+            f"{decoder.file}: without a prompt a text begins behind a line feed, which the model "
+            f"does not read; give --prompt (in Python: a prompt) with characters of {alphabet!r}"
+        )
     return Samples(decoder, checked_texts(decoder, [prompt or START for prompt in prompts]))
 
 
@@ -99,14 +111,16 @@ class Samples:
     def draw(
         self, characters: int, temperature: float, top: int | None, seed: int | None
     ) -> Iterator[str]:
-        """Yield the next character of every sample, as one text, so many times."""
+        """Yield the next character of every sample, as one text, so many times.
+
+        Raises:
+            ModelFileError: a logit is NaN or infinite.
+        """
         seeds = sample_seeds(secrets.randbits(64) if seed is None else seed, len(self._logits))
-        for number in range(1, characters + 1):
-            labels = draw(self._logits, uniform(seeds, number), temperature, top)
-            codepoints = self._alphabet[labels]
-            yield codepoints.tobytes().decode("utf-32-le")
+        for number, drawn in zip(range(1, characters + 1), uniforms(seeds), strict=False):
+            check_finite(self._logits, self._decoder.file)
+            codepoints = self._alphabet[draw(self._logits, drawn, temperature, top)]
+            yield to_text(codepoints)
             if number < characters:
-                logits, self._state = self._decoder._run(
-                    ["logits", "state_out"], codepoints[:, None], self._state
-                )
+                logits, self._state = self._decoder._run(OUTPUTS, codepoints[:, None], self._state)
                 self._logits = logits[:, -1]

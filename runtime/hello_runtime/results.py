@@ -34,7 +34,7 @@ def generated(
     top: int | None,
     seed: int | None,
 ) -> Generator[bytes, None, None]:
-    """Yield a prompt, then each character with which the model continues it, then LF."""
+    """Yield a prompt in the model's normal form, each character that continues it, then LF."""
     drawn = decoder.generate(
         prompt or "",
         characters,
@@ -42,7 +42,7 @@ def generated(
         top=top,
         seed=seed,
     )
-    yield (prompt or "").encode()
+    yield normalise(prompt or "", decoder.info.normalization).encode()
     for character in drawn:
         yield character.encode()
     yield b"\n"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from hello_runtime.engine.batching import EMPTY, Annotation, Parts
 from hello_runtime.text.codepoints import check_type
@@ -11,6 +12,8 @@ from hello_runtime.text.normal_forms import Normaliser
 if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder
     from hello_runtime.engine.calls import Array
+
+Row = TypeVar("Row")
 
 
 class Stream:
@@ -47,7 +50,7 @@ class Stream:
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        return "".join(row.text for row in self._feed(["decoded"], text, final))
+        return "".join(self._feed(self._decoder._rewrite_chunks, text, final))
 
     def annotate(self, text: str = "", *, final: bool = False) -> Annotation:
         """Return the output for the next piece, and what each character read became; see `feed`.
@@ -56,11 +59,18 @@ class Stream:
         >>> Decoder.open().stream().annotate("hel").lengths.tolist()
         [1, 1, 1]
         """
-        rows = self._feed(["decoded", "confidence"], text, final)
+        rows = self._feed(self._annotate_chunks, text, final)
         return Parts(rows).joined() if rows else EMPTY
 
-    def _feed(self, outputs: list[str], text: str, final: bool) -> list[Annotation]:
-        """Return the rows of the next piece, one for each engine call."""
+    def _annotate_chunks(self, text: str, state: Array) -> Iterator[tuple[Annotation, Array]]:
+        """Yield the row of each chunk of a text, and the state behind it."""
+        chunks = self._decoder._run_chunks(["decoded", "confidence"], [text], state)
+        return ((row, state) for (row,), state in chunks)
+
+    def _feed(
+        self, run: Callable[[str, Array], Iterator[tuple[Row, Array]]], text: str, final: bool
+    ) -> list[Row]:
+        """Return what a function makes of the next piece, for each engine call."""
         check_type(text)
         held = self._normaliser.held
         count = len(held)
@@ -69,7 +79,7 @@ class Stream:
             if final:
                 settled += self._normaliser.finish()
             self._decoder._check_alphabet(settled, before=self._read)
-            chunks = list(self._decoder._run_chunks(outputs, [settled], self._state))
+            chunks = list(run(settled, self._state))
         except Exception:
             del held[count:]
             self._normaliser.held = held
@@ -77,4 +87,4 @@ class Stream:
         if chunks:
             _, self._state = chunks[-1]
         self._read += len(settled)
-        return [row for (row,), _ in chunks]
+        return [row for row, _ in chunks]

@@ -3,6 +3,8 @@
  * same text there and here.
  */
 
+import { checkFinite } from "./tensors.mjs";
+
 const MASK = (1n << 64n) - 1n;
 
 /**
@@ -29,6 +31,7 @@ export function uniform(seed, number) {
  * @param {number} [top] the number of the largest logits that count
  */
 export function draw(logits, u, temperature, top = logits.length) {
+  checkFinite(logits);
   const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a]); // it is stable
   if (temperature === 0) return order[0];
   const highest = logits[order[0]] / temperature;

@@ -13,6 +13,7 @@
 import { draw, uniform } from "./drawing.mjs";
 import { KEPT, ModelFileError, NOTHING, openModel } from "./model_file.mjs";
 import { Network } from "./network.mjs";
+import { checkFinite } from "./tensors.mjs";
 
 export { ModelFileError };
 
@@ -121,6 +122,7 @@ class Model extends Network {
     const { codes } = this.check(text);
     if (codes.length === 0) return { label: "", confidence: 0, probabilities: [] };
     const logits = this.classLogits(codes);
+    checkFinite(logits);
     const highest = Math.max(...logits);
     const weights = Array.from(logits, (logit) => Math.exp(logit - highest));
     const sum = weights.reduce((total, each) => total + each);
@@ -150,6 +152,10 @@ class Model extends Network {
    */
   *generate(prompt = "", { characters = 200, temperature = 1, top, seed } = {}) {
     this.need("next");
+    if (!(temperature >= 0 && temperature < Infinity && (top ?? 1) >= 1)) {
+      throw new UnsupportedError(
+        `The temperature must be at least 0, and top at least 1: ${temperature}, ${top}.`);
+    }
     const drawn = BigInt(seed ?? Math.floor(Math.random() * 2 ** 53));
     let { codes } = this.check(prompt || "\n");
     const state = this.zeroState();

@@ -7,6 +7,13 @@ export class ModelFileError extends Error {
   name = "ModelFileError";
 }
 
+/** Checks that logits choose something. @param {Float32Array} logits */
+export function checkFinite(logits) {
+  if (!logits.every(Number.isFinite)) {
+    throw new ModelFileError("The logits of this model are NaN or infinite.");
+  }
+}
+
 /** The numbers of the types, by the arrays that hold them: of bool and float16 their bits. */
 const TYPES = new Map(/** @type {[Function, number][]} */ ([
   [Float32Array, 1], [Int8Array, 3], [Int32Array, 6], [Uint8Array, 9], [Uint16Array, 10],

@@ -46,6 +46,16 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def repeated(action: Callable[[], object], calls: int) -> Callable[[], None]:
+    """Return an action that does another one many times."""
+
+    def repeat() -> None:
+        for _ in range(calls):
+            action()
+
+    return repeat
+
+
 def medians(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median seconds of each action; they take turns, and the first turn is not counted.
 

@@ -9,6 +9,7 @@ import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.torchscript import save_program
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
+from hello_runtime.model.tasks import Task
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training, save_checkpoint
 from hello_train.network.config import ModelConfig
@@ -28,9 +29,15 @@ def random_network(
     bidirectional: bool,
     hidden_size: int = 128,
     layers: int = 1,
+    task: Task = "rewrite",
 ) -> Network:
-    """Return a network with the weights that PyTorch draws for it, 64 values a character."""
+    """Return a network with the weights that PyTorch draws for it, 64 values a character.
+
+    Its task is `rewrite`, with a guard, or `next`.
+    """
     torch.manual_seed(0)
+    rewrites = task == "rewrite"
+    guard = {char: LETTERS if char.isalpha() else char for char in LETTERS}
     config = ModelConfig(
         cell=cell,
         input_alphabet=LETTERS,
@@ -40,11 +47,10 @@ def random_network(
         layers=layers,
         bidirectional=bidirectional,
         projection=True,
-        unknown="copy",
-        guard=alphabet_guard(
-            {char: LETTERS if char.isalpha() else char for char in LETTERS}, LETTERS
-        ),
+        unknown="copy" if rewrites else "label",
+        guard=alphabet_guard(guard, LETTERS) if rewrites else None,
         nonlinearity=nonlinearity,
+        task=task,
     )
     return Network(config).eval()
 

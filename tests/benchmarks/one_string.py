@@ -25,7 +25,7 @@ from hello_runtime import Decoder
 from hello_runtime.model.model_file import locate
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
-from measuring import medians, show
+from measuring import medians, repeated, show
 from onnx import TensorProto, helper
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -84,16 +84,6 @@ def actions(cell: str) -> dict[str, Callable[[], object]]:
         "eager PyTorch": eager,
         "eager PyTorch from text to text": lambda: network.rewrite("hello"),
     }
-
-
-def repeated(action: Callable[[], object], calls: int) -> Callable[[], None]:
-    """Return an action that does another one many times."""
-
-    def repeat() -> None:
-        for _ in range(calls):
-            action()
-
-    return repeat
 
 
 @click.command()

@@ -23,12 +23,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.mutations import SEEDS, mutated
-from hello_runtime import Decoder, HelloRuntimeError
+from hello_runtime import Decoder, EngineError, HelloRuntimeError, ModelFileError
 from hello_train.network.config import FORBIDDEN_LOGIT
 from node import Node
 
@@ -37,7 +38,10 @@ WEIGHTS = ("embedding", "layer", "projection")
 READ = (*WEIGHTS, "page_starts", "page_ids", "label_", "allowed_", "class_of_id")
 """The beginnings of the tensors that the module reads."""
 LARGE = 1000
-"""Logits beyond it are rounded differently by each engine, or are no numbers."""
+"""Weights and logits beyond it are rounded differently by each engine, or are no numbers."""
+OUT_OF_PROPORTION = "decoded, with weights out of all proportion"
+REFUSED = "decoded, where the runtime refuses the file"
+HOW = {"characters": 20, "seed": 7}
 CLOSE = 1e-3
 """Confidences of the module and the runtime that are equal."""
 
@@ -56,7 +60,7 @@ def outcomes(
                 content = mutated(Random(name))
                 file.write_bytes(content)
                 try:
-                    answer = node.ask(file, texts=TEXTS, lenient=True)
+                    answer = node.ask(file, texts=TEXTS, lenient=True, how=HOW)
                 except (TimeoutError, EOFError) as error:
                     yield number, f"FAULT: {error}"
                     node.close()
@@ -83,15 +87,65 @@ def outcome(answer: Any, content: bytes, sound: Path, file: Path) -> str:
         return "ModelFileError" if sentence else f"FAULT: no sentence: {answer['message'][:200]!r}"
     decoder = open_with_nodes_of(sound, content, file)
     if decoder is None:
-        return "decoded, where the runtime refuses the file"
-    for found, expected in zip(answer["results"], decoder.annotate_batch(TEXTS), strict=True):
+        return REFUSED
+    if not has_usual_weights(file):
+        return OUT_OF_PROPORTION
+    compare = {"rewrite": rewritten, "classify": classified, "next": continued}
+    try:
+        return compare[decoder.info.task](decoder, answer["results"], readable(decoder))
+    except ModelFileError:  # a logit is NaN or infinite
+        return OUT_OF_PROPORTION
+    except EngineError:
+        return REFUSED
+
+
+def has_usual_weights(file: Path) -> bool:
+    """Tell whether every weight is small enough for engines to agree."""
+    tensors = [each for each in onnx.load(file).graph.initializer if each.name.startswith(WEIGHTS)]
+    return all((np.abs(numpy_helper.to_array(each)) < LARGE).all() for each in tensors)
+
+
+def readable(decoder: Decoder) -> list[str]:
+    """Return the texts, without the characters that a model refuses."""
+    if decoder.info.unknown != "error" or decoder.info.task == "rewrite":
+        return TEXTS
+    alphabet = decoder.info.input_alphabet
+    least = alphabet[:1] if decoder.info.task == "next" else ""
+    return ["".join(filter(alphabet.__contains__, text)) or least for text in TEXTS]
+
+
+def rewritten(decoder: Decoder, results: Any, texts: list[str]) -> str:
+    """Return whether answers are what the runtime rewrites the texts to."""
+    for found, expected in zip(results, decoder.annotate_batch(texts), strict=True):
         confidence = found["confidence"]
         logits = np.array(found["logits"], np.float32)  # null, for what is no number, becomes NaN
         if not (np.abs(logits[logits != FORBIDDEN_LOGIT]) < LARGE).all():
-            return "decoded, with weights out of all proportion"
+            return OUT_OF_PROPORTION
         off = abs(expected.confidence - confidence).max(initial=0)
         if found["decoded"] != expected.text or off > CLOSE:
             return f"FAULT: it says {found['decoded']!r}, not {expected.text!r} ({off:.1e})"
+    return "decoded"
+
+
+def classified(decoder: Decoder, results: Any, texts: list[str]) -> str:
+    """Return whether answers are the classes that the runtime finds."""
+    for found, expected in zip(results, decoder.classify_batch(texts), strict=True):
+        shares = found["probabilities"] or [0.0] * len(decoder.info.classes)
+        off = abs(expected.probabilities - np.array(shares, np.float32)).max(initial=0)
+        if not np.isfinite(off):
+            return OUT_OF_PROPORTION
+        close = np.sort(expected.probabilities)[-2:]
+        if off > CLOSE or (found["label"] != expected.label and close[1] - close[0] > CLOSE):
+            return f"FAULT: it says {found['label']!r}, not {expected.label!r} ({off:.1e})"
+    return "decoded"
+
+
+def continued(decoder: Decoder, results: Any, texts: list[str]) -> str:
+    """Return whether answers are what the runtime draws."""
+    for text, found in zip(texts, results, strict=True):
+        drawn = "".join(decoder.generate(text, HOW["characters"], seed=HOW["seed"]))
+        if found["generated"] != drawn:
+            return f"FAULT: it draws {found['generated']!r}, not {drawn!r}"
     return "decoded"
 
 
@@ -115,7 +169,7 @@ def open_with_nodes_of(sound: Path, content: bytes, file: Path) -> Decoder | Non
     onnx.save(model, file)
     try:
         own = Decoder.open(file, threads=1)
-        if own.info.unknown == "error":
+        if own.info.unknown == "error" and own.info.task == "rewrite":
             return Decoder.open(file, threads=1, unknown="copy")
         return own
     except HelloRuntimeError:

@@ -8,9 +8,9 @@ that has opened others before it:
 - Where the runtime's reader takes the bytes, both parsers of the onnx package (Python's, and that
   of C++ by way of `onnx.inliner`) must read the very same messages, with nothing beside them, and
   so no tensor that has its values elsewhere.
-- The file is opened, and decodes some texts in every way there is. Either all of that works, and
-  gives texts of equal length, or it ends in an error of the runtime's own classes, in one line that
-  does nothing to a terminal.
+- The file is opened, and does what its task is with some texts in every way there is. Either all of
+  that works, and gives texts that such a model can give, or it ends in an error of the runtime's
+  own classes, in one line that does nothing to a terminal.
 - It takes at most two seconds of CPU time and 500 MB of memory, the process lives on, and nothing
   is written to stdout or stderr.
 
@@ -29,15 +29,19 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fuzz.mutations import mutated
+
+if TYPE_CHECKING:
+    from hello_runtime import Decoder
 
 CPU_SECONDS = 2.0
 MEGABYTES = 500
@@ -46,6 +50,7 @@ ADDRESS_SPACE = 8 << 30
 
 TEXTS = ["hello", "", "żółw", "a\u0301🦀\ud800\0\r", "ehlo" * 12, "o"]
 LONG = "hello, żółw " * 400
+DRAWN = 10
 
 
 def make_file(seed: int, number: int) -> bytes:
@@ -107,16 +112,27 @@ def outcome(seed: int, number: int, folder: Path) -> str:
 
 
 def use(file: Path, number: int) -> None:
-    """Decode texts with a model in every way."""
-    from hello_runtime import DecodeColumn, Decoder, PolicyError
+    """Do with texts what a model's task is."""
+    from hello_runtime import DecodeColumn, Decoder, PolicyError, TaskError
 
     try:
         decoder = Decoder.open(file, threads=1, unknown="copy")
     except PolicyError:
         decoder = Decoder.open(file, threads=1)
+    texts = [*TEXTS, LONG] if number % 8 == 0 else TEXTS
+    if decoder.info.unknown == "error":
+        known = set(decoder.info.input_alphabet)
+        texts = ["".join(filter(known.__contains__, text)) for text in texts]
+    {"rewrite": rewrite, "classify": classify, "next": go_on}[decoder.info.task](decoder, texts)
+    decoder.info.input_alphabet.encode()
+    with suppress(TaskError):
+        DecodeColumn(str(file))
+
+
+def rewrite(decoder: Decoder, texts: Sequence[str]) -> None:
+    """Decode texts in every way."""
     longest = max(map(len, decoder.info.output_labels)) if decoder.info.format_version > 1 else None
     check_texts = partial(check_outputs, longest)
-    texts = [*TEXTS, LONG] if number % 8 == 0 else TEXTS
     for text in texts:
         check_texts([text], [decoder.decode(text)])
     check_texts(texts, decoder.decode_batch(texts))
@@ -127,9 +143,30 @@ def use(file: Path, number: int) -> None:
     assert [len(annotation.confidence) for annotation in annotations] == [*map(len, texts)]
     if decoder.info.causal:
         stream = decoder.stream()
-        check_texts(["hello"], [stream.feed("he") + stream.feed("llo")])
-    decoder.info.input_alphabet.encode()
-    DecodeColumn(str(file))
+        check_texts(texts[:1], [stream.feed(texts[0][:2]) + stream.feed(texts[0][2:])])
+
+
+def classify(decoder: Decoder, texts: Sequence[str]) -> None:
+    """Find the class of texts in every way."""
+    classes = decoder.info.classes
+    batch = decoder.classify_batch(texts)
+    found = [*map(decoder.classify, texts), *batch]
+    for text, row in zip([*texts, *texts], found, strict=True):
+        assert row.label in classes if text else row.label == ""
+        assert len(row.probabilities) == len(classes)
+    assert decoder.decode_batch(texts) == [row.label for row in batch]
+
+
+def go_on(decoder: Decoder, texts: Sequence[str]) -> None:
+    """Continue texts in every way."""
+    known = set(decoder.info.input_alphabet)
+    for text in [text for text in texts if text]:
+        for temperature, top in ((0.0, None), (1e-3, 2), (1e6, None)):
+            drawn = "".join(decoder.generate(text, DRAWN, temperature=temperature, top=top, seed=1))
+            assert len(drawn) == DRAWN
+            assert known.issuperset(drawn)
+    batch = decoder.generate_batch([text or texts[0] for text in texts], DRAWN, seed=1)
+    assert all(len(drawn) == DRAWN and known.issuperset(drawn) for drawn in batch)
 
 
 def check_outputs(longest: int | None, given: Sequence[str], decoded: Sequence[str]) -> None:

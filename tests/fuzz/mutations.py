@@ -22,14 +22,15 @@ from hello_runtime.model.operators import OPERATORS
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+SHAPES = ("wide", "next", "classify")
 SEEDS = (
     *(locate(None, cell) for cell in ("rnn", "gru", "lstm")),
     *(GOLDEN / f"deep-{kind}.onnx" for kind in ("gru", "lstm", "relu")),
     *(GOLDEN / f"tall-{kind}.onnx" for kind in ("lstm", "float16", "int8")),
-    *(GOLDEN / f"wide-{kind}.onnx" for kind in ("gru", "lstm")),
+    *(GOLDEN / f"{shape}-{kind}.onnx" for shape in SHAPES for kind in ("gru", "lstm")),
 )
-"""One of each cell, causal and in two directions, guarded or not, each way to store weights, and
-labels of several characters."""
+"""One of each cell, causal and in two directions, guarded or not, each way to store weights, labels
+of several characters, and each task."""
 
 INTEGERS = (0, 1, 2, 3, 5, 127, 255, 1 << 16, 10**5, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1)
 FIXED64, FIXED32 = 1, 5

@@ -22,15 +22,19 @@ from numpy.typing import NDArray
 
 GOLDEN = Path(__file__).parent
 TOLERANCE = 1e-5
+TEMPERATURE, SEED = 0.8, 7
+"""How characters were drawn."""
 KINDS = ("rnn", "relu", "gru", "lstm")
+TASKS = ("next", "classify")
+"""Networks that do not rewrite."""
 TEXTS = {
     **{f"hello-{cell}": 1 for cell in ("rnn", "gru", "lstm")},
     **{f"deep-{kind}": 12 for kind in KINDS},
     **{f"tall-{kind}": 12 for kind in (*KINDS, "float16", "int8")},
-    **{f"wide-{kind}": 12 for kind in ("gru", "lstm")},
+    **{f"{shape}-{kind}": 12 for shape in ("wide", *TASKS) for kind in ("gru", "lstm")},
 }
 """How many texts each network has."""
-OLD = tuple(f"0.1.0/{name}" for name in TEXTS if not name.startswith("wide"))
+OLD = tuple(f"0.1.0/{name}" for name in TEXTS if not name.startswith(("wide", *TASKS)))
 """Files of the same networks that version 0.1.0 wrote; they stay as they are, and must open."""
 
 
@@ -64,28 +68,63 @@ def replay(name: str, rows: list[dict[str, Any]], provider: str = "cpu") -> floa
         str(model_file(name)), providers=["CPUExecutionProvider"]
     )
     decoder = Decoder.open(model_file(name), provider)
+    say = {"rewrite": rewritten, "classify": classified, "next": continued}[decoder.info.task]
     worst = 0.0
     for row in rows:
-        decoded, confidence, logits = run(session, row["text"])
-        annotation = decoder.annotate_batch([row["text"]])[0]
-        for tensor, found in (
-            ("confidence", confidence),
-            ("logits", logits),
-            ("confidence", annotation.confidence),
-        ):
+        numbers, is_right = say(session, decoder, row)
+        for tensor, found in numbers:
             difference = float(np.abs(found - np.array(row[tensor], np.float32)).max())
             if not difference <= TOLERANCE:
                 raise GoldenError(
                     f"{name} differs in {tensor} by {difference:.3g}: {row['text']!r}"
                 )
             worst = max(worst, difference)
-        if not text_of(decoded) == annotation.text == row["decoded"]:
+        if not is_right:
             raise GoldenError(f"{name} decodes otherwise: {row['text']!r}")
     return worst
 
 
+Said = tuple[list[tuple[str, NDArray[Any]]], bool]
+"""Numbers of a row by the name of their tensor, and whether its texts are the right ones."""
+
+
+def rewritten(session: Any, decoder: Decoder, row: dict[str, Any]) -> Said:
+    """Return what the engine and the runtime say of a line that is rewritten."""
+    decoded, confidence, logits = run(session, row["text"])
+    annotation = decoder.annotate_batch([row["text"]])[0]
+    numbers = [
+        ("confidence", confidence),
+        ("logits", logits),
+        ("confidence", annotation.confidence),
+    ]
+    return numbers, text_of(decoded) == annotation.text == row["decoded"]
+
+
+def classified(session: Any, decoder: Decoder, row: dict[str, Any]) -> Said:
+    """Return what both say of a line that has a class."""
+    label, confidence, logits = run(session, row["text"])
+    found = decoder.classify(row["text"])
+    numbers = [
+        ("confidence", confidence),
+        ("logits", logits),
+        ("confidence", np.array(found.confidence)),
+    ]
+    return numbers, decoder.info.classes[label] == found.label == row["label"]
+
+
+def continued(session: Any, decoder: Decoder, row: dict[str, Any]) -> Said:
+    """Return what both say of a text that goes on."""
+    count = len(row["drawn"])
+    drawn = decoder.generate(row["text"], count, temperature=TEMPERATURE, seed=SEED)
+    return [("logits", run(session, row["text"])[0])], "".join(drawn) == row["drawn"]
+
+
 def run(session: Any, text: str) -> list[NDArray[Any]]:
-    """Return decoded [time] or [time, width], confidence [time], logits [time, labels]."""
+    """Return the outputs of a text, without the axis of the batch.
+
+    They are decoded [time] or [time, width], confidence [time] and logits [time, labels]; of a
+    classifier label [], confidence [] and logits [labels]; of `next` logits [time, labels].
+    """
     codepoints = np.array([[ord(char) for char in text]], np.int32)
     second = session.get_inputs()[1]
     if second.name == "lengths":

@@ -8,7 +8,10 @@ const { load } = await import(process.argv[2]);
 
 function answer({ model: file, texts, pieces, policy, stream, lenient, how, method }) {
   const model = load(readFileSync(file), { unknown: policy ?? undefined });
-  if (lenient && model.unknown === "error") model.unknown = "copy";
+  if (lenient && model.unknown === "error") {
+    if (model.info.task === "rewrite") model.unknown = "copy";
+    else texts = texts.map((text) => known(model, text));
+  }
   if (stream) model.stream();
   if (method) return Array.from(model[method](texts[0]));
   const results = texts.map((text) => {
@@ -30,6 +33,13 @@ function answer({ model: file, texts, pieces, policy, stream, lenient, how, meth
     };
   });
   return { info: model.info, results };
+}
+
+// The characters of a text that a model reads; for `next`, which begins with one, at least one.
+function known(model, text) {
+  const alphabet = Array.from(model.info.input_alphabet);
+  const found = Array.from(text).filter((char) => alphabet.includes(char)).join("");
+  return found || (model.info.task === "next" ? alphabet[0] : "");
 }
 
 function streamed(model, text, size) {

@@ -14,7 +14,7 @@ from hello_runtime.process import ending_at_once
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
 from hello_train.data.lines import read
-from hello_train.data.sources import CLASSES, PASSAGES, pair_source, text_source
+from hello_train.data.sources import class_source, pair_source, passage_source, text_source
 from hello_train.files import RESUME_NAME
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import TrainOptions, run_folder
@@ -49,6 +49,9 @@ def train_lines(
     if corrupt and corrupt not in CORRUPTIONS:
         check_corruption(corrupt)
         import_training()  # before the user's own module
+        from hello_train.report.pages import compile_templates
+
+        compile_templates()
     form = options.normalization
     source = text_source(find_corruption(corrupt), form) if corrupt else pair_source(form)
     lines = read(source, paths, extra, options.holdout, options.seed, skip_unaligned=skip_unaligned)
@@ -81,7 +84,8 @@ def learn_task(
     task: LearnedTask = "classify" if by_class else "next"
     options = choose_options(TASK_OPTIONS[task], given)
     folder = output or run_folder(name_of(paths[0]), options.cell)
-    source = CLASSES if by_class else PASSAGES
+    form = options.normalization
+    source = (class_source if by_class else passage_source)(form)
     lines = read(source, paths, extra, options.holdout, options.seed)
     import_training()
     from hello_train.fit.parallel import team
@@ -91,6 +95,8 @@ def learn_task(
 
     data = ", ".join([*(printable(path.name) for path in (*paths, *extra)), task])
     with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
+        if joined.leads:
+            print_reading(lines, form)
         shown = ProgressDisplay(quality=partial(quality_of, by_class))
         callbacks = [shown] if joined.leads else []
         run = run_task(task, lines, data, options, folder, callbacks, resume=resume, team=joined)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.text.edits import KEEP
+from hello_runtime.text.normal_forms import normalise
 from hello_train.network.cells import CELLS
 from hello_train.network.config import ModelConfig
 from torch import Tensor
@@ -43,7 +44,8 @@ def account(
         f"{name}: {summary(config)}",
         *tensor_lines(parts, tensors),
         *row_lines(rows, config.unknown),
-        *label_lines(config),
+        *form_lines(config),
+        *label_lines(config, parts.labels - config.labels),
         *([rounded] if rounded else []),
     ]
 
@@ -90,10 +92,31 @@ def row_lines(rows: Rows, unknown: Unknown) -> list[str]:
     return lines
 
 
-def label_lines(config: ModelConfig) -> list[str]:
-    """Return the classes, or which labels write anything but one character of their own."""
+def form_lines(config: ModelConfig) -> list[str]:
+    """Return the normal form of what is read, and the characters that no text in it has."""
+    form = config.normalization
+    if form == "none":
+        return []
+    changed = [char for char in config.input_alphabet if normalise(char, form) != char]
+    lines = [f"text is brought into the normal form {form.upper()}"]
+    if changed:
+        lines.append(
+            f"characters of the alphabet that no text in {form.upper()} has: "
+            f"{listed([*map(ascii, changed)])}"
+        )
+    return lines
+
+
+def label_lines(config: ModelConfig, left_out: int) -> list[str]:
+    """Return the classes, or which labels write anything but one character of their own.
+
+    Args:
+        config: of the network that was built.
+        left_out: the number of logits that it has not.
+    """
     if config.task == "next":
-        return ["says after each character which one comes next"]
+        never = f"; logits of other entries, which it never draws: {left_out}" if left_out else ""
+        return [f"says after each character which one comes next{never}"]
     if config.task == "classify":
         return [f"classes: {printable(listed(config.classes))}"]
     named = [

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hello_export.errors import IntakeError
 from hello_export.intake.network import Rows
 from hello_export.intake.weights import short
+from hello_export.proof.reference import is_log_softmax
 
 Call: TypeAlias = Callable[[nn.Module, Tensor], Tensor]
 """Returns a module's logits, [batch, time, labels], for ids, int64 [batch, time]."""
@@ -48,27 +49,35 @@ class ModuleForward:
         self._device = next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
         self._own_ids = torch.zeros(0, dtype=torch.int64)
         self._labels: int | None = None
+        self._drawn: list[int] | None = None
         self._by_line = by_line
         self._has_run = False
 
-    def read(self, rows: Rows, labels: int) -> None:
+    def read(self, rows: Rows, labels: int, drawn: list[int] | None = None) -> None:
         """Take the ids of a network from now on, and expect its number of labels.
 
         Args:
             rows: the embedding's row of each id of the network.
             labels: the logits of a step.
+            drawn: those of them that the network has; None for all.
         """
         known = [*rows.characters.values()]
         self._own_ids = torch.tensor(known if rows.unknown is None else [*known, rows.unknown])
-        self._labels = labels
+        self._labels, self._drawn = labels, drawn
 
     def __call__(self, ids: Tensor) -> Tensor:
         """Return logits [batch, time, labels] of the network's ids, int64 [batch, time].
 
+        Logarithms of probabilities remain such if logits are left out.
+
         Raises:
             IntakeError: the forward fails, or returns something else.
         """
-        return self.run(self._own_ids[ids])
+        found = self.run(self._own_ids[ids])
+        if self._drawn is None:
+            return found
+        drawn = found[..., self._drawn]
+        return drawn.log_softmax(-1) if is_log_softmax(found) else drawn
 
     def run(self, ids: Tensor) -> Tensor:
         """Return logits of ids in the embedding's own numbering; see `__call__`."""

@@ -13,6 +13,7 @@ import torch
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_runtime.model.tasks import TASKS, Task
+from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ from hello_export.intake.agreement import MOST_CHARACTERS, check_forward
 from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
-from hello_export.intake.network import build_network, find_rows
+from hello_export.intake.network import build_network, drawn_logits, find_rows
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import value_faults
@@ -46,6 +47,7 @@ def export(
     labels: GivenLabels | None = None,
     task: Task = "rewrite",
     call: Call | None = None,
+    normalization: NormalForm = "none",
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     weights: Storage = "float32",
@@ -77,6 +79,8 @@ def export(
             the module's device, and returns logits [batch, time, labels], of a classifier [batch,
             labels]. None for `module(ids)`. Of the last two tasks the logarithms of probabilities
             will do.
+        normalization: the normal form of Unicode of the text that the module learned, into which
+            the model brings what it reads: `nfc`, `nfd` or `none`.
         unknown: what is written for characters that are not in the alphabet: `error`, `copy` or
             `label`. None for `label` if the embedding has a row for them, else for `error`.
         unknown_token: the entry whose row is read for such characters. If the embedding has one
@@ -115,12 +119,14 @@ def export(
         >>> made.report.check()
     """
     name = type(module).__name__
-    check_arguments(module, task, weights, unknown)
+    check_arguments(module, task, weights, unknown, normalization)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     choices = Choices(cell, nonlinearity, embedding, linear, ignored)
     with unchanged(module), named_errors(name):
         with showing(f"reading {name}", quiet):
-            taken = take(module, call, choices, alphabet, labels, unknown, unknown_token, task)
+            taken = take(
+                module, call, choices, alphabet, labels, unknown, unknown_token, task, normalization
+            )
         tell(taken.account, quiet)
         with showing("comparing the module's forward with its parts", quiet) as progress:
             progress.phase("comparing the module's forward with its parts")
@@ -165,6 +171,7 @@ def take(
     unknown: Unknown | None,
     unknown_token: str | None,
     task: Task = "rewrite",
+    normalization: NormalForm = "none",
 ) -> Taken:
     """Return the network that a module's parts make; for the arguments see `export`.
 
@@ -183,9 +190,12 @@ def take(
         faults.texts += value_faults({name: found.tensors[name] for name in parts.roles})
     faults.check()
     assert entries
-    network = build_network(parts, entries, label_entries, unknown, unknown_token, task)
+    network = build_network(
+        parts, entries, label_entries, unknown, unknown_token, task, normalization
+    )
     rows = find_rows(parts, entries, unknown_token)
-    forward.read(rows, network.config.labels)
+    drawn = drawn_logits(entries, parts.labels, len(parts.embedding)) if task == "next" else None
+    forward.read(rows, parts.labels, drawn)
     kind = type(module)
     source = {"module": printable(f"{kind.__module__}.{kind.__qualname__}")}
     return Taken(
@@ -224,7 +234,9 @@ def recognise_module(
     )
 
 
-def check_arguments(module: object, task: str, weights: str, unknown: str | None) -> None:
+def check_arguments(
+    module: object, task: str, weights: str, unknown: str | None, normalization: str
+) -> None:
     """Check the arguments that name one of a few things.
 
     Raises:
@@ -236,6 +248,7 @@ def check_arguments(module: object, task: str, weights: str, unknown: str | None
             ("task", task, TASKS),
             ("weights", weights, STORAGES),
             ("unknown", unknown, (None, *UNKNOWN_POLICIES)),
+            ("normalization", normalization, NORMAL_FORMS),
         )
         if value not in possible
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from hello_runtime.errors import printable
@@ -11,6 +11,7 @@ from hello_runtime.model.model_file import Unknown
 from hello_runtime.model.onnx_wire import need
 from hello_runtime.model.tasks import Task
 from hello_runtime.text.edits import Edit, check_edit
+from hello_runtime.text.normal_forms import NormalForm
 from hello_train.errors import ConfigError
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
@@ -46,6 +47,7 @@ def build_network(
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     task: Task = "rewrite",
+    normalization: NormalForm = "none",
 ) -> Network:
     """Return the network of recognised parts, with its weights in float32.
 
@@ -57,12 +59,16 @@ def build_network(
         unknown: what is written for an unknown character; None for its label if the network has a
             row for unknown characters, and for an error if it has none.
         unknown_token: the entry whose row is read for unknown characters.
-        task: what the network says of a text. The labels of a classifier are its classes.
+        task: what the network says of a text. The labels of a classifier are its classes; of the
+            task `next` the logits of entries that are no character are left out.
+        normalization: the normal form of the text that it learned.
 
     Raises:
         IntakeError: sizes disagree, or the network cannot be ours; the text has all that is wrong.
     """
     labels = labels or alphabet
+    if task == "next":
+        parts, labels = without_reserved(parts, alphabet, labels)
     rows = find_rows(parts, alphabet, unknown_token)
     policy = unknown or ("error" if rows.unknown is None else WITH_UNKNOWN_ROW)
     faults = Faults(size_faults(parts, alphabet, labels, unknown_token))
@@ -74,7 +80,7 @@ def build_network(
     with faults.collecting():
         named = class_names(labels, alphabet) if task == "classify" else label_edits(labels)
     faults.check()
-    network = empty_network(parts, "".join(rows.characters), named, policy, task)
+    network = empty_network(parts, "".join(rows.characters), named, policy, task, normalization)
     kept = [*rows.characters.values()] + [rows.unknown] * (policy != "error")
     weights = {"embedding.weight": parts.embedding[torch.tensor(kept)]}
     weights |= {f"recurrence.{name}": tensor for name, tensor in parts.recurrence.items()}
@@ -82,6 +88,32 @@ def build_network(
         weights |= {"projection.weight": parts.linear[0], "projection.bias": parts.linear[1]}
     network.load_state_dict({name: copied(tensor) for name, tensor in weights.items()}, assign=True)
     return network.eval()
+
+
+def without_reserved(parts: Parts, alphabet: Entries, labels: Entries) -> tuple[Parts, Entries]:
+    """Return the parts and labels of a network of `next` that can draw nothing but characters.
+
+    The logits of other entries, such as `<pad>`, are left out, so that the characters share all
+    probability. Parts that do not fit are returned as they are.
+    """
+    kept = drawn_logits(alphabet, parts.labels, len(parts.embedding))
+    if labels.values != alphabet.values or kept is None:
+        return parts, labels
+    eye = torch.eye(parts.labels), torch.zeros(parts.labels)
+    weight, bias = (tensor[kept] for tensor in parts.linear or eye)
+    return replace(parts, linear=(weight, bias)), Entries(labels.source, (*alphabet.characters,))
+
+
+def drawn_logits(alphabet: Entries, logits: int, rows: int) -> list[int] | None:
+    """Return which logits of a network of `next` stand for characters; None for all of them.
+
+    There is a logit for each entry of the alphabet, or one more, that of the embedding's last row.
+
+    >>> drawn_logits(Entries("", ("<pad>", "a", "b")), logits=4, rows=4)
+    [1, 2]
+    """
+    kept = [*alphabet.characters.values()]
+    return kept if len(kept) < logits and logits in (len(alphabet), rows) else None
 
 
 def size_faults(
@@ -184,6 +216,7 @@ def empty_network(
     labels: tuple[Edit, ...] | tuple[str, ...],
     unknown: Unknown,
     task: Task,
+    normalization: NormalForm,
 ) -> Network:
     """Return a network of this form, without values; the labels of a classifier are its classes.
 
@@ -209,6 +242,7 @@ def empty_network(
             unknown=unknown,
             guard=None,
             nonlinearity=parts.nonlinearity,
+            normalization=normalization,
             task=task,
             classes=labels if by_class else (),  # type: ignore[arg-type]
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from hello_runtime.errors import printable
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.model.tasks import Task
+from hello_runtime.text.normal_forms import NormalForm
 from hello_train.network.checkpoint import Training
 from hello_train.network.model import Network
 
@@ -38,6 +39,7 @@ def read_network(
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     task: Task = "rewrite",
+    normalization: NormalForm = "none",
 ) -> Outside:
     """Read a network from a file of weights.
 
@@ -49,6 +51,7 @@ def read_network(
         unknown: the policy for unknown characters; None for the network's own.
         unknown_token: the entry of the alphabet that stands for unknown characters.
         task: what the network says of a text; the labels of a classifier are its classes.
+        normalization: the normal form of the text that it learned.
 
     Raises:
         IntakeError: the text has everything that is wrong.
@@ -70,7 +73,9 @@ def read_network(
     faults.check()
     assert entries
     try:
-        network = build_network(parts, entries, label_entries, unknown, unknown_token, task)
+        network = build_network(
+            parts, entries, label_entries, unknown, unknown_token, task, normalization
+        )
     except IntakeError as error:
         raise IntakeError(f"{file}: {error}") from error
     source = {"file": printable(file.name), "sha256": weights.sha256}

@@ -28,6 +28,7 @@ from hello_export.package.names import check_name
 from hello_export.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from hello_runtime.text.pairs import AnyPair
     from hello_train.network.checkpoint import Training
     from hello_train.network.config import ModelConfig
     from hello_train.network.model import Network
@@ -107,7 +108,7 @@ def write_package(
     training: Training,
     folder: Path,
     storage: Storage = "float32",
-    lines: Sequence[str] = (),
+    held_out: Sequence[AnyPair] = (),
     baseline: Path | None = None,
     progress: Progress = SILENT,
     *,
@@ -121,7 +122,7 @@ def write_package(
         training: its example becomes the first golden text.
         folder: where the project goes.
         storage: how the model stores the weights.
-        lines: held-out lines on which the cost of smaller weights is measured.
+        held_out: held-out lines on which the cost of smaller weights is measured.
         baseline: the run's baseline file, which is checked, and is no part of a package.
         progress: shows what is being done and how far it is.
         strict: whether a witness's difference refuses the export too.
@@ -143,7 +144,7 @@ def write_package(
         with folder_beside(folder) as beside:
             artifact = beside / f"{folder.name}.artifact"
             export = write_artifact(
-                network, training, artifact, storage, lines, baseline, progress, strict=strict
+                network, training, artifact, storage, held_out, baseline, progress, strict=strict
             )
             progress.phase(f"writing the package {name}")
             golden = golden_texts(round_weights(network, storage), training)

@@ -1,8 +1,9 @@
 """The engines that open an exported file, a class for each.
 
 `role` says whether the artifact is for an engine, and `limit` which networks it cannot run. None of
-these imports torch. `torchscript_engine` has the engine of the TorchScript program, and
-`runtime_engine` this project's own runtime.
+these imports torch. `torchscript_engine` has the engine of the TorchScript program,
+`runtime_engine` this project's own runtime, `javascript` the page's module, and `c_engine` a C
+file.
 """
 
 from __future__ import annotations
@@ -53,11 +54,16 @@ class Engine(ABC):
     Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
     """
 
+    copies_refused: ClassVar[bool] = False
+    """Whether it copies the unknown characters that a model refuses; the graph does not."""
     largest_case: ClassVar[int] = sys.maxsize
     """Most characters of a case that it gets: less for a slow engine, since the proof costs time.
 
     Each batch size, length and kind of padding and of chunks is also in cases of 1100 characters.
     """
+
+    writes_files: ClassVar[bool] = False
+    """Whether it writes temporary files, which must not outlive its process."""
 
     @classmethod
     def installed_version(cls) -> str | None:
@@ -81,11 +87,16 @@ class Engine(ABC):
         return None
 
     @classmethod
-    def obstacle(cls, config: ModelConfig) -> str | None:
-        """Return why this engine cannot be compared on such a network here, or None."""
+    def missing(cls) -> str | None:
+        """Return what this engine needs and is not installed, or None."""
         if cls.installed_version() is None:
             return "it is not installed; pip install 'hello-rnn[engines]'"
-        return cls.limit(config)
+        return None
+
+    @classmethod
+    def obstacle(cls, config: ModelConfig) -> str | None:
+        """Return why this engine cannot be compared on such a network here, or None."""
+        return cls.missing() or cls.limit(config)
 
     @abstractmethod
     def __init__(self, config: ModelConfig, folder: Path) -> None:

@@ -21,6 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import IO, Any
 
@@ -51,20 +52,26 @@ class Isolated:
         """Start the process, which opens the file in the background.
 
         Raises:
-            OSError: the system starts no other process.
+            OSError: the system starts no other process, or has no place for temporary files.
         """
         self.name = engine.name
         self.version = engine.installed_version() or "-"
         self.role = engine.role
         self.activation_error = engine.activation_error
+        self.copies_refused = engine.copies_refused
         self.largest_case = engine.largest_case
+        self._files: TemporaryDirectory[str] | None = None
+        folders: dict[str, str] = {}
+        if engine.writes_files:  # deleted here, because a process that is killed deletes nothing
+            self._files = TemporaryDirectory(ignore_cleanup_errors=True)
+            folders = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._files.name)
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, *map(str, sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # this process reports a crash, and once
-                env={**os.environ, **ONE_THREAD},
+                env={**os.environ, **ONE_THREAD, **folders},
             )
         # A thread, because reading from a pipe has no time limit.
         self._pipe = ThreadPoolExecutor(1)
@@ -94,6 +101,8 @@ class Isolated:
         self._process.kill()
         self._pipe.shutdown()
         self._process.communicate()  # closes the pipes and waits
+        if self._files:
+            self._files.cleanup()
 
     def _exchange(self, request: bytes) -> Any:
         """Send a request and return its answer.

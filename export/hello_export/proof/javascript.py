@@ -54,8 +54,8 @@ class JavaScript(Engine):
         return node_version()
 
     @classmethod
-    def obstacle(cls, config: ModelConfig) -> str | None:
-        """Return that Node is missing, or None."""
+    def missing(cls) -> str | None:
+        """Return that Node is not installed, or None."""
         return None if node_version() else "it needs Node, which is not installed (command node)"
 
     def __init__(self, config: ModelConfig, folder: Path, modules: Path | None = None) -> None:

@@ -11,6 +11,7 @@ from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 from hello_export.progress import SILENT, Progress
+from hello_export.proof.c_engine import CSource
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import (
     Engine,
@@ -35,6 +36,7 @@ ENGINES: tuple[type[Engine], ...] = (
     ReferenceEvaluator,
     OpenVino,
     Tract,
+    CSource,
 )
 """The engines that run `model.onnx` on the CPU."""
 

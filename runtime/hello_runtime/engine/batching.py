@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from hello_runtime.engine.blocks import BlockSize
 from hello_runtime.engine.windows import Window, windows
 from hello_runtime.engine.workers import Workers
 from hello_runtime.text.codepoints import LONGEST_ROW
@@ -17,15 +18,8 @@ from hello_runtime.text.codepoints import LONGEST_ROW
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_ROWS = 32
-"""Rows of one engine call, at most."""
-ENOUGH_ROWS = 4
-"""A batch with this many rows is fast enough that the next two limits count."""
-MAX_CHARACTERS = 3072
-"""Characters in such a batch with its padding, at most: its hidden states then fit into the cache
-of a core."""
 MIN_FILLED = 0.8
-"""Shortest row that may join such a batch, as a fraction of the longest."""
+"""Shortest row that may join a block with enough rows, as a fraction of the longest."""
 
 REMEMBERED = 1 << 22
 """Characters of the lines whose results are kept, in case a line comes again."""
@@ -77,20 +71,18 @@ class PendingBatch(NamedTuple):
     """For each call a function that waits for its results."""
 
 
-def batched(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+def batched(pieces: Iterable[Piece], size: BlockSize) -> Iterator[list[Piece]]:
     """Yield pieces in groups of similar length, so that a group has little padding."""
     batch: list[Piece] = []
-    longest = 0
+    longest = rows = 0
     for piece in sorted(pieces, key=len, reverse=True):
-        if batch and (
-            len(batch) == MAX_ROWS
-            or (len(batch) >= ENOUGH_ROWS and longest * (len(batch) + 1) > MAX_CHARACTERS)
-            or (len(batch) >= ENOUGH_ROWS and len(piece) < MIN_FILLED * longest)
-        ):
+        short = len(batch) >= size.enough and len(piece) < MIN_FILLED * longest
+        if batch and (len(batch) == rows or short):
             yield batch
             batch = []
         if not batch:
             longest = len(piece)
+            rows = size.rows_of(longest)
         batch.append(piece)
     if batch:
         yield batch
@@ -100,6 +92,7 @@ def run_ahead(
     run: Run,
     batches: Iterable[Sequence[str]],
     threads: int,
+    size: BlockSize,
     *,
     windowed: bool,
 ) -> Generator[list[Annotation], None, None]:
@@ -109,13 +102,14 @@ def run_ahead(
         run: runs texts as one batch; it is called from several threads.
         batches: the texts. Equal texts are run once, unless `REMEMBERED` characters lie between.
         threads: calls of `run` at the same time.
+        size: of the blocks in which they are run.
         windowed: whether a text longer than `LONGEST_ROW` is run in windows.
     """
     rows: dict[str, Annotation] = {"": EMPTY}
     remembered = 0  # characters of the texts in rows
     pending: deque[PendingBatch] = deque()
     with Workers(threads) as workers:
-        start = partial(start_batch, partial(run_pieces, run, workers), workers, windowed)
+        start = partial(start_batch, partial(run_pieces, run, workers), workers, size, windowed)
         for texts in batches:
             fresh = [text for text in dict.fromkeys(texts) if text not in rows]
             rows.update(dict.fromkeys(fresh, EMPTY))  # replaced by `finish`
@@ -133,6 +127,7 @@ def run_ahead(
 def start_batch(
     run: Callable[[Sequence[Piece]], list[Annotation]],
     workers: Workers,
+    size: BlockSize,
     windowed: bool,
     texts: Sequence[str],
     fresh: Sequence[str],
@@ -141,7 +136,7 @@ def start_batch(
     pieces: Iterable[list[Piece]] = (
         [*windows(text)] if windowed and len(text) > LONGEST_ROW else [text] for text in fresh
     )
-    groups = list(batched(chain.from_iterable(pieces)))
+    groups = list(batched(chain.from_iterable(pieces), size))
     return PendingBatch(texts, deque(groups), deque(workers.start(run, groups)))
 
 

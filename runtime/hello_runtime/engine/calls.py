@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hello_runtime.engine.batching import NO_CONFIDENCE, NO_LENGTHS, Annotation
+from hello_runtime.engine.copying import with_copies
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
-from hello_runtime.errors import EngineError, PolicyError, ProviderError, first_line
+from hello_runtime.engine.ort import onnxruntime
+from hello_runtime.errors import EngineError, ModelFileError, PolicyError, ProviderError, first_line
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_text
+from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
 from hello_runtime.text.edits import NOTHING
 
 if TYPE_CHECKING:
@@ -30,16 +32,13 @@ if TYPE_CHECKING:
     from hello_runtime.text.codepoints import Codepoints
 
     Array = NDArray[Any]
+    Dtype = np.dtype[Any]
 
 INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
-DTYPES = {
-    "decoded": INT32,
-    "label": INT32,
-    "confidence": FLOAT32,
-    "logits": FLOAT32,
-    "state_out": FLOAT32,
-}
-"""The outputs of an engine call, and their types."""
+STREAMED = ["decoded", "state_out"]
+"""The outputs of a call for a text that goes on."""
+PLAIN = onnxruntime.RunOptions()
+"""Options of every call. Without any onnxruntime makes them each time, in half a microsecond."""
 
 
 class Calls:
@@ -58,14 +57,23 @@ class Calls:
         self.file = file
         content, self.info, state = load_model(file)
         check_policy(file, self.info, unknown)
+        refuses = (self.info.task, self.info.unknown) == ("rewrite", "error")
+        self._copied = (  # the alphabet, where all other characters are copied after the call
+            to_codepoints(self.info.input_alphabet) if refuses and unknown == "copy" else None
+        )
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
         self._width = width_of(self.info.output_labels) if self._rewrites else None
         self._axes = 1 if self.info.task == "classify" else 2  # of an output: batch, time
-        self._sizes = {  # of its other axis
-            "decoded": () if self._width is None else (self._width,),
-            "logits": (self.info.label_count,),
+        edit = () if self._width is None else (self._width,)
+        self._due: dict[str, tuple[Dtype, tuple[int, ...] | None]] = {
+            "decoded": (INT32, edit),
+            "label": (INT32, ()),
+            "confidence": (FLOAT32, ()),
+            "logits": (FLOAT32, (self.info.label_count,)),
+            "state_out": (FLOAT32, None),
         }
+        """Of each output its type, and its axes behind batch and time; None: it is a state."""
         if state:
             slots, hidden_size = state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
@@ -95,6 +103,21 @@ class Calls:
             *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
             yield self._split(results, lengths), state
 
+    def _rewrite_chunks(self, text: str, state: Array) -> Iterator[tuple[str, Array]]:
+        """Run a text as the only row of a causal model, from a state [slots, 1, hidden].
+
+        Yields:
+            What each chunk becomes, and the state behind it.
+        """
+        for start in range(0, len(text), LONGEST_ROW):
+            chunk = text[start : start + LONGEST_ROW]
+            decoded, state = self._run(STREAMED, to_codepoints(chunk)[None], state)
+            yield self._row_text(decoded), state
+
+    def _row_text(self, decoded: Array) -> str:
+        """Return the text of one row without padding, int32 [1, time] or [1, time, width]."""
+        return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
+
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
         """Return the rows of an engine call, without padding; `results` are its outputs."""
         decoded, *asked = results
@@ -118,20 +141,23 @@ class Calls:
         inputs = {"codepoints": codepoints, self._second_input: second}
         thread = LIFECYCLE.enter(self._generation)
         try:
-            results: list[Array] = self._session.run(outputs, inputs)
+            results: list[Array] = self._session.run(outputs, inputs, PLAIN)
         except Exception as error:  # onnxruntime's own classes share no base but this
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
         finally:
             LIFECYCLE.calling.discard(thread)
+        axes = codepoints.shape[: self._axes]
         for name, result in zip(outputs, results, strict=True):
-            shape = codepoints.shape[: self._axes] + self._sizes.get(name, ())
-            if name == "state_out":
-                shape = second.shape
-            if result.shape != shape or result.dtype != DTYPES[name]:
+            dtype, others = self._due[name]
+            shape = second.shape if others is None else axes + others
+            if result.shape != shape or result.dtype != dtype:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
-                    f"where {DTYPES[name]} {[*shape]} was due; export it again"
+                    f"where {dtype} {[*shape]} was due; export it again"
                 )
+        if self._copied is not None:
+            given = zip(outputs, results, strict=True)
+            results = [with_copies(*pair, codepoints, self._copied) for pair in given]
         return results
 
     def _to_text(self, codepoints: Array) -> str:
@@ -159,3 +185,13 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
         f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
         f"follow; leave --unknown out (in Python: unknown=None), or take error"
     )
+
+
+def check_finite(logits: Array, file: Path) -> None:
+    """Check that logits of a model choose something.
+
+    Raises:
+        ModelFileError: one is NaN or infinite.
+    """
+    if not np.isfinite(logits).all():
+        raise ModelFileError(f"{file}: its logits are NaN or infinite; export the run again")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from hello_runtime.errors import InputError
 from hello_runtime.text.measures import MODEL, MOST_FREQUENT
-from hello_runtime.text.pairs import TAB, Pair, decode_pairs
+from hello_runtime.text.normal_forms import normalise
+from hello_runtime.text.pairs import TAB, Pair, decode_pairs, normalising
 
 if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder
@@ -44,11 +45,14 @@ def score_classes(decoder: Decoder, path: Path) -> dict[str, Measures]:
     """
     classes: Counter[str] = Counter()
     right = 0
-    with closing(decode_pairs(decoder, path, parse_class)) as decoded:
+    form = decoder.info.normalization
+    with closing(decode_pairs(decoder, path, normalising(parse_class, form))) as decoded:
         for block, outputs in decoded:
             targets = [pair.target for _, pair in block]
             classes.update(targets)
-            right += sum(map(str.__eq__, targets, outputs))
+            # The classes of a network from outside are in any form.
+            found = [normalise(output, form) for output in outputs]
+            right += sum(map(str.__eq__, targets, found))
     count = classes.total()
     if not count:
         raise InputError(f"{path}: the file is empty; it must hold lines of text, tab, class")

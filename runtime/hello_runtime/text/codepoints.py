@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import utf_32_le_decode, utf_32_le_encode  # str.encode and decode look them up anew
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ def check_type(text: object, index: int = 0) -> None:
 
 def to_codepoints(text: str) -> Codepoints:
     """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), LITTLE_ENDIAN)
+    return np.frombuffer(utf_32_le_encode(text, "surrogatepass")[0], LITTLE_ENDIAN)
 
 
 def to_text(codepoints: NDArray[Any]) -> str:
@@ -39,9 +40,8 @@ def to_text(codepoints: NDArray[Any]) -> str:
     Raises:
         UnicodeDecodeError: an item is no code point.
     """
-    return (
-        codepoints.astype(LITTLE_ENDIAN, copy=False).tobytes().decode("utf-32-le", "surrogatepass")
-    )
+    content = codepoints.astype(LITTLE_ENDIAN, copy=False).tobytes()
+    return utf_32_le_decode(content, "surrogatepass", True)[0]
 
 
 def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:

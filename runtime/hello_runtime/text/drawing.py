@@ -18,6 +18,8 @@ on s and n alone, so samples that are drawn side by side are the same as one by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,8 @@ SEEDS = 1 << 64
 """The number of seeds: 0 to 2^64 - 1."""
 GAMMA, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 """The constants of SplitMix64."""
+AHEAD = 64
+"""Numbers that are made at once."""
 
 
 def sample_seeds(seed: int, count: int) -> NDArray[np.uint64]:
@@ -36,22 +40,23 @@ def sample_seeds(seed: int, count: int) -> NDArray[np.uint64]:
     return np.array([(seed + sample) % SEEDS for sample in range(count)], np.uint64)
 
 
-def uniform(seeds: NDArray[np.uint64], number: int) -> NDArray[np.float64]:
-    """Return the n-th number of each seed, counted from 1; 0 <= u < 1.
+def uniforms(seeds: NDArray[np.uint64]) -> Iterator[NDArray[np.float64]]:
+    """Yield the numbers of each seed, [samples], from the first on; 0 <= u < 1.
 
-    >>> [float(u) for u in uniform(np.array([0], np.uint64), 1)]
+    >>> [float(u) for u in next(uniforms(np.array([0], np.uint64)))]
     [0.8833108082136426]
     """
-    with np.errstate(over="ignore"):  # modulo 2^64
-        z = seeds + np.uint64(number * GAMMA % SEEDS)
+    for start in count(0, AHEAD):
+        numbers = [[number * GAMMA % SEEDS] for number in range(start + 1, start + 1 + AHEAD)]
+        z = seeds + np.array(numbers, np.uint64)  # this and the products are modulo 2^64
         z = (z ^ (z >> np.uint64(30))) * np.uint64(FIRST)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(SECOND)
-    z ^= z >> np.uint64(31)
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        z ^= z >> np.uint64(31)
+        yield from (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def draw(
-    logits: NDArray[Any], uniforms: NDArray[np.float64], temperature: float, top: int | None
+    logits: NDArray[Any], numbers: NDArray[np.float64], temperature: float, top: int | None
 ) -> NDArray[np.intp]:
     """Draw a label for each row of logits.
 
@@ -60,7 +65,7 @@ def draw(
 
     Args:
         logits: of each sample, [samples, labels].
-        uniforms: the number of each sample, [samples].
+        numbers: the number of each sample, [samples]; 0 <= u < 1.
         temperature: at least 0.
         top: the number of the largest logits that count, at least 1; None for all.
 
@@ -68,13 +73,14 @@ def draw(
         The label of each sample, [samples].
     """
     if temperature == 0:
-        best: NDArray[np.intp] = np.argmax(logits, axis=1)
+        best: NDArray[np.intp] = logits.argmax(1)
         return best
-    scaled = logits.astype(np.float64) / temperature
+    scaled = logits.astype(np.float64)
+    scaled /= temperature
     weights = np.exp(scaled - scaled.max(1, keepdims=True))
     if top is not None and top < logits.shape[1]:
-        dropped = np.argsort(-scaled, axis=1, kind="stable")[:, top:]
-        np.put_along_axis(weights, dropped, 0.0, axis=1)
+        dropped = (-scaled).argsort(1, kind="stable")[:, top:]
+        weights[np.arange(len(weights))[:, None], dropped] = 0.0
     sums = weights.cumsum(1)
-    found: NDArray[np.intp] = np.sum(sums <= uniforms[:, None] * sums[:, -1:], axis=1)
+    found: NDArray[np.intp] = (sums <= numbers[:, None] * sums[:, -1:]).sum(1)
     return found

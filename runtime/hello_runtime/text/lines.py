@@ -8,14 +8,17 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from hello_runtime.errors import InputError, OutputError, reason
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
+from hello_runtime.text.normal_forms import NormalForm, Normaliser
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
 BYTE_ORDER_MARK = "\ufeff"
@@ -184,6 +187,39 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
             if not read:
                 return
             number, rest, before, pending = number + 1, "", 0, b""
+
+
+class NormalLines:
+    """The lines of a file in a normal form, and once they were read how many it changed."""
+
+    def __init__(self, path: Path, form: NormalForm, longest: int | None = None) -> None:
+        """Prepare to read; for `path` and `longest` see `read_lines`."""
+        self._path, self._form, self._longest = path, form, longest
+        self.count = 0
+        """Lines that were read."""
+        self.changed = 0
+        """Lines that were not in the normal form."""
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        """Yield each line with its number, as `read_lines` does; see there for the errors."""
+        for number, parts in groupby(read_lines(self._path, self._longest), itemgetter(0)):
+            normaliser = Normaliser(self._form)
+            settled = normaliser.normalised(part for _, part in parts)
+            for part in regrouped(settled, self._longest):
+                yield number, part
+            self.count = number
+            self.changed += normaliser.changed
+
+
+def regrouped(pieces: Iterable[str], longest: int | None) -> Iterator[str]:
+    """Yield the text of some pieces in parts of at most `longest` characters; None for one part."""
+    text = ""
+    for piece in pieces:
+        text += piece
+        while longest and len(text) > longest:
+            yield text[:longest]
+            text = text[longest:]
+    yield text
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Final, Literal, TypeAlias, cast
 
@@ -47,6 +48,8 @@ class Normaliser:
         self._form = form
         self.held: list[str] = []
         """The pieces that are held back."""
+        self.changed = False
+        """Whether anything that was returned is not as it was fed."""
 
     def feed(self, piece: str) -> str:
         """Return what is settled by the next piece of the text."""
@@ -56,15 +59,25 @@ class Normaliser:
             if begins_cluster(piece[start]):
                 settled = "".join([*self.held, piece[:start]])
                 self.held = [piece[start:]]
-                return normalise(settled, self._form)
+                return self._normal(settled)
         self.held.append(piece)
         return ""
 
     def finish(self) -> str:
         """Return what is held back, at the end of the text; then another text may follow."""
-        rest = normalise("".join(self.held), self._form)
+        rest = "".join(self.held)
         self.held = []
-        return rest
+        return self._normal(rest)
+
+    def normalised(self, pieces: Iterable[str]) -> Iterator[str]:
+        """Yield what is settled by each piece of a text, and then the rest."""
+        yield from map(self.feed, pieces)
+        yield self.finish()
+
+    def _normal(self, text: str) -> str:
+        normal = normalise(text, self._form)
+        self.changed = self.changed or normal != text
+        return normal
 
 
 def begins_cluster(char: str) -> bool:

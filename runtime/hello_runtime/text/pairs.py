@@ -9,10 +9,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from hello_runtime.errors import InputError, UnknownCharacterError
+from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
+from hello_runtime.text.normal_forms import NormalForm, normalise
 
 if TYPE_CHECKING:
     from hello_runtime.decoder import Decoder
@@ -106,7 +107,15 @@ def parse_aligned(line: str) -> Aligned:
         InputError: the line has no tab or several, or its two sides cannot be aligned.
     """
     pair = split_pair(line)
-    return Aligned(*pair, fewest_changes(*pair))
+    try:
+        return Aligned(*pair, fewest_changes(*pair))
+    except AlignmentError as error:
+        raise InputError(f"{error}; leave the line out") from error
+
+
+def normalising(parse: Callable[[str], AnyPair], form: NormalForm) -> Callable[[str], AnyPair]:
+    """Return what parses a line that is brought into a normal form first."""
+    return lambda line: parse(normalise(line, form))
 
 
 def read_pairs(

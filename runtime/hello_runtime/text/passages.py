@@ -6,7 +6,7 @@ first passage of a file begins behind LF. Each passage is read from a zero state
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from hello_runtime.errors import InputError, UnknownCharacterError
 from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.lines import read_lines
+from hello_runtime.text.lines import NormalLines
 from hello_runtime.text.measures import MODEL
 from hello_runtime.text.pairs import in_blocks
 
@@ -32,32 +32,21 @@ STEPS = 128
 """Characters of each passage that are read at a time, which limits the memory for logits."""
 
 
-def read_text(path: Path) -> Iterator[str]:
-    """Yield the text of a file in pieces, with LF at the end of each line but the last.
+def passages_of(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Yield the passages of a text, each behind the character before it, and where each ends.
 
-    Raises:
-        InputError: it cannot be read.
+    Args:
+        lines: the lines with their numbers, in parts or whole; empty ones are counted and left out.
     """
-    last = 1
-    for number, piece in read_lines(path, LONGEST_ROW):
-        yield "\n" * (number - last) + piece  # empty lines are not yielded, but counted
+    held, last = "\n", 1
+    for number, piece in lines:
+        held += "\n" * (number - last) + piece
         last = number
-
-
-def read_passages(path: Path) -> Iterator[str]:
-    """Yield the passages of a file, each behind the character before it.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    held = "\n"
-    for piece in read_text(path):
-        held += piece
         while len(held) > PASSAGE:
-            yield held[: PASSAGE + 1]
+            yield number, held[: PASSAGE + 1]
             held = held[PASSAGE:]
     if len(held) > 1:
-        yield held
+        yield last, held
 
 
 def score_text(decoder: Decoder, path: Path) -> dict[str, Measures]:
@@ -71,7 +60,8 @@ def score_text(decoder: Decoder, path: Path) -> dict[str, Measures]:
     from hello_runtime.generation import checked_texts, read_through
 
     bits, count = 0.0, 0
-    for block in in_blocks(read_passages(path), len, BLOCK):
+    lines = NormalLines(path, decoder.info.normalization, LONGEST_ROW)
+    for block in in_blocks((passage for _, passage in passages_of(lines)), len, BLOCK):
         try:
             texts = checked_texts(decoder, [passage[:-1] for passage in block])
         except UnknownCharacterError as error:

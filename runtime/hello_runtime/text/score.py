@@ -21,13 +21,13 @@ import numpy as np
 from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
-from hello_runtime.text.normal_forms import normalise
 from hello_runtime.text.pairs import (
     BLOCK,
     Aligned,
     AnyPair,
     decode_pairs,
     in_blocks,
+    normalising,
     output_pieces,
     parse_aligned,
     parse_pair,
@@ -190,7 +190,7 @@ def pair_parser(info: ModelInfo) -> Callable[[str], AnyPair]:
     Where the model writes one character for each, the two sides must have the same length.
     """
     parse = parse_pair if info.width is None else parse_aligned
-    return lambda line: parse(normalise(line, info.normalization))
+    return normalising(parse, info.normalization)
 
 
 def add_block(

@@ -129,16 +129,16 @@ def guard_of(possible: Mapping[str, set[Edit]], labels: Iterable[Edit]) -> Guard
     return {char: classes[frozenset(edits)] for char, edits in possible.items()}
 
 
-def check_changes(substitutions: Substitutions) -> None:
-    """Check that some characters change.
+def check_changes(substitutions: Substitutions, data: str) -> None:
+    """Check that some characters change; `data` has the names of the files.
 
     Raises:
         DataError: every target is its input.
     """
     if not changeable(substitutions):
         raise DataError(
-            "every character of the text is written as it is read, so there is nothing to learn; "
-            "is it the right text, and does --corrupt change such text?"
+            f"{data}: every character is written as it is read, so there is nothing to learn; give "
+            f"text that --corrupt changes, or pairs whose two sides differ"
         )
 
 

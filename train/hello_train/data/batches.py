@@ -84,6 +84,8 @@ class Batches:
 
     def order(self, epoch: int) -> list[Segments]:
         """Return the segments of each batch of an epoch, in the epoch's order."""
+        if len(self._line) == 1:  # hello, which has a thousand epochs
+            return [np.zeros(1, np.uint32)]
         random = np.random.default_rng((self._seed, epoch))
         segments = np.arange(len(self._line), dtype=np.uint32)
         random.shuffle(segments)

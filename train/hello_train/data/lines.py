@@ -19,7 +19,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.alignment import piece_lengths
-from hello_runtime.text.normal_forms import normalise
+from hello_runtime.text.lines import NormalLines
 from hello_runtime.text.pairs import Aligned, AnyPair, Pair
 from numpy.typing import NDArray
 
@@ -146,11 +146,10 @@ class Reader:
             DataError: the file is empty, or a line makes no pair.
             InputError: the file cannot be read.
         """
-        source, number = self._source, 0
+        source = self._source
         self._files.append((len(self), path))
-        for number, raw in source.numbered(path):
-            line = normalise(raw, source.form)
-            self.normalised += line != raw
+        lines = NormalLines(path, source.form, source.longest)
+        for number, line in source.join(lines) if source.join else lines:
             try:
                 for part in source.parts(line):
                     self._add(part, source.checked_pair(part), number)
@@ -158,12 +157,15 @@ class Reader:
                 self._count_unaligned(f"{path}, line {number}: {error}")
             except (DataError, InputError) as error:
                 raise DataError(f"{path}, line {number}: {error}") from error
-        self.read_lines += number
-        if not number:
+        self.read_lines += lines.count
+        self.normalised += lines.changed
+        if not lines.count:
             raise DataError(f"{path}: the file is empty; it must hold at least one line of text")
 
     def _add(self, line: str, pair: Pair, number: int) -> None:
         if not pair.input:
+            if pair.target and self._source.is_rewritten:
+                raise AlignmentError("the input is empty, and the target is not")
             return
         if self._source.is_checked:
             self._checksums.append(checksum(pair))
@@ -213,10 +215,11 @@ class Reader:
             DataError: the first one that could not, and how many there are.
         """
         if self.unaligned:
-            others = f", and {self.unaligned - 1} more" if self.unaligned > 1 else ""
+            more = self.unaligned - 1
+            others = f" ({more} more {'line' if more == 1 else 'lines'} cannot be aligned)"
             raise DataError(
-                f"{self._first_unaligned}{others}; make the two sides more alike, or leave such "
-                f"lines out with --skip-unaligned"
+                f"{self._first_unaligned}{others if more else ''}; make the two sides more alike, "
+                f"or leave such lines out with --skip-unaligned"
             )
 
     def _place(self, row: int) -> str:
@@ -268,7 +271,7 @@ def read(
     if not len(own):
         raise DataError(f"{', '.join(map(str, paths))}: there is no line to learn")
     kept = min(round(holdout * len(own)), MOST_HELD_OUT)
-    check_holdout(holdout, kept, len(own))
+    check_holdout(holdout, kept, len(own), source.units)
     held_out = own[:kept]  # in no order, so that the first ones are a sample of all
     train = np.concatenate([np.sort(own[kept:]), rows[rows >= shared]])
     return Split(
@@ -305,19 +308,19 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
-def check_holdout(holdout: float, kept: int, lines: int) -> None:
-    """Check that a split leaves lines on both sides.
+def check_holdout(holdout: float, kept: int, lines: int, units: str = "lines") -> None:
+    """Check that a split leaves lines on both sides; `units` is what they are called.
 
     Raises:
         DataError: it does not.
     """
     if kept == lines:
         raise DataError(
-            f"holding out {holdout:g} of {lines} different lines leaves none to learn; give more "
-            f"lines or a smaller --holdout"
+            f"holding out {holdout:g} of {lines} different {units} leaves none to learn; give more "
+            f"of them or a smaller --holdout"
         )
     if holdout and not kept:
         raise DataError(
-            f"holding out {holdout:g} of {lines} different lines leaves none to evaluate on; give "
-            f"more lines, a larger --holdout, or --holdout 0"
+            f"holding out {holdout:g} of {lines} different {units} leaves none to evaluate on; "
+            f"give more of them, a larger --holdout, or --holdout 0"
         )

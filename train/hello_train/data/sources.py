@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from hello_runtime.errors import AlignmentError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
-from hello_runtime.text.lines import read_lines
 from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
-from hello_runtime.text.passages import read_passages
+from hello_runtime.text.passages import PASSAGE, passages_of
 
 from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
 from hello_train.errors import DataError
@@ -41,16 +38,10 @@ class Source(NamedTuple):
     """Whether each call of `pair` is compared with the first one for the same line."""
     is_rewritten: bool = False
     """Whether a target is what its input becomes, so that sides of other lengths are aligned."""
-    read: Callable[[Path], Iterable[tuple[int, str]]] | None = None
-    """Yields the lines of a file with their numbers; None for `read_lines`."""
-
-    def numbered(self, path: Path) -> Iterable[tuple[int, str]]:
-        """Yield the lines of a file with their numbers.
-
-        Raises:
-            InputError: the file cannot be read.
-        """
-        return self.read(path) if self.read else read_lines(path, self.longest)
+    join: Callable[[Iterable[tuple[int, str]]], Iterable[tuple[int, str]]] | None = None
+    """Makes passages of the numbered lines; None where each line is learned for itself."""
+    units: str = "lines"
+    """What is learned, in the plural."""
 
     def checked_pair(self, line: str) -> Pair:
         """Return the pair of a line; a corruption that may not be ours is called twice.
@@ -100,8 +91,6 @@ def pair_parts(line: str) -> Iterator[str]:
         InputError: the line is no pair, or it is too long and its sides cannot be aligned.
     """
     given, target = split_pair(line)
-    if not given and target:
-        raise AlignmentError("the input is empty, and the target is not")
     if len(given) <= LONGEST_ROW:
         yield line
         return
@@ -153,12 +142,18 @@ def passage_pair(passage: str) -> Pair:
     return Pair(passage[:-1], passage[1:])
 
 
-def numbered_passages(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the passages of a file with their numbers, counted from 1."""
-    yield from enumerate(read_passages(path), 1)
+def class_source(form: NormalForm = "none") -> Source:
+    """Return the source for lines `text TAB class`."""
+    return Source(class_pair, lambda line: (line,), None, form)
 
 
-CLASSES = Source(class_pair, lambda line: (line,), None)
-"""The source for lines `text TAB class`."""
-PASSAGES = Source(passage_pair, lambda passage: (passage,), None, read=numbered_passages)
-"""The source for running text."""
+def passage_source(form: NormalForm = "none") -> Source:
+    """Return the source for running text."""
+    return Source(
+        passage_pair,
+        lambda passage: (passage,),
+        LONGEST_ROW,
+        form,
+        join=passages_of,
+        units=f"passages of {PASSAGE} characters",
+    )

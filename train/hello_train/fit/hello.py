@@ -14,9 +14,10 @@ from hello_train.data.alphabets import Alphabets, guard_of
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
+from hello_train.fit.holdout import save_holdout
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
-from hello_train.fit.run import Run, save_holdout
+from hello_train.fit.run import Run
 from hello_train.fit.state import new_state
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
@@ -135,11 +136,16 @@ class HistoryRecorder(Callback):
         self.history = History()
         self.starts = 1
         self._example = example
+        self._labels: list[int] = []
+        self._output = ""
 
     def on_step(self, progress: Progress, network: Network) -> None:
         """Record an epoch; hello is one batch, so each step is one."""
         self.history.losses.append(progress.loss)
-        output, outputs = network.rewrite(self._example), self.history.outputs
+        labels = network.choose(self._example)
+        if labels != self._labels:  # else the text is the last one too
+            self._labels, self._output = labels, network.rewrite(self._example)
+        output, outputs = self._output, self.history.outputs
         if outputs and outputs[-1].text == output:
             outputs[-1] = replace(outputs[-1], last=progress.epoch)
         else:

@@ -148,11 +148,13 @@ class Trainer:
         self, order: Sequence[Segments], loader: Executor
     ) -> Iterator[Batch | PaddedBatch]:
         """Yield the batches that are left of an epoch; the loader prepares one in advance."""
-        position, team = self._state.position, self._team
+        position, team, load = self._state.position, self._team, self._data.load
+        if len(order) == 1:  # to hand one over takes as long as a step on hello
+            yield load(order[0], position.epoch, 0)
+            return
         coming: deque[Future[Batch | PaddedBatch]] = deque()
         for batch in range(position.batch, len(order), team.size):
             number = (batch + team.rank) % len(order)
-            load = self._data.load
             coming.append(loader.submit(load, order[number], position.epoch, number))
             if len(coming) > 1:
                 yield coming.popleft().result()

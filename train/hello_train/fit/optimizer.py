@@ -39,16 +39,16 @@ def optimizer_step(
         FitError: the loss is not finite.
     """
     rate = options.learning_rate * (cosine(done) if options.decay else 1)
-    state.optimizer.param_groups[0]["lr"] = rate
-    state.network.train()
+    if not state.network.training:
+        state.network.train()
     ids, labels = batch.ids.to(state.device), batch.labels.to(state.device)
     logits = forward(ids, batch.lengths) if isinstance(batch, PaddedBatch) else forward(ids)
     loss = mean_loss(logits, labels)
-    state.optimizer.zero_grad()
+    state.optimizer.forget_gradients()
     loss.backward()  # type: ignore[no-untyped-call]
     if options.max_gradient_norm is not None:
         nn.utils.clip_grad_norm_(state.network.parameters(), options.max_gradient_norm)
-    state.optimizer.step()
+    state.optimizer.step(rate)
     value = loss.item()
     if not math.isfinite(value):
         raise FitError(

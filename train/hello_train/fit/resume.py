@@ -14,7 +14,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import torch
 from hello_runtime.errors import first_line
 from hello_runtime.text.files import write_whole
 from safetensors import SafetensorError, safe_open
@@ -29,8 +28,6 @@ from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_
 from hello_train.report.history import Evaluation, History
 
 FORMAT_VERSION = 2
-ADAM = ("exp_avg", "exp_avg_sq", "step")
-"""Adam's state of each parameter."""
 
 Identity = Mapping[str, Any]
 """The options, a digest of the lines, and the number of processes, as JSON values. A training only
@@ -128,8 +125,7 @@ def tensors_of(state: TrainingState) -> dict[str, Tensor]:
     """Return all tensors of a training state, by name, on the CPU."""
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
-    for number, values in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"adam.{number}.{name}": values[name] for name in ADAM}
+    tensors |= {f"adam.{name}": value for name, value in state.optimizer.tensors().items()}
     return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
 
@@ -148,11 +144,8 @@ def put_tensors(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
     check_parts(state, parts)
     state.network.load_state_dict(parts["network"])
     state.best = parts["best"]
-    adam: dict[int, dict[str, Tensor]] = {}
-    for name, value in parts["adam"].items():
-        number, _, kind = name.partition(".")
-        adam.setdefault(int(number), {})[kind] = value
-    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": adam})
+    if parts["adam"]:
+        state.optimizer.put_tensors(parts["adam"])
 
 
 def check_parts(state: TrainingState, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
@@ -162,12 +155,7 @@ def check_parts(state: TrainingState, parts: Mapping[str, Mapping[str, Tensor]])
         ValueError: they do not fit.
     """
     weights = state.network.state_dict()
-    scalar = torch.zeros(())
-    adam = {
-        f"{number}.{kind}": scalar if kind == "step" else parameter
-        for number, parameter in enumerate(state.optimizer.param_groups[0]["params"])
-        for kind in ADAM
-    }
+    adam = state.optimizer.tensors()
     for part, expected in (("network", weights), ("best", weights), ("adam", adam)):
         found = parts[part]
         faults = tensor_faults(expected, found) if found or part == "network" else ""

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from hello_runtime.text.baseline import BASELINE_NAME, write_baseline
-from hello_runtime.text.pairs import AnyPair, is_writable, read_pairs, split_pair, write_pairs
 from hello_runtime.text.score import Score, score_outputs
 
 from hello_train.data.alphabets import (
@@ -21,9 +20,10 @@ from hello_train.data.alphabets import (
 from hello_train.data.batches import lengths
 from hello_train.data.lines import Split
 from hello_train.errors import TeamError
-from hello_train.files import HOLDOUT_NAME, REPORT_NAME, RESUME_NAME, RUN_NAMES
+from hello_train.files import REPORT_NAME, RESUME_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback
 from hello_train.fit.evaluation import Evaluator
+from hello_train.fit.holdout import save_holdout
 from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions, configure
 from hello_train.fit.parallel import ALONE, Team
@@ -88,7 +88,7 @@ def run_lines(
         TrainError: the lines or options make no training, it failed, or a file cannot be written.
     """
     substitutions = count_substitutions(lines.train)
-    check_changes(substitutions)
+    check_changes(substitutions, data)
     identity = check_equal(lines, fingerprint(substitutions), options, team)
     check_writable(folder, (*RUN_NAMES, RESUME_NAME))
     floor = 0 if options.unknown == "error" else options.rare
@@ -136,14 +136,14 @@ def check_equal(lines: Split, substitutions: str, options: TrainOptions, team: T
     return identity
 
 
-def describe(lines: Split, options: TrainOptions, team: Team) -> str:
+def describe(lines: Split, options: TrainOptions, team: Team, unit: str = "line") -> str:
     """Return one line on the training: its lines, device, network and length."""
     if options.epochs is None:
         length = f"{options.minutes:g} minutes"
     else:
         length = count(options.epochs, "epoch")
     return (
-        f"{count(len(lines.train), 'line')} to learn, {len(lines.holdout)} held out, on "
+        f"{count(len(lines.train), unit)} to learn, {len(lines.holdout)} held out, on "
         f"{team.device.type}: {options.cell} of {options.hidden_size}, {length}"
     )
 
@@ -188,24 +188,6 @@ def finish_run(
     page = text_page(TextRun(network, training, state.history, scores, wrong, notes))
     write_report(folder / REPORT_NAME, page)
     return Run(network, training, checkpoint, state.history, scores, notes)
-
-
-def save_holdout(folder: Path, pairs: Sequence[AnyPair]) -> None:
-    """Write the held-out lines of a run, or remove those of an earlier one."""
-    if any(map(is_writable, pairs)):
-        write_pairs(folder / HOLDOUT_NAME, pairs)
-    else:
-        (folder / HOLDOUT_NAME).unlink(missing_ok=True)
-
-
-def read_holdout(folder: Path) -> list[AnyPair]:
-    """Return the held-out lines of a run; empty if it has none.
-
-    Raises:
-        InputError: the file is damaged.
-    """
-    file = folder / HOLDOUT_NAME
-    return [pair for _, pair in read_pairs(file, split_pair)] if file.is_file() else []
 
 
 def choose_example(lines: Split, alphabet: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from hello_train.fit.adam import Adam
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
@@ -53,7 +54,7 @@ class TrainingState:
     """A network with its optimizer, counters and history."""
 
     network: Network
-    optimizer: torch.optim.Adam
+    optimizer: Adam
     position: Position = field(default_factory=Position)
     history: History = field(default_factory=History)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -74,13 +75,11 @@ class TrainingState:
 def new_state(config: ModelConfig, options: TrainOptions, team: Team = ALONE) -> TrainingState:
     """Return the state at the start of a training.
 
-    Adam is that of Kingma and Ba 2015, arXiv:1412.6980.
-
     Raises:
         FitError: the network does not fit into memory.
     """
     network = new_network(config, options.seed, team.device)
-    return TrainingState(network, torch.optim.Adam(network.parameters(), lr=options.learning_rate))
+    return TrainingState(network, Adam(network.parameters()))
 
 
 def new_network(config: ModelConfig, seed: int, device: torch.device = ALONE.device) -> Network:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hello_runtime.text.drawing import draw, sample_seeds, uniform
+from hello_runtime.text.drawing import draw, sample_seeds, uniforms
 from hello_runtime.text.measures import MODEL, MOST_FREQUENT, Measures
 from hello_runtime.text.pairs import AnyPair, in_blocks
 from torch import Tensor, nn
@@ -57,7 +57,9 @@ class NextEvaluator(Evaluator):
     def outcome(self, network: Network) -> Outcome:
         """Return what a network predicts; its quality is 2 to the power of minus the bits."""
         bits, counts = predicted(network, self._sample)
-        return Outcome(counts, 2**-bits if counts else 0.0, generate(network, SAMPLE, SAMPLE_SEED))
+        return Outcome(
+            counts, 2**-bits if counts else 0.0, generate(network, SAMPLE, SAMPLE_SEED)[0]
+        )
 
 
 def classified(network: Network, texts: Sequence[str]) -> list[str]:
@@ -107,17 +109,21 @@ def row(text: str, network: Network) -> Tensor:
 
 
 @torch.inference_mode()
-def generate(network: Network, characters: int, seed: int) -> str:
-    """Return what a network draws from the start of a line, by `hello_runtime.text.drawing`."""
-    device, seeds = network.embedding.weight.device, sample_seeds(seed, 1)
-    ids, state, text = row(SAMPLE_START, network)[None].to(device), None, ""
-    for number in range(1, characters + 1):
+def generate(network: Network, characters: int, seed: int, samples: int = 1) -> list[str]:
+    """Return samples that a network draws from the start of a line.
+
+    They are those of `hello_runtime.text.drawing`, side by side.
+    """
+    device, numbers = network.embedding.weight.device, uniforms(sample_seeds(seed, samples))
+    ids, state = row(SAMPLE_START, network).repeat(samples, 1).to(device), None
+    drawn = np.zeros((samples, characters), np.int64)
+    for number in range(characters):
         hidden, state = network.recurrence(network.embed(ids), state)
         logits = network.projection(hidden[:, -1]).cpu().numpy()
-        label = int(draw(logits, uniform(seeds, number), 1.0, None)[0])
-        text += network.config.input_alphabet[label]
-        ids = torch.full((1, 1), label, device=device)
-    return text
+        drawn[:, number] = draw(logits, next(numbers), 1.0, None)
+        ids = torch.from_numpy(drawn[:, number : number + 1]).to(device)
+    alphabet = network.config.input_alphabet
+    return ["".join(alphabet[label] for label in labels) for labels in drawn.tolist()]
 
 
 def accuracies(lines: Split, found: Sequence[str]) -> dict[str, Measures]:

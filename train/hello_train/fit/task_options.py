@@ -16,7 +16,7 @@ from hello_train.network.config import ModelConfig
 
 LearnedTask = Literal["classify", "next"]
 
-COMMON = replace(TEXT_OPTIONS, guarded=False, case_rate=0.0, keep=False, normalization="none")
+COMMON = replace(TEXT_OPTIONS, guarded=False, case_rate=0.0, keep=False)
 TASK_OPTIONS: dict[LearnedTask, TrainOptions] = {
     "classify": replace(COMMON, unknown="label"),
     "next": replace(COMMON, bidirectional=False, unknown="error", rare=0.0),
@@ -97,6 +97,7 @@ def configure_task(
         unknown=options.unknown or "error",
         guard=None,
         nonlinearity=options.nonlinearity,
+        normalization=options.normalization,
         task="classify" if classes else "next",
         classes=classes,
     )

@@ -13,12 +13,13 @@ from hello_train.data.batches import lengths
 from hello_train.data.lines import Split
 from hello_train.files import REPORT_NAME, RESUME_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback
+from hello_train.fit.holdout import save_holdout
 from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.remarks import ending_remarks
 from hello_train.fit.resume import ResumeFile
-from hello_train.fit.run import Run, check_equal, describe, save_holdout
+from hello_train.fit.run import Run, check_equal, describe
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.fit.task_evaluation import (
     SAMPLE,
@@ -85,7 +86,8 @@ def run_task(
     if resume:
         resume_file.restore(state, team)
     for callback in callbacks:
-        callback.on_begin(describe(lines, options, team))
+        unit = "line" if task == "classify" else "passage"
+        callback.on_begin(describe(lines, options, team, unit))
     evaluator = (ClassEvaluator if task == "classify" else NextEvaluator)(lines.holdout)
     ending = Trainer(state, lines.train, options, callbacks, evaluator, resume_file, team).run()
     if not team.leads:
@@ -117,7 +119,7 @@ def finish(
         confusion = confusions(lines.holdout, found)
     elif lines.holdout:
         measures = bits_of(network, lines)
-    sample = "" if by_class else generate(network, SAMPLE, SAMPLE_SEED)
+    sample = "" if by_class else generate(network, SAMPLE, SAMPLE_SEED)[0]
     training = Training(
         data=data,
         example=lines.train[0].input[:60] if by_class else "",
@@ -125,7 +127,7 @@ def finish(
         characters=int(lengths(lines.train).sum()),
         scores={name: dict(row) for name, row in measures.items()},
     )
-    save_holdout(folder, lines.holdout if by_class else [])
+    save_holdout(folder, lines.holdout, network.config.task)
     (folder / BASELINE_NAME).unlink(missing_ok=True)
     notes = ending_remarks(ending, options) + behind(measures)
     checkpoint = save_checkpoint(folder, network.cpu(), training)

@@ -137,6 +137,13 @@ class Network(nn.Module):
             return self.embedding.weight
         return nn.functional.pad(self.embedding.weight, (0, 0, 0, 1))
 
+    @torch.inference_mode()
+    def choose(self, text: str) -> list[int]:
+        """Return the label of each character of a line."""
+        ids = torch.from_numpy(encode([text], self.config.input_alphabet))
+        labels: list[int] = self._choose([ids])[0].tolist()
+        return labels
+
     def rewrite(self, text: str) -> str:
         """Return the output for a line; unknown characters are copied, unless they get labels."""
         return self.rewrite_lines([text])[0]
