@@ -30,7 +30,7 @@ from hello_runtime.model import onnx_wire, operators
 from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
 from hello_runtime.model.labels import alphabet_guard
 from hello_runtime.model.load import load_model
-from hello_runtime.model.model_file import UNKNOWN_POLICIES
+from hello_runtime.model.model_file import UNKNOWN_POLICIES, locate
 from hello_runtime.model.operators import OPERATORS
 from hello_runtime.model.tensors import Shape, Value
 from hello_train.network.config import ModelConfig
@@ -720,6 +720,19 @@ def test_a_newer_format_is_told_before_the_graph_is_read(file: Path) -> None:
         model.graph.node[0].domain = "of the future"
 
     open_edited(file, edit, "written in format 3, .* run: pip install --upgrade hello-rnn")
+
+
+def test_a_graph_that_copies_nothing_is_not_of_format_1(file: Path) -> None:
+    """Runtimes of format 1 that are told to copy unknown characters leave it to the graph."""
+    old, new = onnx.load(GOLDEN / "0.1.0" / "hello-gru.onnx"), onnx.load(locate(None, "gru"))
+    versions = [
+        next(item.value for item in model.metadata_props if item.key == "format_version")
+        for model in (old, new)
+    ]
+    assert versions == ["1", "2"]
+    del new.metadata_props[:]
+    new.metadata_props.extend(old.metadata_props)
+    refused(file, new, "it labels what it should copy")
 
 
 def test_other_labels_that_some_tools_take_for_ends_end_no_line(run: Run, tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[
 
     Its text is ASCII in format 1. In format 2 characters stand for themselves, which takes less.
     """
-    held, version = config.to_json(), config.format_version
+    version = config.model_format
+    held = config.to_json(version)
     labels = LABELS_KEYS[version] if config.task == "rewrite" else "classes"
     text = partial(json.dumps, ensure_ascii=version == 1)
     values = {

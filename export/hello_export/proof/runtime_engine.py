@@ -56,6 +56,7 @@ class Runtime(Engine):
             normalization=self._config.normalization,
             task=self._config.task,
             classes=self._config.classes,
+            graph_copies=self._config.unknown == "copy",
         )
         if found != expected:
             raise ParityError(f"the metadata of the model says {found}, not {expected}")

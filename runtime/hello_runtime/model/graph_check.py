@@ -322,6 +322,7 @@ def check_labels(
     foreign = decoded.sources - {"codepoints", *(item.name for item in constants)}
     need(not foreign, "it writes what is no character")
     need(keeps or "codepoints" not in decoded.sources, "it copies what it should label")
+    need(not copies or "codepoints" in decoded.sources, "it labels what it should copy")
 
 
 def check_classes(label: Value, constants: Sequence[Tensor], count: int) -> None:

@@ -37,7 +37,7 @@ def load_model(file: Path) -> CheckedModel:
     graph = parse(file, Graph, model.graph)
     try:
         check_versions(model)
-        says = Says(info.task, info.output_labels, info.label_count, info.copies_unknown)
+        says = Says(info.task, info.output_labels, info.label_count, info.graph_copies)
         state = check_graph(graph, says, len(content))
         need(info.has_state == (state is not None), "its inputs are not those of its metadata")
     except ValueError as error:

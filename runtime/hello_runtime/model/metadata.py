@@ -60,6 +60,9 @@ class ModelInfo(NamedTuple):
     """`rewrite`, `next` or `classify`; see `hello_runtime.model.tasks`."""
     classes: tuple[str, ...] = ()
     """What a classifier may say of a line."""
+    graph_copies: bool = False
+    """Whether its graph copies unknown characters. So it does where they shall be copied, and in
+    format 1 where they are refused."""
 
     @property
     def has_state(self) -> bool:
@@ -92,11 +95,6 @@ class ModelInfo(NamedTuple):
             for char, numbers in self.guard.items()
             if any(apply(labels[number], char) != char for number in numbers)
         )
-
-    @property
-    def copies_unknown(self) -> bool:
-        """Whether an unknown character is copied, where it is not refused."""
-        return self.unknown != "label"
 
     @property
     def format_version(self) -> Format:
@@ -142,9 +140,11 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             normalization=cast(NormalForm, metadata.get("normalization", "none")),
             task=task,
             classes=classes,
+            graph_copies=metadata["unknown"] in (("error", "copy") if version == 1 else ("copy",)),
         )
         check_info(info)
-        need(version == info.format_version, f"its format_version is {version}")
+        formats = {info.format_version} | ({2} if info.unknown == "error" else set())
+        need(version in formats, f"its format_version is {version}")
     except KeyError as error:
         raise ModelFileError(f"{file}: its metadata lacks {error}; export it again") from error
     except (ValueError, RecursionError) as error:

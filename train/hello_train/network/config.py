@@ -195,15 +195,15 @@ class ModelConfig:
             raise ValueError(f"config has {key}, as in format {version}")
         return config
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the configuration as a file of its `format_version` holds it."""
+    def to_json(self, version: Format | None = None) -> dict[str, Any]:
+        """Return the configuration as a file of a version holds it, by default `format_version`."""
         if self.task != "rewrite":
             left_out = {"output_labels", "guard"} | ({"classes"} if not self.classes else set())
             values = {field.name: getattr(self, field.name) for field in fields(self)}
             values["classes"] = list(self.classes)
             left_out |= {"normalization"} if self.normalization == "none" else set()
             return {name: value for name, value in values.items() if name not in left_out}
-        version = self.format_version
+        version = version or self.format_version
         held = {
             "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
             "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
@@ -273,6 +273,15 @@ class ModelConfig:
     def format_version(self) -> Format:
         """The oldest format of files that can hold this configuration."""
         return oldest_format(self.output_labels, self.unknown, self.normalization, self.task)
+
+    @property
+    def model_format(self) -> Format:
+        """The format of its ONNX file.
+
+        In format 1 a graph copies unknown characters even where they are refused, and runtimes
+        rely on it that were told to copy them. Ours does not, and says format 2.
+        """
+        return 2 if self.unknown == "error" else self.format_version
 
 
 def with_labels(content: dict[str, Any]) -> dict[str, Any]:
