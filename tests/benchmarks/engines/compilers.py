@@ -32,7 +32,7 @@ def call(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        errors = [line for line in lines if re.search("error|fail", line, re.IGNORECASE)]
+        errors = [line for line in lines if re.search("error|fail|what", line, re.IGNORECASE)]
         raise RuntimeError((errors or lines or [f"{command[0]} ended with {done.returncode}"])[0])
 
 

@@ -98,26 +98,16 @@ def environment(engine: Engine, folder: Path | None) -> tuple[str, Path, str]:
         package = place / "node_modules" / engine.distribution / "package.json"
         if not package.exists():
             # Scripts of these packages fetch what a GPU needs.
-            install("npm", "install", "--ignore-scripts", "--prefix", str(place), *engine.packages)
+            command_output(
+                "npm", "install", "--ignore-scripts", "--prefix", str(place), *engine.packages
+            )
         return sys.executable, place, json.loads(package.read_text(encoding="utf-8"))["version"]
     python = place / "bin" / "python"
     if not (place / "installed").exists():
-        install(sys.executable, "-m", "venv", "--clear", str(place))
-        install(str(python), "-m", "pip", "install", "--quiet", *engine.packages)
+        command_output(sys.executable, "-m", "venv", "--clear", str(place))
+        command_output(str(python), "-m", "pip", "install", "--quiet", *engine.packages)
         (place / "installed").touch()
     return str(python), place, python_version(str(python), engine.distribution)
-
-
-def install(*command: str) -> None:
-    """Run a command.
-
-    Raises:
-        NotInstalledError: it failed.
-    """
-    try:
-        command_output(*command)
-    except OSError as error:
-        raise NotInstalledError(str(error)) from None
 
 
 def python_version(python: str, distribution: str) -> str:
