@@ -118,7 +118,7 @@ def raw_calls(
     feeds = []
     for block in batched(lines, RAW_SIZE):
         lengths = np.array([len(line) for line in block], np.int32)
-        feeds.append({"codepoints": padded([*map(str, block)], lengths), "lengths": lengths})
+        feeds.append({"codepoints": padded([*map(str, block)]), "lengths": lengths})
     session = decoder._session
     buffers = [bound_to_buffers(session, feed, pin=device == "cuda") for feed in feeds]
     on_device = [bound_to_device(session, feed, device) for feed in feeds]
