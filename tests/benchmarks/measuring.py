@@ -25,6 +25,8 @@ class Process(NamedTuple):
     seconds: float
     peak_mb: float
     """Its largest resident memory, MB of 10^6 bytes."""
+    processor: float
+    """Seconds of all processors, those of the processes that it started included."""
 
 
 LAUNCHER = """
@@ -33,7 +35,7 @@ quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 start = time.perf_counter()
 process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
 _, status, usage = os.wait4(process, 0)
-print(time.perf_counter() - start, usage.ru_maxrss)
+print(time.perf_counter() - start, usage.ru_maxrss, usage.ru_utime + usage.ru_stime)
 sys.exit(status != 0)
 """
 """Starts a process from a small one, because Linux counts the memory of whoever starts it too."""
@@ -81,19 +83,19 @@ def first_lines(text: Path, characters: int) -> list[str]:
     return lines
 
 
-def run_process(command: Sequence[str | Path]) -> Process:
-    """Run a command, its output dropped; return its time and memory.
+def run_process(command: Sequence[str | Path], folder: Path | None = None) -> Process:
+    """Run a command in a folder, its output dropped; return its time and memory.
 
     Raises:
         RuntimeError: it fails.
     """
     words = [str(word) for word in command]
     launch = [sys.executable, "-S", "-c", LAUNCHER, *words]
-    result = subprocess.run(launch, stdout=subprocess.PIPE, check=False, text=True)
+    result = subprocess.run(launch, stdout=subprocess.PIPE, check=False, text=True, cwd=folder)
     if result.returncode:
         raise RuntimeError(f"{' '.join(words)} failed")
-    seconds, kilobytes = map(float, result.stdout.split())
-    return Process(seconds, kilobytes * 1024 / 1e6)
+    seconds, kilobytes, processor = map(float, result.stdout.split())
+    return Process(seconds, kilobytes * 1024 / 1e6, processor)
 
 
 def median_processes(

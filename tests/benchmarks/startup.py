@@ -50,6 +50,7 @@ def main(rounds: int, as_json: bool) -> None:
         {
             "process": name,
             "ms": process.seconds * 1000,
+            "processor ms": process.processor * 1000,
             "peak MB": process.peak_mb,
             "time, to bare": process.seconds / bare.seconds,
             "memory, to bare": process.peak_mb / bare.peak_mb,
