@@ -271,7 +271,7 @@ def read(
     if not len(own):
         raise DataError(f"{', '.join(map(str, paths))}: there is no line to learn")
     kept = min(round(holdout * len(own)), MOST_HELD_OUT)
-    check_holdout(holdout, kept, f"{len(own)} {source.unit}", len(own))
+    check_holdout(holdout, kept, len(own), source.unit)
     held_out = own[:kept]  # in no order, so that the first ones are a sample of all
     train = np.concatenate([np.sort(own[kept:]), rows[rows >= shared]])
     return Split(
@@ -308,25 +308,25 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
-def check_holdout(holdout: float, kept: int, all_of_them: str, lines: int) -> None:
+def check_holdout(holdout: float, kept: int, lines: int, unit: str = "different lines") -> None:
     """Check that a split leaves lines on both sides.
 
     Args:
         holdout: the share to hold out.
         kept: how many lines that is.
-        all_of_them: how many there are, in words.
         lines: how many there are.
+        unit: what they are called in the error.
 
     Raises:
         DataError: it does not.
     """
     if kept == lines:
         raise DataError(
-            f"holding out {holdout:g} of {all_of_them} leaves none to learn; give more text or a "
+            f"holding out {holdout:g} of {lines} {unit} leaves none to learn; give more text or a "
             f"smaller --holdout"
         )
     if holdout and not kept:
         raise DataError(
-            f"holding out {holdout:g} of {all_of_them} leaves none to evaluate on; give more "
+            f"holding out {holdout:g} of {lines} {unit} leaves none to evaluate on; give more "
             f"text, a larger --holdout, or --holdout 0"
         )
