@@ -183,8 +183,11 @@ def open_model(
     bidirectional: bool = False,
     layers: int = 1,
     unknown: Unknown = "copy",
+    labels: str = "characters",
 ) -> Decoder:
-    network = make_network(cell, bidirectional=bidirectional, layers=layers, unknown=unknown)
+    network = make_network(
+        cell, bidirectional=bidirectional, layers=layers, unknown=unknown, labels=labels
+    )
     onnx.save(build_model(network, TRAINING), folder / "model.onnx")
     return Decoder.open(folder, threads=2)
 

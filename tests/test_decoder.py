@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hello_runtime import decoder as decoder_module
 from hello_runtime.engine import calls
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import CELLS
-from helpers import STRANGE, open_model, random_texts
+from helpers import GOLDEN, STRANGE, open_model, random_texts
 
 
 def test_hello() -> None:
@@ -97,6 +98,38 @@ def test_an_unknown_character_is_named(tmp_path: Path) -> None:
         decoder.decode("\ud800")
     copying = Decoder.open(tmp_path, unknown="copy")
     assert copying.decode("ab🦀")[2] == "🦀"
+
+
+@pytest.mark.parametrize("labels", ["characters", "width 2"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_what_a_model_refuses_may_be_copied(
+    bidirectional: bool, labels: str, tmp_path: Path
+) -> None:
+    """The runtime copies it then: the graph does not."""
+    open_model(tmp_path, bidirectional=bidirectional, labels=labels, unknown="error")
+    decoder = Decoder.open(tmp_path, unknown="copy")
+    texts = ["a\0b🦀", "é", "ab", *random_texts(5, 30)]
+    for text, found in zip(texts, decoder.annotate_batch(texts), strict=True):
+        assert found.text == decoder.decode(text)
+        written = iter(found.text)
+        for char, length, confidence in zip(text, found.lengths, found.confidence, strict=True):
+            becomes = "".join(islice(written, int(length)))
+            if char not in decoder.info.input_alphabet:
+                assert (becomes, confidence) == (char, 1)
+    if not bidirectional:
+        stream = decoder.stream()
+        assert "".join(map(stream.feed, texts[0])) == decoder.decode(texts[0])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_old_files_copy_what_they_refuse_as_new_ones(cell: str) -> None:
+    """In those of 0.1.0 the graph copied."""
+    texts = ["hello", "h\0llo🦀", "\U0010ffff", "ż" * 300]
+    old = Decoder.open(GOLDEN / f"0.1.0/hello-{cell}.onnx", unknown="copy").annotate_batch(texts)
+    new = Decoder.open(cell=cell, unknown="copy").annotate_batch(texts)
+    for before, after in zip(old, new, strict=True):
+        assert before.text == after.text
+        assert np.array_equal(before.confidence, after.confidence)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

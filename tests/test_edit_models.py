@@ -151,8 +151,8 @@ def test_what_a_model_gives_is_checked(labels: str, tmp_path: Path) -> None:
         def __init__(self, edit: Any) -> None:
             self.edit = edit
 
-        def run(self, names: list[str], given: Any) -> list[Any]:
-            results: list[Any] = run(names, given)
+        def run(self, names: list[str], given: Any, options: Any) -> list[Any]:
+            results: list[Any] = run(names, given, options)
             results[0] = self.edit(results[0])
             return results
 

@@ -771,8 +771,8 @@ def test_an_output_of_another_shape_is_an_error(name: str, decoder: Decoder) -> 
     changed, edit = OUTPUTS[name]
     session = decoder._session
 
-    def run_session(outputs: list[str], inputs: dict[str, Any]) -> list[Any]:
-        results = session.run(outputs, inputs)
+    def run_session(outputs: list[str], inputs: dict[str, Any], options: Any) -> list[Any]:
+        results = session.run(outputs, inputs, options)
         return [
             edit(result) if output == changed else result
             for output, result in zip(outputs, results, strict=True)

@@ -219,7 +219,7 @@ def test_a_task_learns_text_as_it_is_if_told_so(task: Task, run: Run, tmp_path: 
 def test_the_error_for_a_short_text_counts_passages(run: Run, tmp_path: Path) -> None:
     given = task_file(tmp_path / "text", "next", "nfc")
     result = run("hello-train", *given)
-    assert_one_line_error(result, "holding out 0.1 of 2 passages of 1024 characters leaves none to")
+    assert_one_line_error(result, "holding out 0.1 of 2 different passages")
 
 
 def test_passages_do_not_cut_a_cluster_apart(tmp_path: Path) -> None:

@@ -427,4 +427,4 @@ def test_pairs_of_other_lengths_are_learned(run: Run, tmp_path: Path) -> None:
 def test_options_for_lines_are_refused_for_hello(run: Run, arguments: list[object]) -> None:
     result = run("hello-train", *arguments)
     assert result.returncode == 2
-    assert "needs --pairs or --text" in result.stderr
+    assert "needs --text, --pairs or --classes" in result.stderr

@@ -54,12 +54,15 @@ function readParts(bytes) {
   })));
   const tensors = new Tensors(readMessage(model.graph[0], GRAPH).initializer);
 
-  // The id of a code point is pageIds[pageStarts[code / 256] + code % 256]. Every code point from
-  // the last page on is unknown, and the id of unknown characters is the last.
-  const pageStarts = tensors.read("page_starts", Int32Array, [-1]);
+  // The id of a code point is pageIds[pageStarts[code / 256] + code % 256], or pageIds[code] where
+  // there are no pageStarts. Every code point from the last page on is unknown, and the id of
+  // unknown characters is the last.
   const pageIds = tensors.read("page_ids", Int32Array, [-1]);
+  const pageStarts = tensors.has("page_starts")
+    ? tensors.read("page_starts", Int32Array, [-1])
+    : Int32Array.from({ length: Math.floor(pageIds.length / 256) }, (_, page) => page * 256);
   const unknownId = pageIds[pageStarts[pageStarts.length - 1] + 255];
-  need(pageIds.every((id) => id >= 0 && id <= unknownId), "page_ids are");
+  need(unknownId >= 0 && pageIds.every((id) => id >= 0 && id <= unknownId), "page_ids are");
   need(pageStarts.every((at) => at >= 0 && at + 256 <= pageIds.length), "page_starts are");
 
   const ids = unknownId + 1;

@@ -48,10 +48,11 @@ def write_guarded_logits(graph: Graph, config: ModelConfig, hidden: str, ids: st
 def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
     """Write `decoded`, (b, t) or (b, t, width), and `confidence`, (b, t), from `logits`.
 
-    Unknown characters are copied, with a confidence of 1, unless their policy is `label`.
+    Unknown characters are copied if their policy is `copy`, with a confidence of 1. If it is
+    `error`, the runtime refuses them before, or copies them afterwards.
     """
     known = ""
-    if config.copies_unknown:
+    if config.unknown == "copy":
         unknown_id = graph.constant("unknown_id", np.array(config.unknown_id, np.int32))
         known = graph.node("Less", [ids, unknown_id], "known")
     if config.graph_format == 1:
@@ -62,12 +63,14 @@ def write_choice(graph: Graph, config: ModelConfig, ids: str) -> None:
 
 
 def write_characters(graph: Graph, config: ModelConfig, known: str) -> None:
-    """Write `decoded` where every label is one character, and unknown ones are copied."""
+    """Write `decoded` where every label is one character; unknown ones are copied if `known`."""
     characters = edit_table(config.output_labels)[:, 0]
     label_codepoints = graph.constant("label_codepoints", characters)
     label = graph.node("ArgMax", ["logits"], "label", axis=2, keepdims=0)
-    rewritten = graph.node("Gather", [label_codepoints, label], "rewritten", axis=0)
-    graph.node("Where", [known, rewritten, "codepoints"], "decoded")
+    rewritten = "rewritten" if known else "decoded"
+    graph.node("Gather", [label_codepoints, label], rewritten, axis=0)
+    if known:
+        graph.node("Where", [known, rewritten, "codepoints"], "decoded")
 
 
 def write_edits(graph: Graph, config: ModelConfig, known: str) -> None:

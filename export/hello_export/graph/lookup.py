@@ -1,9 +1,10 @@
-"""The alphabet as a two-stage table, so that a graph can look code points up.
+"""The alphabet as a table, so that a graph can look code points up.
 
 Unicode has 1,114,112 code points, and an alphabet has few of them. The second stage holds the ids
 of whole pages of 256 code points, and the first stage says where each page begins there. All pages
 without a character of the alphabet share one (The Unicode Standard, section 5.1, "Multistage
-Tables").
+Tables"). Where no page up to the last is without a character, as in Latin text without typographic
+quotes, the first stage would say nothing, and there is none.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ class Lookup(NamedTuple):
     """[distinct pages * PAGE]; characters outside the alphabet have its length as their id."""
     last: int
     """A code point of the last page, which is empty; larger ones are looked up as this one."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether `ids[c]` is the id of code point c, for c up to `last`."""
+        return len(self.ids) == self.last + PAGE
 
 
 def build_lookup(alphabet: str) -> Lookup:

@@ -174,10 +174,12 @@ def write_lookup(graph: Graph, config: ModelConfig) -> str:
     lookup = build_lookup(config.input_alphabet)
     first = graph.constant("first_codepoint", np.array(0, np.int32))
     last = graph.constant("last_codepoint", np.array(lookup.last, np.int32))
-    page_size = graph.constant("page_size", np.array(PAGE, np.int32))
-    page_starts = graph.constant("page_starts", lookup.page_starts)
     page_ids = graph.constant("page_ids", lookup.ids)
     bounded = graph.node("Clip", ["codepoints", first, last], "bounded_codepoints")
+    if lookup.is_direct:
+        return graph.node("Gather", [page_ids, bounded], "ids", axis=0)
+    page_size = graph.constant("page_size", np.array(PAGE, np.int32))
+    page_starts = graph.constant("page_starts", lookup.page_starts)
     page = graph.node("Div", [bounded, page_size], "page")
     offset = graph.node("Mod", [bounded, page_size], "page_offset")
     start = graph.node("Gather", [page_starts, page], "page_start", axis=0)
@@ -190,6 +192,8 @@ def write_causal_layers(graph: Graph, config: ModelConfig, weights: Weights, x: 
 
     The state's slots are the layers' hidden states, then, for an LSTM, the layers' cell states.
     """
+    if config.slots == 1:
+        return write_recurrence(graph, config, weights, 0, "forward", x, ["state"], ["state_out"])
     before = [f"state{slot}" for slot in range(config.slots)]
     after = [f"state_out{slot}" for slot in range(config.slots)]
     graph.node("Split", ["state"], *before, axis=0)

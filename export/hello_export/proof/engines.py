@@ -54,6 +54,8 @@ class Engine(ABC):
     Measured by `tests/benchmarks/activations.py`; a test checks it on fewer points.
     """
 
+    copies_refused: ClassVar[bool] = False
+    """Whether it copies the unknown characters that a model refuses; the graph does not."""
     largest_case: ClassVar[int] = sys.maxsize
     """Most characters of a case that it gets: less for a slow engine, since the proof costs time.
 

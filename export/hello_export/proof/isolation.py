@@ -58,6 +58,7 @@ class Isolated:
         self.version = engine.installed_version() or "-"
         self.role = engine.role
         self.activation_error = engine.activation_error
+        self.copies_refused = engine.copies_refused
         self.largest_case = engine.largest_case
         self._files: TemporaryDirectory[str] | None = None
         folders: dict[str, str] = {}

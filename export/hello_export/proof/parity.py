@@ -12,7 +12,9 @@ from functools import partial
 
 import numpy as np
 import torch
+from hello_runtime.engine.copying import with_copies
 from hello_runtime.errors import first_line
+from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.edits import KEEP, NOTHING
 from hello_train.fit.threads import one_thread
 from hello_train.network.config import ModelConfig
@@ -118,6 +120,9 @@ def run_engine(
             return None
         found = engine.run(case)
         check_shapes(engine.name, config, case, found)
+        refuses = config.task == "rewrite" and config.unknown == "error"
+        if refuses and not engine.copies_refused:
+            found = with_refused_copied(config, case, found)
     except ParityError as error:
         verdict.failure = str(error)
     except Exception as error:  # each engine raises classes of its own
@@ -146,6 +151,17 @@ def check_shapes(engine: str, config: ModelConfig, case: Case, found: Outputs) -
                 f"{engine} gives {tensor.name} as {array.dtype.name} {list(array.shape)}, not as "
                 f"{tensor.dtype} {list(shape)}, for {case}"
             )
+
+
+def with_refused_copied(config: ModelConfig, case: Case, found: Outputs) -> Outputs:
+    """Return an engine's outputs with copies of the characters that the network refuses.
+
+    What a graph says of them is nobody's: its runtime lets none through, or copies them itself.
+    """
+    alphabet = to_codepoints(config.input_alphabet)
+    return {
+        name: with_copies(name, values, case.codepoints, alphabet) for name, values in found.items()
+    }
 
 
 def rows_of(case: Case, found: Outputs) -> list[Row]:

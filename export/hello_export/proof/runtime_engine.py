@@ -24,11 +24,12 @@ class Runtime(Engine):
     name = "hello-infer"
     distribution = "hello-rnn"
     activation_error = OnnxRuntime.activation_error
+    copies_refused = True
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         self._config = config
-        # The cases have unknown characters, and the graph of a model that refuses them copies them,
-        # or reads zeros.
+        # The cases have unknown characters; asked so, a model that refuses them copies them, or
+        # reads zeros.
         instead: Unknown = "copy" if config.task == "rewrite" else "label"
         unknown: Unknown | None = instead if config.unknown == "error" else None
         self._decoder = Decoder.open(folder, unknown=unknown, threads=1)

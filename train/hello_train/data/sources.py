@@ -40,8 +40,8 @@ class Source(NamedTuple):
     """Whether a target is what its input becomes, so that sides of other lengths are aligned."""
     join: Callable[[Iterable[tuple[int, str]]], Iterable[tuple[int, str]]] | None = None
     """Makes passages of the numbered lines; None where each line is learned for itself."""
-    unit: str = "different lines"
-    """What is counted, for an error."""
+    units: str = "lines"
+    """What is learned, in the plural."""
 
     def checked_pair(self, line: str) -> Pair:
         """Return the pair of a line; a corruption that may not be ours is called twice.
@@ -149,7 +149,11 @@ def class_source(form: NormalForm = "none") -> Source:
 
 def passage_source(form: NormalForm = "none") -> Source:
     """Return the source for running text."""
-    unit = f"passages of {PASSAGE} characters"
     return Source(
-        passage_pair, lambda passage: (passage,), LONGEST_ROW, form, join=passages_of, unit=unit
+        passage_pair,
+        lambda passage: (passage,),
+        LONGEST_ROW,
+        form,
+        join=passages_of,
+        units=f"passages of {PASSAGE} characters",
     )
