@@ -7,7 +7,6 @@ such as a variable that is read at its start, is run without this.
 
 from __future__ import annotations
 
-import atexit
 import io
 import json
 import os
@@ -22,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import Any, NoReturn
+from typing import NoReturn
 
 COMMANDS = {
     "hello-train": ("hello_train", "start", "import_training"),
@@ -30,9 +29,6 @@ COMMANDS = {
     "hello-infer": ("hello_runtime", "decoder", None),
 }
 """Of each command its package, and the module and function of it that import what it needs."""
-
-ALSO = {"hello-train": ["torch._dynamo"], "hello-export": ["helpers"], "hello-infer": []}
-"""Modules that a run may import late: PyTorch's optimizers import its compiler, in a second."""
 
 
 class CommandServer:
@@ -124,36 +120,29 @@ def serve(command: str, pipes: socket.socket) -> None:
     if function:
         getattr(prepared, function)()
     main = import_module(f"{package}.__main__").main
-    for module in ALSO[command]:
-        import_module(module)
+    if command == "hello-export":
+        import_module("helpers")
     sys.path[0] = str(Path(sys.executable).parent)  # as a console script has it
     for line in sys.stdin:
         _, streams, *_ = socket.recv_fds(pipes, 1, 3)
         if (child := os.fork()) == 0:
             become(command, streams, *json.loads(line))
-            end(main)
+            run(main)
         for stream in streams:
             os.close(stream)
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def end(main: Callable[[], None]) -> NoReturn:
-    """End the process as Python does after a command, but for freeing its memory.
-
-    That takes longer than most runs, as all of PyTorch is there.
-    """
-    code: Any = 70
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a command, which ends the process; so does an error that it does not expect."""
     try:
         main()
-    except SystemExit as error:
-        code = error.code
     except BaseException:
         traceback.print_exc()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code or 0)
+    finally:
+        sys.stderr.flush()
+        os._exit(70)
 
 
 def become(

@@ -52,6 +52,7 @@ ELSEWHERE = {
     "#include <stdio.h>": "tests/test_c.py",
     "cc -std=c99 -Wall -Wextra -Os -s main.c -o hello -lm": "tests/test_c.py",
     "echo hello | ./hello": "tests/test_c.py, character by character",
+    "python tests/benchmarks/other_engines.py --environments DIR": "tests/test_other_engines.py",
     "python tests/fuzz/javascript.py": "tests/test_js.py, on fewer files",
     "pip wheel --no-deps ./ohlol": "tests/test_package.py, without a network",
     "import ohlol": "tests/test_package.py, call by call",

@@ -1,11 +1,12 @@
 """Training on NVIDIA GPUs: it learns, goes on after a kill, and says what it says on the CPU.
 
-Elsewhere these tests are skipped, with the reason. The rest of the suite trains on the CPU, even
-where there is a GPU.
+Elsewhere these tests are skipped, with the reason, but for those of the benchmark, which try it on
+the CPU. The rest of the suite trains on the CPU, even where there is a GPU.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -13,14 +14,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
+from click.testing import CliRunner
 from golden.replay import OLD, TEXTS
-from hello_runtime.engine.devices import CUDA
+from hello_runtime import Decoder
+from hello_runtime.engine.devices import CPU, CUDA
+from hello_runtime.text.codepoints import padded
 from hello_train.network.cells import CELLS
-from helpers import GOLDEN, Run
+from helpers import GOLDEN, Run, open_model, random_texts
 from test_fit import FABLES, FLOOR, share_of_words
 
 GPUS = torch.cuda.device_count()
@@ -148,3 +154,55 @@ def test_a_module_on_a_gpu_is_exported(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "net/model.onnx").exists()
+
+
+# The benchmark, on the CPU's provider: every line but the device.
+
+
+@pytest.fixture
+def benchmark_of_gpus(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(Path(__file__).with_name("benchmarks")))
+    return importlib.import_module("gpu")
+
+
+def test_the_benchmark_of_gpus_runs(benchmark_of_gpus: ModuleType, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"{line}\n" for line in random_texts(40, 30, seed=1)), "utf-8")
+    small = "--rounds 1 --characters 300 --training-characters 300 --epochs 1 --hidden-size 8"
+    options = f"--provider cpu --cell gru {small}".split()
+    result = CliRunner().invoke(benchmark_of_gpus.main, [str(text), *options])
+    assert result.exit_code == 0, result.output
+    tables = [line for line in result.output.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in tables]
+    ways = len(benchmark_of_gpus.SIZES) * len(benchmark_of_gpus.THREADS)
+    assert [row[5] for row in cells if row[0] == CPU] == ["0"] * (1 + ways)
+    assert [row[0] for row in cells if len(row) == 3 and row[0] != "---"][1:-3] == [
+        "session.run", "io binding, buffers of the CPU", "io binding, all on the device"
+    ]  # fmt: skip
+    assert [row[0] for row in cells[-2:]] == ["bare loop", "hello-train"]
+
+
+def test_the_benchmark_of_gpus_finds_other_texts(benchmark_of_gpus: ModuleType) -> None:
+    truth = Decoder.open().annotate_batch(["hello", "hell"])
+    assert benchmark_of_gpus.differences(truth, truth) == (0, 0.0)
+    half = truth[1].confidence * np.float32(0.5)
+    found = [truth[0], truth[1]._replace(text="xxxx", confidence=half)]
+    lines, confidence = benchmark_of_gpus.differences(found, truth)
+    assert lines == 1
+    assert confidence > 0.1
+
+
+@pytest.mark.parametrize("bound", ["bound_to_buffers", "bound_to_device"])
+def test_bound_calls_write_what_the_session_gives(
+    bound: str, benchmark_of_gpus: ModuleType, tmp_path: Path
+) -> None:
+    decoder = open_model(tmp_path, bidirectional=True)
+    lines = [line for line in random_texts(8, 30, seed=1) if line]
+    lengths = np.array([len(line) for line in lines], np.int32)
+    feed = {"codepoints": padded(lines), "lengths": lengths}
+    where = {"pin": False} if bound == "bound_to_buffers" else {"device": "cpu"}
+    binding, *buffers = getattr(benchmark_of_gpus, bound)(decoder._session, feed, **where)
+    decoder._session.run_with_iobinding(binding)
+    (written,) = binding.get_outputs()
+    assert (written.numpy() == decoder._session.run(["decoded"], feed)[0]).all()
+    assert buffers

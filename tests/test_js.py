@@ -213,6 +213,7 @@ def test_text_is_brought_into_the_models_normal_form(
         "ża\u0328b",
         "a\u0323\u0307\u0323😀",
         "\u1100\u1161\u11a8b",
+        "\U00011099\U000110ba",
         "\u0307",
         "ż" * 9,
     ]

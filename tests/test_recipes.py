@@ -206,6 +206,32 @@ def test_wordfreq_that_is_missing_is_named(tmp_path: Path) -> None:
     assert result.stderr == "Error: wordfreq is not installed; run: pip install wordfreq\n"
 
 
+FAKER = """
+class Provider:
+    last_names = {"Nowak", "Kowal"}
+    last_names_male = ("Nowak",)
+    last_names_female = {"Kowalska": 2.0}
+"""
+
+
+def test_surnames_have_their_language(tmp_path: Path) -> None:
+    folder = tmp_path / "faker/providers/person"
+    for locale in ("az_AZ", "hr_HR", "cs_CZ", "nl_NL", "en_GB", "en_US", "et_EE", "fi_FI", "fr_FR",
+                   "fr_BE", "de_DE", "de_AT", "ga_IE", "it_IT", "en_KE", "sk_SK", "es_ES", "sv_SE",
+                   "zu_ZA"):  # fmt: skip
+        (folder / locale).mkdir(parents=True)
+        (folder / locale / "__init__.py").write_text(FAKER)
+    for package in (folder, *list(folder.parents)[:2]):
+        (package / "__init__.py").touch()
+    lines = lines_of("surnames.py", path=tmp_path)
+    assert lines[:3] == ["Kowal\tAzerbaijani", "Kowalska\tAzerbaijani", "Nowak\tAzerbaijani"]
+    assert (len(lines), len({line.partition("\t")[2] for line in lines})) == (48, 16)
+    (tmp_path / "faker/__init__.py").write_text("raise ImportError")
+    result = recipe("surnames.py", path=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "Error: faker is not installed; run: pip install faker\n"
+
+
 def test_text_becomes_pairs(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("żółw\n\nbez znaków\nżółw\nz\ttabulatorem\nłza\n", encoding="utf-8")
@@ -226,6 +252,7 @@ def test_text_becomes_pairs(tmp_path: Path) -> None:
         ("descriptions_to_lines.py", ["pl"], "usage: descriptions_to_lines.py < Translation"),
         ("mallard_to_lines.py", [], "usage: mallard_to_lines.py FOLDER"),
         ("word_lines.py", ["pl", "many"], "usage: word_lines.py LANG COUNT"),
+        ("surnames.py", ["pl"], "usage: surnames.py"),
         ("text_to_pairs.py", ["text.txt"], "usage: text_to_pairs.py TEXT CORRUPTION"),
     ],
 )

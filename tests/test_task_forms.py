@@ -21,7 +21,7 @@ from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm, normalise
 from hello_runtime.text.passages import passages_of
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.model import Network
-from helpers import SHORT_PROOF, TRAINING, Export, Run, make_network
+from helpers import SHORT_PROOF, TRAINING, Export, Run, assert_one_line_error, make_network
 from torch import nn
 
 FORMS: tuple[NormalForm, ...] = ("nfc", "nfd")
@@ -214,6 +214,12 @@ def test_a_task_learns_text_as_it_is_if_told_so(task: Task, run: Run, tmp_path: 
     config = load_checkpoint(tmp_path / "run")[0].config
     assert config.normalization == "none"
     assert "\u0307" in config.input_alphabet
+
+
+def test_the_error_for_a_short_text_counts_passages(run: Run, tmp_path: Path) -> None:
+    given = task_file(tmp_path / "text", "next", "nfc")
+    result = run("hello-train", *given)
+    assert_one_line_error(result, "holding out 0.1 of 2 different passages")
 
 
 def test_passages_do_not_cut_a_cluster_apart(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def test_pairs_of_one_length_belong_together_one_for_one(tmp_path: Path) -> None
 def test_lines_that_cannot_be_aligned_are_an_error_or_left_out(tmp_path: Path) -> None:
     lines = ["ab\ta b", "a\t" + "b" * 10, "\tx", "a\t" + "b" * 10, "cd\tc d"]
     file = write(tmp_path / "pairs.tsv", lines)
-    with pytest.raises(DataError, match=r"pairs.tsv, line 3: the input is empty.* 1 more; make"):
+    message = r"pairs.tsv, line 3: the input is empty.* \(1 more line cannot be aligned\); make"
+    with pytest.raises(DataError, match=message):
         read(pair_source(), [file], [], 0, 0)
     found = read(pair_source(), [file], [], 0, 0, skip_unaligned=True)
     assert [pair.target for pair in found.train] == ["a b", "c d"]
@@ -426,4 +427,4 @@ def test_pairs_of_other_lengths_are_learned(run: Run, tmp_path: Path) -> None:
 def test_options_for_lines_are_refused_for_hello(run: Run, arguments: list[object]) -> None:
     result = run("hello-train", *arguments)
     assert result.returncode == 2
-    assert "needs --pairs or --text" in result.stderr
+    assert "needs --text, --pairs or --classes" in result.stderr

@@ -43,7 +43,7 @@ def run_lines(decoder: Decoder, texts: Sequence[str]) -> Iterator[list[Annotatio
         ModelFileError: a logit is NaN or infinite.
     """
     lengths = np.array([len(text) for text in texts], np.int32)
-    labels, logits = decoder._run(["label", "logits"], padded(texts, lengths), lengths)
+    labels, logits = decoder._run(["label", "logits"], padded(texts), lengths)
     check_finite(logits, decoder.file)
     raised = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
     shares = (raised / raised.sum(1, keepdims=True)).astype(np.float32)

@@ -69,8 +69,7 @@ def read_through(
     state = np.repeat(decoder._zero_state, len(texts), axis=1)
     for start in range(0, max(map(len, texts)), chunk):
         pieces = [text[start : start + chunk] for text in texts]
-        lengths = np.array([len(piece) for piece in pieces], np.int32)
-        logits, state = decoder._run(OUTPUTS, padded(pieces, lengths), state)
+        logits, state = decoder._run(OUTPUTS, padded(pieces), state)
         yield logits, state
 
 

@@ -6,6 +6,7 @@ hundredths of a second on.
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import signal
@@ -43,7 +44,7 @@ state = SignalState()
 
 
 def run_command(module: str, name: str) -> None:
-    """Import a module and run its click command `main`, which ends by SystemExit.
+    """Import a module, run its click command `main`, and end the process.
 
     On SIGTERM or SIGHUP a command cleans up as on Ctrl-C. Its exit code is then 128 + the signal's
     number, as in a shell.
@@ -58,9 +59,10 @@ def run_command(module: str, name: str) -> None:
     except KeyboardInterrupt:  # one that came before or after click's own handling
         leave(state.number)
     except SystemExit as end:
-        if end.code == 1 and state.number:
-            raise SystemExit(exit_code(state.number)) from None
-        raise
+        code = exit_code(state.number) if end.code == 1 and state.number else end.code
+        release_signals()
+        drop_unwritten(output)
+        end_process(code)
     finally:
         release_signals()
         drop_unwritten(output)
@@ -111,6 +113,23 @@ def leave(number: int) -> None:
     with suppress(OSError):
         os.write(2, b"\nAborted!\n")
     os._exit(exit_code(number))
+
+
+def end_process(code: Any) -> None:
+    """End the process as Python does, but for freeing memory, which the system does at once.
+
+    Python takes 0.03 seconds for it behind onnxruntime, and 0.5 behind PyTorch.
+
+    Raises:
+        SystemExit: a profiler waits for the end of the program.
+    """
+    if sys.getprofile():
+        raise SystemExit(code)
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code or 0)
 
 
 def exit_code(number: int) -> int:

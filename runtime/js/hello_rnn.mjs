@@ -83,6 +83,7 @@ class Model extends Network {
   /**
    * A text that arrives in pieces: `feed` returns the output for the next one. A model with a normal
    * form holds back the last letter and its marks, because more marks may follow, unless `final`.
+   * So is the first half of a surrogate pair.
    */
   stream() {
     this.need("rewrite");
@@ -101,11 +102,16 @@ class Model extends Network {
     };
   }
 
-  /** Where the part of a text begins whose normal form may still change. @param {string} text */
+  /**
+   * Where the part of a text begins that a later piece may change: the first half of a character,
+   * and what has no settled normal form.
+   *
+   * @param {string} text
+   */
   settled(text) {
-    if (this.info.normalization === "none") return text.length;
-    let at = text.length;
-    for (const char of Array.from(text).reverse()) {
+    let at = /[\ud800-\udbff]$/.test(text) ? text.length - 1 : text.length;
+    if (this.info.normalization === "none") return at;
+    for (const char of Array.from(text.slice(0, at)).reverse()) {
       at -= char.length;
       if (!JOINING.test(char.normalize("NFD"))) return at;
     }

@@ -23,7 +23,7 @@ from engines.outcomes import Steps, Verdict, judge, reason, try_engine
 
 COLUMNS: dict[Verdict, str] = {
     "right": "right",
-    "wrong": "wrong, in silence",
+    "wrong": "silently wrong",
     "fails": "fails at a line",
     "ends": "ends the process",
     "refused": "refused",
@@ -64,13 +64,14 @@ def try_all(
 
 
 def outcome_of_empty(steps: Steps) -> str:
-    """Return what the table says of an empty line."""
+    """Return what the table says of an empty line; nothing, where none could be read."""
     if "error" in steps["open"]:
         return "–"
-    (last,) = list(steps.values())[-1:]
+    *_, last = steps.values()
     if "ended" in last:
         return f"ends the process ({last['ended']})"
-    return "an error" if "error" in last else "no characters" if "difference" in last else "wrong"
+    said = {"error": "an error", "difference": "no characters", "unsuitable": "–", "wrong": "wrong"}
+    return next(text for key, text in said.items() if key in last)
 
 
 def which(some: set[str], chosen: list[Kind]) -> str:
@@ -116,22 +117,25 @@ def in_common(some: set[str], chosen: list[Kind]) -> str | None:
 
 
 def table(results: list[Found], chosen: list[Kind]) -> list[str]:
-    """Return the rows in Markdown, a column for each verdict."""
+    """Return the rows in Markdown, one for the versions of an engine that do the same."""
     head = ["engine", "version", "opens", *COLUMNS.values(), "an empty line"]
-    rows = [head, ["---"] * len(head)]
+    versions: dict[tuple[str, ...], list[str]] = {}
     for found in results:
-        row = [found.engine.name, found.version]
-        if found.missing:
-            rows.append([*row, "not tried", *[""] * (len(head) - 3)])
-            continue
-        verdicts = {file: judge(steps) for file, steps in found.files.items()}
-        row.append(str(sum(steps["open"] == {} for steps in found.files.values())))
-        for verdict in COLUMNS:
-            files = {file for file, given in verdicts.items() if given == verdict}
-            named = "" if verdict == "right" else f": {which(files, chosen)}"
-            row.append(f"{len(files)}{named.removesuffix(': ')}" if files else "")
-        rows.append([*row, found.empty])
-    return [f"| {' | '.join(row)} |" for row in rows]
+        versions.setdefault((found.engine.name, *cells(found, chosen)), []).append(found.version)
+    rows = [[name, ", ".join(each), *rest] for (name, *rest), each in versions.items()]
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+def cells(found: Found, chosen: list[Kind]) -> list[str]:
+    """Return what the table says of an engine behind its version."""
+    if found.missing:
+        return ["not tried", *[""] * (len(COLUMNS) + 1)]
+    row = [str(sum(steps["open"] == {} for steps in found.files.values()))]
+    for verdict in COLUMNS:
+        files = {file for file, steps in found.files.items() if judge(steps) == verdict}
+        named = which(files, chosen) if verdict != "right" else ""
+        row.append(f"{len(files)}: {named}".removesuffix(": ") if files else "")
+    return [*row, found.empty]
 
 
 def reasons(found: Found) -> list[str]:

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -37,6 +38,13 @@ from measuring import medians, show
 EPOCHS = 10
 
 
+def epochs_of(options: TrainOptions) -> int:
+    """Return the epochs of a training that ends by them."""
+    if options.epochs is None:
+        raise ValueError("a benchmark of training ends by epochs")
+    return options.epochs
+
+
 def first_characters(lines: Split, characters: int) -> Split:
     """Return training lines of about so many characters, and held-out ones."""
     number = 1 + int(np.searchsorted(np.cumsum(lengths(lines.train)), characters))
@@ -50,7 +58,7 @@ def bare_loop(options: TrainOptions, lines: Split, team: Team) -> Callable[[], N
     batches = batches_of(config, lines.train, options)
     ready = [
         tuple(tensor.to(team.device) for tensor in batches.load(segments, epoch, number))
-        for epoch in range(1, EPOCHS + 1)
+        for epoch in range(1, 1 + epochs_of(options))
         for number, segments in enumerate(batches.order(epoch))
     ]
 
@@ -79,19 +87,14 @@ def training(options: TrainOptions, lines: Split, folder: Path, team: Team) -> C
     return action
 
 
-@click.command()
-@click.argument("text", type=click.Path(exists=True, path_type=Path))
-@click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
-@click.option("--characters", default=300_000, show_default=True)
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(text: Path, cell: str, characters: int, rounds: int, as_json: bool) -> None:
-    """Print a row for each of the two."""
-    options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=EPOCHS)
+def training_rows(
+    text: Path, characters: int, options: TrainOptions, device: torch.device, rounds: int
+) -> tuple[list[dict[str, Any]], str]:
+    """Return a row for the bare loop and one for the training on a device, and their title."""
     source = text_source(find_corruption("strip-diacritics"))
     lines = first_characters(read(source, [text], [], options.holdout, 0), characters)
-    count = EPOCHS * int(lengths(lines.train).sum())
-    team = Team(best_device(0))
+    count = epochs_of(options) * int(lengths(lines.train).sum())
+    team = Team(device)
     with tempfile.TemporaryDirectory() as name:
         found = medians(
             {
@@ -109,9 +112,23 @@ def main(text: Path, cell: str, characters: int, rounds: int, as_json: bool) -> 
         for what, seconds in found.items()
     ]
     title = (
-        f"{cell} of {options.hidden_size}, two directions; {count} characters of {text.name} "
-        f"in {EPOCHS} epochs, on {team.device.type}; {torch.get_num_threads()} threads"
+        f"{options.cell} of {options.hidden_size}, two directions; {count} characters of "
+        f"{text.name} in {epochs_of(options)} epochs, on {device.type}; "
+        f"{torch.get_num_threads()} threads"
     )
+    return rows, title
+
+
+@click.command()
+@click.argument("text", type=click.Path(exists=True, path_type=Path))
+@click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
+@click.option("--characters", default=300_000, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(text: Path, cell: str, characters: int, rounds: int, as_json: bool) -> None:
+    """Print a row for each of the two."""
+    options = replace(TEXT_OPTIONS, cell=cell, minutes=None, epochs=EPOCHS)
+    rows, title = training_rows(text, characters, options, best_device(0), rounds)
     show(rows, as_json=as_json, title=title, packages=["torch"])
 
 

@@ -45,9 +45,8 @@ function known(model, text) {
 function streamed(model, text, size) {
   const stream = model.stream();
   let output = "";
-  const characters = Array.from(text);
-  for (let start = 0; start < characters.length; start += size) {
-    output += stream.feed(characters.slice(start, start + size).join(""));
+  for (let start = 0; start < text.length; start += size) {
+    output += stream.feed(text.slice(start, start + size)); // half a character, too
   }
   return output + stream.feed("", { final: true });
 }

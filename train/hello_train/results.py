@@ -54,7 +54,8 @@ def print_task(run: TaskRun, options: TrainOptions) -> None:
 
         example = run.training.example
         sample = f"{example} -> {classified(run.network, [example])[0]}"
-    table = measures_table(run.measures, "held-out lines") if run.measures else None
+    title = "held-out lines" if run.config.task == "classify" else "held-out text"
+    table = measures_table(run.measures, title) if run.measures else None
     print_run(run, options, table, sample)
 
 

@@ -49,6 +49,9 @@ def train_lines(
     if corrupt and corrupt not in CORRUPTIONS:
         check_corruption(corrupt)
         import_training()  # before the user's own module
+        from hello_train.report.pages import compile_templates
+
+        compile_templates()
     form = options.normalization
     source = text_source(find_corruption(corrupt), form) if corrupt else pair_source(form)
     lines = read(source, paths, extra, options.holdout, options.seed, skip_unaligned=skip_unaligned)

@@ -16,6 +16,8 @@ from hello_train.fit.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
 
 TASKS = {"classes": "--classes", "next": "--next"}
 """The options that choose another task than rewriting."""
+LINES = "--text, --pairs or --classes"
+"""The options that name lines to learn."""
 REWRITING = (
     "corrupt",
     "guarded",
@@ -144,8 +146,12 @@ def check_usage(
     paths = pairs or text
     if pairs and text:
         raise click.UsageError("--pairs and --text exclude each other.")
-    if bool(text) != bool(corrupt):
-        raise click.UsageError("--text and --corrupt belong together: --text PATH --corrupt HOW.")
+    if corrupt and not text:
+        raise click.UsageError("--corrupt belongs to --text: --text PATH --corrupt HOW.")
+    if text and not corrupt:
+        raise click.UsageError(
+            "--text needs --corrupt HOW, to learn to rewrite, or --next, to learn to generate."
+        )
     if given["epochs"] is not None and given["minutes"] is not None:
         raise click.UsageError("--epochs and --minutes exclude each other.")
     if given["nonlinearity"] and given["cell"] != "rnn":
@@ -153,10 +159,10 @@ def check_usage(
     names = [name for name in LINE_OPTIONS if given[name] is not None]
     if names and not paths:
         raise click.UsageError(
-            f"--{names[0].replace('_', '-')} needs --pairs or --text: hello is a single line."
+            f"--{names[0].replace('_', '-')} needs {LINES}: hello is a single line."
         )
     if "WORLD_SIZE" in os.environ and not paths:
-        raise click.UsageError("torchrun needs --pairs or --text: hello is a single line.")
+        raise click.UsageError(f"torchrun needs {LINES}: hello is a single line.")
     if given["compare"] and (paths or given["cell"]):
         raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
     if given["every"] and paths:

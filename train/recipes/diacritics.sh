@@ -8,8 +8,8 @@
 # artifact. The artifact is scored on a tenth of the help pages' lines, which were held out, and on
 # manual pages, of which nothing was learned. With WIDE=1 the translations of ten programs, the help
 # of GNOME, the descriptions of Debian's packages and, where Debian has them, the quotations of
-# fortune are learned from as well (110 MB of downloads), with four times as many rare words and half
-# as many hidden values again.
+# fortune are learned from as well (110 MB of downloads), with four times as many rare words and 192
+# hidden values in place of 112.
 #
 # It needs apt-get and dpkg-deb, but not root, and in the Python environment that is active wordfreq
 # and hello-rnn[export]. A step whose output is there is not done again, and a training that was
@@ -104,7 +104,7 @@ mkdir -p "$text"
 trap 'rm -rf "$unpacked"' EXIT
 make_file "$text/help.txt" help_lines
 # More words would push the words of the help pages aside, and less other text goes with them.
-words=50000 hidden=128
+words=50000 hidden=112
 if [ "${WIDE:-}" = 1 ]; then words=200000 hidden=192; fi
 make_file "$text/words.txt" python "$recipes/word_lines.py" "$language" "$words"
 extra=("$text/words.txt")
@@ -120,8 +120,8 @@ if [ ! -e "$folder/checkpoint.safetensors" ]; then
     resume=()
     if [ -e "$folder/unfinished.safetensors" ]; then resume=(--resume); fi
     hello-train --cell lstm --text "$text/help.txt" "${extra[@]/#/--extra=}" \
-        --corrupt strip-diacritics --hidden-size "$hidden" --minutes "$minutes" "${resume[@]}" \
-        --output "$folder"
+        --corrupt strip-diacritics --hidden-size "$hidden" --embedding-dim 40 \
+        --minutes "$minutes" "${resume[@]}" --output "$folder"
 fi
 if [ ! -e "$folder/artifact" ]; then
     hello-export "$folder" --weights int8

@@ -85,7 +85,7 @@ def perturbed(network: Network, seed: int) -> Reference:
     with torch.no_grad():
         for weight in other.parameters():
             weight.mul_(1 + PERTURBATION * torch.randn(weight.shape, generator=random))
-    return Reference(other)
+    return Reference(other, numbers_only=True)
 
 
 def condition(config: ModelConfig, row: Row, perturbed_rows: Sequence[Row]) -> Condition:

@@ -47,9 +47,18 @@ def is_log_softmax(found: Tensor) -> bool:
 class Reference:
     """A network that reads code points."""
 
-    def __init__(self, network: Network, forward: Forward | None = None) -> None:
-        """Take a network's weights, and the forward of the module that it came in as, if any."""
+    def __init__(
+        self, network: Network, forward: Forward | None = None, *, numbers_only: bool = False
+    ) -> None:
+        """Take a network's weights.
+
+        Args:
+            network: the network.
+            forward: that of the module that the network came in as, if any.
+            numbers_only: whether rows have logits and states alone, and no text.
+        """
         self._network, self._forward = network, forward
+        self._numbers_only = numbers_only
         self._config = config = network.config
         self._ids = {ord(char): id_ for id_, char in enumerate(config.input_alphabet)}
         weight = network.embedding.weight.detach()
@@ -104,7 +113,7 @@ class Reference:
             logits = logits.masked_fill(self._forbidden[ids], FORBIDDEN_LOGIT)
         states = torch.cat(state_out if isinstance(state_out, tuple) else (state_out,))
         for index, row in enumerate(rows):
-            if self._config.task == "next":
+            if self._config.task == "next" or self._numbers_only:
                 yield {"logits": logits[index].numpy(), "state_out": states[:, index].numpy()}
             else:
                 yield self._row(row, logits[index], states[:, index])

@@ -6,7 +6,7 @@ causal model the state, float32 [slots, batch, hidden].
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ class Calls:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
         lengths = np.array([len(text) for text in texts], np.int32)
-        results = self._run(outputs, padded(texts, lengths), lengths)
+        results = self._run(outputs, padded(texts), lengths)
         return iter([self._split(results, lengths)])
 
     def _run_chunks(
@@ -100,7 +100,7 @@ class Calls:
         for start in range(0, max(map(len, texts)), LONGEST_ROW):
             chunk = [text[start : start + LONGEST_ROW] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
-            *results, state = self._run([*outputs, "state_out"], padded(chunk, lengths), state)
+            *results, state = self._run([*outputs, "state_out"], padded(chunk), state)
             yield self._split(results, lengths), state
 
     def _rewrite_chunks(self, text: str, state: Array) -> Iterator[tuple[str, Array]]:
@@ -121,19 +121,22 @@ class Calls:
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
         """Return the rows of an engine call, without padding; `results` are its outputs."""
         decoded, *asked = results
-        written = decoded[np.arange(decoded.shape[1]) < lengths[:, None]]  # (characters[, width])
-        ends = text_ends = np.cumsum(lengths)
-        sizes = np.ones(len(written), np.uint8) if asked else None
-        if self._width is not None:
-            standing = written != NOTHING
-            written, sizes = written[standing], standing.sum(1, dtype=np.uint8)
-            text_ends = np.append(0, np.cumsum(sizes, dtype=np.int64))[ends]
-        text = self._to_text(written)
-        texts = [text[start:end] for start, end in pairwise([0, *text_ends.tolist()])]
-        confidences: Iterable[Array] = repeat(NO_CONFIDENCE)
-        if asked:
-            confidences = [row[:length] for row, length in zip(asked[0], lengths, strict=True)]
-        by_row = repeat(NO_LENGTHS) if sizes is None else np.split(sizes, ends[:-1])
+        counts = lengths.tolist()
+        sizes: Array | None = None  # [batch, time]: how many characters each one became
+        if self._width is None:
+            text, time = self._to_text(decoded), decoded.shape[1]  # with what padding became
+            starts = range(0, decoded.size, time)
+            texts = [text[start : start + n] for start, n in zip(starts, counts, strict=True)]
+            if asked:
+                sizes = np.ones(decoded.shape, np.uint8)
+        else:
+            standing = decoded != NOTHING
+            standing &= (np.arange(decoded.shape[1]) < lengths[:, None])[..., None]
+            sizes = standing.sum(2, dtype=np.uint8)
+            text, ends = self._to_text(decoded[standing]), sizes.sum(1).cumsum().tolist()
+            texts = [text[start:end] for start, end in pairwise([0, *ends])]
+        confidences = cut(asked[0], counts) if asked else repeat(NO_CONFIDENCE)
+        by_row = repeat(NO_LENGTHS) if sizes is None else cut(sizes, counts)
         return list(map(Annotation, texts, confidences, by_row))
 
     def _run(self, outputs: list[str], codepoints: Codepoints, second: Array) -> list[Array]:
@@ -167,6 +170,11 @@ class Calls:
             raise EngineError(
                 f"{self.file}: the model wrote what is no code point ({error.reason})"
             ) from error
+
+
+def cut(rows: Array, lengths: Sequence[int]) -> Iterator[Array]:
+    """Return rows [batch, time] without their padding."""
+    return (row[:length] for row, length in zip(rows, lengths, strict=True))
 
 
 def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:

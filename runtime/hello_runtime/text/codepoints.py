@@ -44,11 +44,12 @@ def to_text(codepoints: NDArray[Any]) -> str:
     return utf_32_le_decode(content, "surrogatepass", True)[0]
 
 
-def padded(texts: Sequence[str], lengths: NDArray[np.int32]) -> Codepoints:
-    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones."""
-    codepoints = to_codepoints("".join(texts))
-    if len(texts) == 1:
-        return codepoints[None]
-    rows = np.zeros((len(texts), lengths.max()), np.int32)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = codepoints
-    return rows
+def padded(texts: Sequence[str]) -> Codepoints:
+    """Return the code points of texts, int32 [batch, time], with zeros behind the shorter ones.
+
+    >>> padded(["abc", "a"]).tolist()
+    [[97, 98, 99], [97, 0, 0]]
+    """
+    time = max(map(len, texts))
+    rows = to_codepoints("".join([text.ljust(time, "\0") for text in texts]))
+    return rows.reshape(len(texts), time)

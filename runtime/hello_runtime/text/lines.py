@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from hello_runtime.errors import InputError, OutputError, reason
+from hello_runtime.text import memory
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 from hello_runtime.text.normal_forms import NormalForm, Normaliser
 
@@ -82,13 +83,22 @@ def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
 
 
 def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
-    """Yield the lines of a stream as soon as they arrive."""
+    """Yield the lines of a stream as soon as they arrive.
+
+    Raises:
+        InputError: it cannot be read, is not UTF-8, or has a line for which there is no memory.
+    """
     first = 1
     unfinished: list[bytes] = []  # pieces of a line whose end has not arrived
+    size = 0  # its bytes
     while content := read_some(stream, source):
         head, *tail = content.split(b"\n")
         unfinished.append(head)
+        size += len(head)
+        if size >= memory.LONG_LINE:
+            memory.check_line(size, f"{source} {first}")
         if tail:
+            size = len(tail[-1])
             block = block_of([b"".join(unfinished), *tail[:-1]], source, first)
             first += len(block.texts)
             unfinished = [tail[-1]]

@@ -204,5 +204,5 @@ def open_pnnx(file: Path, arrays: Arrays) -> Run:
     raise NotImplementedError("pnnx converts it, and nothing here runs that yet")
 
 
-open_iree_fixed = by_shape(iree_shape, (1, 1), (3, 9))
+open_iree_fixed = by_shape(iree_shape, (3, 9))
 open_emx = by_shape(emx_shape, (1, 1), (1, 7), (3, 9))

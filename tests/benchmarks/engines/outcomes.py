@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-PATIENCE = 180.0
+PATIENCE = 600.0
 """Seconds that a step may take, such as compiling a file."""
 
 Steps = dict[str, dict[str, Any]]

@@ -271,7 +271,7 @@ def read(
     if not len(own):
         raise DataError(f"{', '.join(map(str, paths))}: there is no line to learn")
     kept = min(round(holdout * len(own)), MOST_HELD_OUT)
-    check_holdout(holdout, kept, len(own))
+    check_holdout(holdout, kept, len(own), source.units)
     held_out = own[:kept]  # in no order, so that the first ones are a sample of all
     train = np.concatenate([np.sort(own[kept:]), rows[rows >= shared]])
     return Split(
@@ -308,19 +308,19 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
         yield from found
 
 
-def check_holdout(holdout: float, kept: int, lines: int) -> None:
-    """Check that a split leaves lines on both sides.
+def check_holdout(holdout: float, kept: int, lines: int, units: str = "lines") -> None:
+    """Check that a split leaves lines on both sides; `units` is what they are called.
 
     Raises:
         DataError: it does not.
     """
     if kept == lines:
         raise DataError(
-            f"holding out {holdout:g} of {lines} different lines leaves none to learn; give more "
-            f"lines or a smaller --holdout"
+            f"holding out {holdout:g} of {lines} different {units} leaves none to learn; give more "
+            f"of them or a smaller --holdout"
         )
     if holdout and not kept:
         raise DataError(
-            f"holding out {holdout:g} of {lines} different lines leaves none to evaluate on; give "
-            f"more lines, a larger --holdout, or --holdout 0"
+            f"holding out {holdout:g} of {lines} different {units} leaves none to evaluate on; "
+            f"give more of them, a larger --holdout, or --holdout 0"
         )

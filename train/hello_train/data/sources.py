@@ -11,7 +11,7 @@ from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
-from hello_runtime.text.passages import passages_of
+from hello_runtime.text.passages import PASSAGE, passages_of
 
 from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt
 from hello_train.errors import DataError
@@ -40,6 +40,8 @@ class Source(NamedTuple):
     """Whether a target is what its input becomes, so that sides of other lengths are aligned."""
     join: Callable[[Iterable[tuple[int, str]]], Iterable[tuple[int, str]]] | None = None
     """Makes passages of the numbered lines; None where each line is learned for itself."""
+    units: str = "lines"
+    """What is learned, in the plural."""
 
     def checked_pair(self, line: str) -> Pair:
         """Return the pair of a line; a corruption that may not be ours is called twice.
@@ -147,4 +149,11 @@ def class_source(form: NormalForm = "none") -> Source:
 
 def passage_source(form: NormalForm = "none") -> Source:
     """Return the source for running text."""
-    return Source(passage_pair, lambda passage: (passage,), LONGEST_ROW, form, join=passages_of)
+    return Source(
+        passage_pair,
+        lambda passage: (passage,),
+        LONGEST_ROW,
+        form,
+        join=passages_of,
+        units=f"passages of {PASSAGE} characters",
+    )

@@ -136,14 +136,14 @@ def check_equal(lines: Split, substitutions: str, options: TrainOptions, team: T
     return identity
 
 
-def describe(lines: Split, options: TrainOptions, team: Team) -> str:
+def describe(lines: Split, options: TrainOptions, team: Team, unit: str = "line") -> str:
     """Return one line on the training: its lines, device, network and length."""
     if options.epochs is None:
         length = f"{options.minutes:g} minutes"
     else:
         length = count(options.epochs, "epoch")
     return (
-        f"{count(len(lines.train), 'line')} to learn, {len(lines.holdout)} held out, on "
+        f"{count(len(lines.train), unit)} to learn, {len(lines.holdout)} held out, on "
         f"{team.device.type}: {options.cell} of {options.hidden_size}, {length}"
     )
 

@@ -86,7 +86,8 @@ def run_task(
     if resume:
         resume_file.restore(state, team)
     for callback in callbacks:
-        callback.on_begin(describe(lines, options, team))
+        unit = "line" if task == "classify" else "passage"
+        callback.on_begin(describe(lines, options, team, unit))
     evaluator = (ClassEvaluator if task == "classify" else NextEvaluator)(lines.holdout)
     ending = Trainer(state, lines.train, options, callbacks, evaluator, resume_file, team).run()
     if not team.leads:

@@ -213,7 +213,7 @@ def versions() -> str:
 
 
 def load_templates() -> Environment:
-    """Return the templates, all compiled: a user's own modules may be imported after this."""
+    """Return the templates; each is compiled when it is first used."""
     pages = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -245,12 +245,16 @@ def load_templates() -> Environment:
         "spark": plots.spark,
         "versions": versions,
     }
-    for name in pages.list_templates():
-        pages.get_template(name)
     return pages
 
 
 PAGES = load_templates()
+
+
+def compile_templates() -> None:
+    """Compile all templates now: a user's own modules may be imported after this."""
+    for name in PAGES.list_templates():
+        PAGES.get_template(name)
 
 
 def write_report(path: Path, content: str) -> None:

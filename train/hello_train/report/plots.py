@@ -125,8 +125,8 @@ def losses_by_epoch(
     return draw(label, CURVE, paint)
 
 
-def loss_curve(evaluations: Sequence[Evaluation]) -> Markup:
-    """Draw the training loss over the steps, on a logarithmic axis."""
+def loss_curve(evaluations: Sequence[Evaluation], unit: str = "character") -> Markup:
+    """Draw the training loss over the steps, on a logarithmic axis; `unit` is what it is of."""
     losses = [max(SMALLEST_LOSS, evaluation.loss) for evaluation in evaluations]
 
     def paint(axes: Axes) -> None:
@@ -135,7 +135,7 @@ def loss_curve(evaluations: Sequence[Evaluation]) -> Markup:
         axes.set_ylim(*decades(losses))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylabel("loss, nats a character")
+        axes.set_ylabel(f"loss, nats a {unit}")
 
     return draw(f"Training loss, from {losses[0]:.3g} to {losses[-1]:.3g}", WIDE_CURVE, paint)
 

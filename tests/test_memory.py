@@ -1,0 +1,85 @@
+"""A line for which there is no memory is refused before it is decoded; the limits are planted."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import cast
+
+import click
+import pytest
+from hello_runtime.cli import main
+from hello_runtime.errors import InputError
+from hello_runtime.text import memory
+from hello_runtime.text.lines import read_stream
+
+GROUPS = {
+    "v2": ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    "v1": (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+}
+
+
+def write_group(folder: Path, names: tuple[str, ...], limit: str) -> None:
+    """Write the files of a control group that uses 600 bytes, 100 of which can be freed."""
+    *files, freed = names
+    contents = [f"{limit}\n", "600\n", f"anon 500\n{freed} 100\nslab 7\n"]
+    for name, content in zip(files, contents, strict=True):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize("names", GROUPS.values(), ids=[*GROUPS])
+def test_a_control_group_leaves_its_limit_less_what_is_used(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:       9 kB\nMemAvailable:       1 kB\n")
+    assert memory.free_memory(tmp_path, meminfo) == 1024
+    write_group(tmp_path, names, "1000")
+    assert memory.free_memory(tmp_path, meminfo) == 500
+    write_group(tmp_path, names, "9000")
+    assert memory.free_memory(tmp_path, meminfo) == 1024
+    write_group(tmp_path, names, "400")
+    assert memory.free_memory(tmp_path, meminfo) == 0
+
+
+def test_a_system_that_sets_no_limit(tmp_path: Path) -> None:
+    write_group(tmp_path, GROUPS["v2"], "max")
+    assert memory.free_memory(tmp_path, tmp_path / "absent") is None
+
+
+def stream(content: bytes) -> io.BufferedReader:
+    return io.BufferedReader(cast(io.RawIOBase, io.BytesIO(content)))
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\nmore\n"], ids=["no end", "end", "more lines"])
+def test_a_line_without_memory_is_refused(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    long = b"x" * 8000
+    monkeypatch.setattr(memory, "LONG_LINE", 8000)
+    monkeypatch.setattr(memory, "free_memory", lambda: memory.TIMES * 8000)
+    assert sum(len(block.texts) for block in read_stream(stream(b"a\n" + long + end), "x")) >= 2
+    monkeypatch.setattr(memory, "free_memory", lambda: memory.TIMES * 8000 - 1)
+    with pytest.raises(InputError, match=r"^file, line 1: the line has 0 MB or more, .* are free"):
+        list(read_stream(stream(long + end), "file, line"))
+    monkeypatch.setattr(memory, "LONG_LINE", 8001)
+    assert next(read_stream(stream(long + end), "x")).texts[0] == "x" * 8000
+
+
+def test_the_command_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "long.txt"
+    file.write_bytes(b"hello\n" + b"h" * 9_000_000)
+    monkeypatch.setattr(memory, "free_memory", lambda: 100_000_000)
+    with pytest.raises(click.ClickException) as caught:
+        main.main(["--input", str(file), "--output", str(tmp_path / "out")], standalone_mode=False)
+    said = caught.value.message
+    assert said.startswith(f"{file}, line 2: the line has ")
+    assert said.endswith(
+        "are free; cut the line into shorter ones, or give the process more memory"
+    )
+    assert "100 MB are free" in said
+    assert not (tmp_path / "out").exists()
