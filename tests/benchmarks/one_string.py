@@ -3,8 +3,9 @@
     python tests/benchmarks/one_string.py [--rounds 11] [--calls 2000] [--json]
 
 The peers get ready arrays and return arrays; `decode` takes text and returns text. The idle graph
-returns its input: that is what a call of the engine costs, whatever it computes. All run in one
-thread.
+returns its input: that is what a call of the engine costs, whatever it computes. The one node is
+the recurrence on vectors that are ready, the least that any graph of the network has. All run in
+one thread.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import click
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from hello_export.graph.onnx_graph import IR_VERSION, OPSET
@@ -48,6 +50,29 @@ def idle_graph(given: dict[str, Any]) -> bytes:
     return content
 
 
+def one_node(file: Path, cell: str) -> tuple[bytes, dict[str, Any]]:
+    """Return a model of the recurrent node alone, and its inputs: no graph of ours is shorter."""
+    model = onnx.load(file)
+    (node,) = (each for each in model.graph.node if each.op_type == cell.upper())
+    states = [f"initial{index}" for index in range(len(CELLS[cell].states))]
+    node.input[0], node.input[5:] = "x", states
+    del node.output[1:]
+    weights = [each for each in model.graph.initializer if each.name in node.input]
+    width = next(each.dims[2] for each in weights if ".W_" in each.name)
+    given = {"x": np.zeros((5, 1, width), np.float32)}
+    given |= {name: np.zeros((1, 1, 4), np.float32) for name in states}
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape)
+        for name, array in given.items()
+    ]
+    hidden = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, [5, 1, 1, 4])
+    graph = helper.make_graph([node], "one_node", infos, [hidden], weights)
+    opset = [helper.make_opsetid("", OPSET)]
+    alone = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
+    content: bytes = alone.SerializeToString()
+    return content, given
+
+
 def actions(cell: str) -> dict[str, Callable[[], object]]:
     """Return what is measured, for the post's network with one cell."""
     network, _ = load_checkpoint(GOLDEN / f"hello-{cell}.safetensors")
@@ -64,6 +89,8 @@ def actions(cell: str) -> dict[str, Callable[[], object]]:
     tensors = torch.from_numpy(codepoints), torch.from_numpy(state)
     given = {"codepoints": codepoints, "state": state}
     idle = onnxruntime.InferenceSession(idle_graph(given), options)
+    content, embedded = one_node(locate(None, cell), cell)
+    shortest = onnxruntime.InferenceSession(content, options)
     decoder = Decoder.open(cell=cell, threads=1)
     if decoder.decode("hello") != "ohlol":
         raise RuntimeError("hello does not become ohlol")
@@ -78,6 +105,7 @@ def actions(cell: str) -> dict[str, Callable[[], object]]:
 
     return {
         "idle graph": lambda: idle.run(["decoded"], given),
+        "one node": lambda: shortest.run(None, embedded),
         "session.run": lambda: session.run(["decoded"], given),
         "decode": lambda: decoder.decode("hello"),
         "TorchScript": torchscript,
