@@ -30,7 +30,7 @@ class BlockSize(NamedTuple):
 
 BLOCKS_ON_CPU = BlockSize(enough=6, rows=24, characters=1536)
 """onnxruntime's kernels multiply 6 rows at a time, or 12: 8 rows take nearly as long as 12. The
-gates of 1536 characters fit into the cache of a core; blocks of 3072 were 5 to 15 % slower."""
+gates of 1536 characters fit into the cache of a core; blocks of 3072 took 6 to 18 % longer."""
 BLOCKS = {"CUDAExecutionProvider": BlockSize(enough=64, rows=512, characters=1 << 17)}
 """By onnxruntime's provider, where they are not the CPU's. A GPU starts as many kernels for a step
 of one row as for one of many. This size is no result: `tests/benchmarks/gpu.py` compares some."""
