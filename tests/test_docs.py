@@ -225,7 +225,8 @@ def run_page(page: Page, folder: Folder) -> None:
             result = folder.run_python(block.text)
             assert result.returncode == 0, (where, result.stderr)
             if expected := re.findall(r"^ *print\(.*\)  # (.*)$", block.text, re.MULTILINE):
-                assert result.stdout.splitlines() == expected[0].split(", then "), where
+                shown = [line for each in expected for line in each.split(", then ")]
+                assert result.stdout.splitlines() == shown, where
         elif block.language == "text":
             assert last, where
             compare_shown(where, block.text, last)

@@ -392,7 +392,8 @@ def test_one_command_goes_from_packages_to_scores(shop: Shop) -> None:
         "libreoffice-help-pl",
         "manpages-pl",
         f"hello-train --cell lstm --text {text}/help.txt --extra={text}/words.txt"
-        f" --corrupt strip-diacritics --hidden-size 128 --minutes 30 --output {run}",
+        f" --corrupt strip-diacritics --hidden-size 112 --embedding-dim 40 --minutes 30"
+        f" --output {run}",
         f"hello-export {run} --weights int8",
         f"{infer} {run}/holdout.tsv",
         f"{infer} {text}/manpages.tsv",
@@ -415,7 +416,7 @@ def test_the_wide_text_is_learned_and_not_scored(shop: Shop) -> None:
     assert result.returncode == 0, result.stderr
     train = next(line for line in shop.called() if line.startswith("hello-train"))
     assert "--extra=there/text/words.txt --extra=there/text/general.txt" in train
-    assert train.endswith("--hidden-size 192 --minutes 0.5 --output there")
+    assert train.endswith("--hidden-size 192 --embedding-dim 40 --minutes 0.5 --output there")
     learned = "Żółw przed przykładem oraz po nim"
     quotation = ["Śpiesz się", "powoli!"]
     general = [*MALLARD_LINES, *MESSAGE_LINES, learned, *DESCRIPTION_LINES, *quotation]
