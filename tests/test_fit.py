@@ -544,10 +544,7 @@ def test_processes_that_torchrun_did_not_start(run: Run) -> None:
 
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:
     result = run("hello-train", WORLD_SIZE="2")
-    assert (result.returncode, "torchrun needs --text" in result.stderr) == (
-        2,
-        True,
-    )
+    assert (result.returncode, "torchrun needs --text" in result.stderr) == (2, True)
 
 
 # From the command to the optimizer.

@@ -61,9 +61,9 @@ def stream(content: bytes) -> io.BufferedReader:
 def test_a_line_without_memory_is_refused(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
     long = b"x" * 8000
     monkeypatch.setattr(memory, "LONG_LINE", 8000)
-    monkeypatch.setattr(memory, "free_memory", lambda: memory.TIMES * 8000)
+    monkeypatch.setattr(memory, "free_memory", lambda: memory.MEMORY_FACTOR * 8000)
     assert sum(len(block.texts) for block in read_stream(stream(b"a\n" + long + end), "x")) >= 2
-    monkeypatch.setattr(memory, "free_memory", lambda: memory.TIMES * 8000 - 1)
+    monkeypatch.setattr(memory, "free_memory", lambda: memory.MEMORY_FACTOR * 8000 - 1)
     with pytest.raises(InputError, match=r"^file, line 1: the line has 0 MB or more, .* are free"):
         list(read_stream(stream(long + end), "file, line"))
     monkeypatch.setattr(memory, "LONG_LINE", 8001)

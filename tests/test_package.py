@@ -251,7 +251,7 @@ def test_names_that_packages_can_have(importable: None, monkeypatch: pytest.Monk
     for name in ("a", "polish_marks", "Polish2", "match"):
         check_name(name)
     check_name("golden_hello")  # our own, which is installed here
-    monkeypatch.setattr(names, "NEEDS_US", re.compile("never"))
+    monkeypatch.setattr(names, "REQUIREMENT", re.compile("never"))
     with pytest.raises(PackageError, match=r"golden_hello 0.1.0 is installed here"):
         check_name("golden_hello")
 
@@ -386,7 +386,8 @@ def test_texts_of_a_model_are_literals(tmp_path: Path) -> None:
     files = files_of("polish", network.config, [golden], b"")
     for name, content in files.items():
         text = content.decode()
-        compile(text, name, "exec") if name.endswith(".py") else None
+        if name.endswith(".py"):
+            compile(text, name, "exec")
         assert "```\u202e" not in text or name.endswith(".json")
         assert "49" not in text or name.endswith(".json")
     values = values_of("polish", network.config, [golden])

@@ -146,11 +146,10 @@ def test_a_reserved_entry_is_never_drawn(log: bool, token: str | None, tmp_path:
     drawn = "".join(decoder.generate("abc", 200, seed=1))
     assert set(drawn) == set(ALPHABET)
     assert max(shares(module, "abc")) < 0.99
-    for number, char in enumerate(drawn[:50]):
+    for number in range(50):
         expected = shares(module, "abc" + drawn[:number])
         (found,) = decoder.generate("abc" + drawn[:number], 1, temperature=0)
         assert found == ALPHABET[int(np.argmax(expected))]
-        assert char in ALPHABET
 
 
 @pytest.mark.parametrize("extra", [False, True], ids=["named", "last row"])

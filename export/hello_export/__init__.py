@@ -4,12 +4,12 @@ In the order in which to read it:
 
 - `graph`: what is exported. `signature` has the inputs and outputs, `storage` and `rounding` the
   kinds of weights. `onnx_graph` writes the ONNX graph with a `builder`, with the alphabet as the
-  table of `lookup` and the labels by `choice`, and `torchscript` the TorchScript program, whose
-  file `program_file` makes.
+  table of `lookup`, the labels by `choice` and the `metadata` beside it, and `torchscript` the
+  TorchScript program, whose file `program_file` makes.
 - `proof`: what is compared. `reference` is the network in eager PyTorch; `engines`,
-  `runtime_engine` and `torchscript_engine` run the exported files, each in a process of its own by
-  `isolation`; `cases` are the batches. `condition` measures rounding, `parity` compares, `verdict`
-  decides, `table` shows, and `prove` runs it all.
+  `runtime_engine`, `javascript`, `c_engine` and `torchscript_engine` run the exported files, each
+  in a process of its own by `isolation`; `cases` are the batches. `condition` measures rounding,
+  `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all.
 - `intake`: a network from outside. `weights` reads its file, `alphabets` its alphabet and labels,
   `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
   them, and `outside` does all of it. `module` takes a module instead: `submodules` finds its parts,

@@ -150,11 +150,11 @@ def classes_cost(
         text = f"drawn from the alphabet and with the classes of float32, {NONE_HELD_OUT}"
     own = classified(network, lines)
     targets = [pair.target for pair in held_out] or own
-    found, before = (
-        sum(map(str.__eq__, said, targets)) / len(lines)
-        for said in (classified(rounded, lines), own)
+    accuracy, float32_accuracy = (
+        sum(map(str.__eq__, found, targets)) / len(lines)
+        for found in (classified(rounded, lines), own)
     )
-    return ClassesCost(*sizes, found, before, len(lines), text)
+    return ClassesCost(*sizes, accuracy, float32_accuracy, len(lines), text)
 
 
 def next_cost(
@@ -168,8 +168,8 @@ def next_cost(
         drawn = generate(network, characters, seed=0, samples=rows)
         pairs = [passage_pair(SAMPLE_START + sample) for sample in drawn]
         text = f"which the network drew, {NONE_HELD_OUT}"
-    (before, counts), (found, _) = predicted(network, pairs), predicted(rounded, pairs)
-    return NextCost(*sizes, found, before, sum(count for _, count in counts.values()), text)
+    (float32_bits, counts), (bits, _) = predicted(network, pairs), predicted(rounded, pairs)
+    return NextCost(*sizes, bits, float32_bits, sum(count for _, count in counts.values()), text)
 
 
 def random_lines(network: Network) -> list[str]:

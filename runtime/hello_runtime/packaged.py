@@ -55,7 +55,6 @@ def packaged_command(
         causal: whether the model reads from left to right only.
     """
     left_out = {"model", "cell", "version", *LEFT_OUT[task], *(() if causal else ("stream",))}
-
     parameters = [parameter for parameter in main.params if parameter.name not in left_out]
     if task == "next":
         parameters.append(GENERATE)

@@ -3,8 +3,8 @@
 Unicode has 1,114,112 code points, and an alphabet has few of them. The second stage holds the ids
 of whole pages of 256 code points, and the first stage says where each page begins there. All pages
 without a character of the alphabet share one (The Unicode Standard, section 5.1, "Multistage
-Tables"). Where no page up to the last is without a character, as in Latin text without typographic
-quotes, the first stage would say nothing, and there is none.
+Tables"). Where every page up to the last has a character, as in Latin text without typographic
+quotes, each page stands at its own place, and the graph has no first stage.
 """
 
 from __future__ import annotations

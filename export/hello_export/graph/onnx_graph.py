@@ -30,9 +30,8 @@ character to its first: `GatherND` reverses the steps of its input, and then tho
 the same indices (a reversal is its own inverse). A classifier's last layer leaves the steps in the
 order in which they were read, so that both directions end at the step of the row's length. ONNX has
 shorter ways to write this, but not every engine supports them: only onnxruntime honours
-`sequence_lens` of a bidirectional node, while others
-read the padding and are wrong by up to 0.25; tract has no `ReverseSequence`, and it needs an
-explicit initial state.
+`sequence_lens` of a bidirectional node, while others read the padding and are wrong by up to 0.25;
+tract has no `ReverseSequence`, and it needs an explicit initial state.
 
 Weights may be stored in float16, or in int8 with a scale for each channel (a gate's row, a
 character's vector, a label's column). `Cast` and `Mul` expand them to float32; the writer raises if
@@ -44,15 +43,12 @@ them (`Clip` on int32); its IR version is 7.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from importlib.metadata import version as installed_version
 from typing import Any, Literal
 
 import numpy as np
 import onnx
-from hello_runtime.model.labels import LABELS_KEYS
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
@@ -63,6 +59,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from hello_export.graph.builder import Graph
 from hello_export.graph.choice import write_choice, write_class, write_guarded_logits
 from hello_export.graph.lookup import PAGE, build_lookup
+from hello_export.graph.metadata import metadata
 from hello_export.graph.signature import TensorSpec, inputs, outputs
 from hello_export.graph.storage import Storage
 
@@ -78,12 +75,11 @@ Weights = Mapping[str, NDArray[np.float32]]
 def build_model(network: Network, training: Training, storage: Storage = "float32") -> ModelProto:
     """Return the network as a model that reads and writes code points.
 
-    Its inputs and outputs are those of `hello_export.graph.signature`. The metadata has whatever
-    else a runtime needs.
+    Its inputs and outputs are those of `hello_export.graph.signature`.
 
     Args:
         network: its weights must be exact in `storage`, as after `rounding.round_weights`.
-        training: for the metadata.
+        training: for `hello_export.graph.metadata`.
         storage: the type of the weights in the file.
 
     Raises:
@@ -116,35 +112,6 @@ def graph_name(config: ModelConfig) -> str:
     """Return the name of the graph, an identifier: engines name generated code after it."""
     sizes = f"{config.layers}_layers_{config.directions}_directions"
     return f"{config.cell}_{config.nonlinearity}_{sizes}"
-
-
-def metadata(config: ModelConfig, training: Training, storage: Storage) -> dict[str, str]:
-    """Return the metadata, in order; values that are not plain words are JSON.
-
-    Its text is ASCII in format 1. In format 2 characters stand for themselves, which takes less.
-    """
-    version = config.model_format
-    held = config.to_json(version)
-    labels = LABELS_KEYS[version] if config.task == "rewrite" else "classes"
-    text = partial(json.dumps, ensure_ascii=version == 1)
-    values = {
-        "format_version": str(version),
-        **({} if config.task == "rewrite" else {"task": config.task}),
-        "cell": config.cell,
-        "nonlinearity": config.nonlinearity,
-        "causal": json.dumps(not config.bidirectional),
-        "layers": str(config.layers),
-        "hidden_size": str(config.hidden_size),
-        "input_alphabet": text(config.input_alphabet),
-        **({labels: text(held[labels])} if labels in held else {}),
-        "unknown": config.unknown,
-        **({"guard": text(held["guard"])} if "guard" in held else {}),
-        "weights": storage,
-        "training": json.dumps(training.record()),
-    }
-    if config.normalization != "none":
-        values["normalization"] = config.normalization
-    return values
 
 
 def write_network(graph: Graph, config: ModelConfig, weights: Weights) -> None:

@@ -15,6 +15,7 @@ from hello_runtime.text.normal_forms import normalise
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
+from numpy.typing import NDArray
 
 from hello_export.errors import PackageError
 from hello_export.proof.cases import Case, readable_cases
@@ -45,11 +46,10 @@ def golden_texts(network: Network, training: Training) -> list[Golden]:
         PackageError: on every text the network says what rounding decides.
     """
     reference = MeasuredReference(network)
-    found = {
-        golden: None
-        for case in golden_cases(network.config, training.example)
-        for golden in goldens_of(reference, network.config, case)
-    }
+    cases = golden_cases(network.config, training.example)
+    found = dict.fromkeys(
+        golden for case in cases for golden in goldens_of(reference, network.config, case)
+    )
     if not found:
         raise PackageError(
             "no golden text: whatever the network reads, rounding decides what it says; train it"
@@ -61,16 +61,15 @@ def golden_cases(config: ModelConfig, example: str) -> Iterator[Case]:
     """Yield the example as a case, and the first rows of the proof's cases of handy length."""
     text = normalise(example, config.normalization)
     if text and (config.learns_unknown or {*config.input_alphabet}.issuperset(text)):
-        yield case_of([[*map(ord, text)]])
+        yield case_of([*map(ord, text)])
     for case in readable_cases(config):
         if case.codepoints.shape[1] <= LONGEST and not case.chunk:
             yield Case(case.codepoints[:ROWS], case.lengths[:ROWS])
 
 
-def case_of(rows: list[list[int]]) -> Case:
-    """Return rows of one length as a case."""
-    codepoints = np.array(rows, np.int32)
-    return Case(codepoints, np.full(len(rows), codepoints.shape[1], np.int32))
+def case_of(row: list[int]) -> Case:
+    """Return a single row as a case."""
+    return Case(np.array([row], np.int32), np.array([len(row)], np.int32))
 
 
 def goldens_of(reference: MeasuredReference, config: ModelConfig, case: Case) -> Iterator[Golden]:
@@ -94,12 +93,12 @@ def said(config: ModelConfig, row: Row) -> str:
     return "".join(map(chr, written[written != NOTHING].tolist()))
 
 
-def is_clear(expected: Expected) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def is_clear(expected: Expected) -> NDArray[np.bool_]:
     """Tell for each step whether the best label is further ahead than two engines may differ."""
     best = np.sort(expected.row["logits"], axis=1)[:, -2:]
     if best.shape[1] == 1:  # a single label
         return np.full(len(best), fill_value=True)
-    clear: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (
+    clear: NDArray[np.bool_] = (
         best[:, 1] - best[:, 0] > 2 * LARGEST_SHARE * expected.condition.steps
     )
     return clear
@@ -109,7 +108,7 @@ def continued(reference: MeasuredReference, config: ModelConfig, row: list[int])
     """Return the most probable characters after a text, up to the first that is not clear."""
     written = ""
     while len(written) < CONTINUED:
-        (expected,) = reference.run(case_of([[*row, *map(ord, written)]]))
+        (expected,) = reference.run(case_of([*row, *map(ord, written)]))
         if not is_clear(expected)[-1]:
             break
         written += config.input_alphabet[int(expected.row["logits"][-1].argmax())]

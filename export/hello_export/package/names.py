@@ -19,8 +19,9 @@ RULE = (
     "it must be ASCII letters, digits and underscores, begin with a letter, and end with a letter "
     "or digit, so that Python can import it and pip install it"
 )
-OURS = ("hello_export", "hello_rnn", "hello_runtime", "hello_train")
-NEEDS_US = re.compile(r"hello[-_.]rnn\b", re.IGNORECASE)
+RESERVED = ("hello_export", "hello_rnn", "hello_runtime", "hello_train")
+"""Names of this distribution and its packages."""
+REQUIREMENT = re.compile(r"hello[-_.]rnn\b", re.IGNORECASE)
 """How a requirement of this distribution begins."""
 
 
@@ -48,7 +49,7 @@ def fault_of(name: str) -> str | None:
         return "it is a keyword of Python"
     if name.lower() in {module.lower() for module in sys.stdlib_module_names} | {"test", "tests"}:
         return "a module of Python's standard library has this name, or its tests"
-    if name.lower() in OURS:
+    if name.lower() in RESERVED:
         return "hello-rnn itself has this name"
     return installed_as(name)
 
@@ -63,7 +64,7 @@ def installed_as(name: str) -> str | None:
         found = distribution(name)
     except PackageNotFoundError:
         found = None
-    if found and not needs_us(found):
+    if found and not needs_hello_rnn(found):
         return f"{found.name} {found.version} is installed here"
     spec = find_spec(name)
     # A folder without code, such as that of the project itself, is no module of this name.
@@ -72,6 +73,6 @@ def installed_as(name: str) -> str | None:
     return None
 
 
-def needs_us(found: Distribution) -> bool:
+def needs_hello_rnn(found: Distribution) -> bool:
     """Tell whether a distribution needs hello-rnn, as those that we wrote do."""
-    return any(map(NEEDS_US.match, found.requires or ()))
+    return any(map(REQUIREMENT.match, found.requires or ()))

@@ -92,8 +92,8 @@ def recorded(folder: Path) -> dict[str, str]:
 
 def kept_files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder, in order, but for stray ones and what tools make anew."""
+    at_top = (folder / RECORD_NAME).exists()
     for path in sorted(folder.iterdir()):
-        at_top = (folder / RECORD_NAME).exists()
         if path.name in REMADE or path.suffix == ".egg-info" or (at_top and path.name == "build"):
             continue
         if path.is_dir() and not path.is_symlink():

@@ -154,8 +154,8 @@ def emx_compiler() -> Any:
 def generate(model_file: Path) -> tuple[str, bytes]:
     """Return a model's C file, for one row and one character, and the file of its weights.
 
-    Without its metadata: emx-onnx-cgen writes that into a comment, and what ends the comment
-    there would be code.
+    The metadata is left out: emx-onnx-cgen writes it into a comment, and a text in it that ends the
+    comment would make code of the rest.
     """
     import onnx
 
@@ -183,13 +183,8 @@ def main_program(config: ModelConfig) -> str:
 
 def declare(tensor: TensorSpec) -> str:
     """Return an array of a single row and step as C declares it."""
-    sizes = "".join(f"[{size}]" for size in single(tensor))
+    sizes = "".join("[1]" if isinstance(axis, str) else f"[{axis}]" for axis in tensor.axes)
     return f"static {C_TYPES[tensor.dtype]} {tensor.name}{sizes};"
-
-
-def single(tensor: TensorSpec) -> list[int]:
-    """Return a tensor's shape for a single row and step."""
-    return [1 if isinstance(axis, str) else axis for axis in tensor.axes]
 
 
 def record(tensors: Sequence[TensorSpec]) -> np.dtype[Any]:

@@ -122,7 +122,9 @@ def run_engine(
         check_shapes(engine.name, config, case, found)
         refuses = config.task == "rewrite" and config.unknown == "error"
         if refuses and not engine.copies_refused:
-            found = with_refused_copied(config, case, found)
+            # What a graph says of such characters is nobody's: its runtime lets none through, or
+            # copies them itself.
+            found = with_copies(found, case.codepoints, to_codepoints(config.input_alphabet))
     except ParityError as error:
         verdict.failure = str(error)
     except Exception as error:  # each engine raises classes of its own
@@ -151,17 +153,6 @@ def check_shapes(engine: str, config: ModelConfig, case: Case, found: Outputs) -
                 f"{engine} gives {tensor.name} as {array.dtype.name} {list(array.shape)}, not as "
                 f"{tensor.dtype} {list(shape)}, for {case}"
             )
-
-
-def with_refused_copied(config: ModelConfig, case: Case, found: Outputs) -> Outputs:
-    """Return an engine's outputs with copies of the characters that the network refuses.
-
-    What a graph says of them is nobody's: its runtime lets none through, or copies them itself.
-    """
-    alphabet = to_codepoints(config.input_alphabet)
-    return {
-        name: with_copies(name, values, case.codepoints, alphabet) for name, values in found.items()
-    }
 
 
 def rows_of(case: Case, found: Outputs) -> list[Row]:

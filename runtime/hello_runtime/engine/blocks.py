@@ -9,7 +9,7 @@ class BlockSize(NamedTuple):
     """The size of the blocks of rows in which a device reads texts."""
 
     enough: int
-    """The number of rows is a multiple of it where there are so many texts, and at least one."""
+    """Rows that a block may have whatever their length; one with more has a multiple of it."""
     rows: int
     """Rows, at most."""
     characters: int

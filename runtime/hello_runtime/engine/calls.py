@@ -159,8 +159,8 @@ class Calls:
                     f"where {dtype} {[*shape]} was due; export it again"
                 )
         if self._copied is not None:
-            given = zip(outputs, results, strict=True)
-            results = [with_copies(*pair, codepoints, self._copied) for pair in given]
+            named = dict(zip(outputs, results, strict=True))
+            results = [*with_copies(named, codepoints, self._copied).values()]
         return results
 
     def _to_text(self, codepoints: Array) -> str:

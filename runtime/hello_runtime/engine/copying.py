@@ -6,6 +6,7 @@ of a vector of zeros.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +20,30 @@ if TYPE_CHECKING:
 
 
 def with_copies(
-    name: str, values: NDArray[Any], codepoints: Codepoints, alphabet: Codepoints
-) -> NDArray[Any]:
-    """Return an output with copies of the characters outside an alphabet, sure to the full.
+    found: Mapping[str, NDArray[Any]], codepoints: Codepoints, alphabet: Codepoints
+) -> dict[str, NDArray[Any]]:
+    """Return outputs with copies of the characters outside an alphabet; their confidence is 1.
 
     Args:
-        name: the name of the output; those but `decoded` and `confidence` stay as they are.
-        values: the output, [batch, time] or [batch, time, width].
+        found: the outputs by name; those but `decoded` and `confidence` stay as they are.
         codepoints: what was read, [batch, time].
         alphabet: the code points of the alphabet.
     """
-    if name not in ("decoded", "confidence"):
-        return values
     known = np.isin(codepoints, alphabet)
-    if name == "confidence":
-        return np.where(known, values, np.float32(1))
-    if values.ndim == 2:
-        return np.where(known, values, codepoints)
-    copied = np.full_like(values, NOTHING)
-    copied[:, :, 0] = codepoints
-    return np.where(known[:, :, None], values, copied)
+    copied = dict(found)
+    if "confidence" in found:
+        copied["confidence"] = np.where(known, found["confidence"], np.float32(1))
+    if "decoded" in found:
+        copied["decoded"] = with_decoded_copies(found["decoded"], known, codepoints)
+    return copied
+
+
+def with_decoded_copies(
+    decoded: NDArray[Any], known: NDArray[np.bool_], codepoints: Codepoints
+) -> NDArray[Any]:
+    """Return `decoded`, [batch, time] or [batch, time, width], with what is not known copied."""
+    if decoded.ndim == 2:
+        return np.where(known, decoded, codepoints)
+    copies = np.full_like(decoded, NOTHING)
+    copies[:, :, 0] = codepoints
+    return np.where(known[:, :, None], decoded, copies)

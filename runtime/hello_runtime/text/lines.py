@@ -200,7 +200,7 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
 
 
 class NormalLines:
-    """The lines of a file in a normal form, and once they were read how many it changed."""
+    """The lines of a file in a normal form, and, once they are read, how many it changed."""
 
     def __init__(self, path: Path, form: NormalForm, longest: int | None = None) -> None:
         """Prepare to read; for `path` and `longest` see `read_lines`."""

@@ -9,7 +9,7 @@ from hello_runtime.errors import InputError
 CGROUP, MEMINFO = Path("/sys/fs/cgroup"), Path("/proc/meminfo")
 LONG_LINE = 8 << 20
 """Bytes of a line from which on it is asked whether there is memory for it."""
-TIMES = 13
+MEMORY_FACTOR = 13
 """Bytes of memory for a byte of a long line, as `tests/benchmarks/one_line.py` measures them: 6 to
 7, but up to 13 for a line of ASCII with a character beyond U+FFFF, which makes Python store each
 character of it in four bytes."""
@@ -29,13 +29,13 @@ def check_line(size: int, place: str) -> None:
     Raises:
         InputError: there is not.
     """
-    free = free_memory()
-    if free is None or TIMES * size <= free:
+    free, needed = free_memory(), MEMORY_FACTOR * size
+    if free is None or needed <= free:
         return
     raise InputError(
         f"{place}: the line has {size // MB} MB or more, for which decoding may take "
-        f"{TIMES * size // MB} MB of memory, and {free // MB} MB are free; cut the line into "
-        f"shorter ones, or give the process more memory"
+        f"{needed // MB} MB of memory, and {free // MB} MB are free; cut the line into shorter "
+        f"ones, or give the process more memory"
     )
 
 

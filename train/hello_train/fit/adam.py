@@ -39,8 +39,8 @@ class Adam:
         The methods of PyTorch's `foreach` run one operation on a list of tensors: on a GPU in one
         kernel.
         """
-        every = [parameter.grad for parameter in self.parameters]
-        gradients = [gradient for gradient in every if gradient is not None]  # each has one
+        found = [parameter.grad for parameter in self.parameters]
+        gradients = [gradient for gradient in found if gradient is not None]  # none is: for mypy
         self.steps += 1
         torch._foreach_lerp_(self.means, gradients, 1 - MEAN_DECAY)
         torch._foreach_mul_(self.squares, SQUARE_DECAY)

@@ -103,20 +103,15 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_types(self, FIELD_TYPES)
-        if self.cell not in CELLS:
-            raise ConfigError(
-                f"cell is {shortened(self.cell)}; it must be one of {', '.join(CELLS)}"
-            )
-        if self.unknown not in UNKNOWN_POLICIES:
-            raise ConfigError(
-                f"unknown is {shortened(self.unknown)}; it must be one of "
-                f"{', '.join(UNKNOWN_POLICIES)}"
-            )
-        if self.normalization not in NORMAL_FORMS:
-            raise ConfigError(
-                f"normalization is {shortened(self.normalization)}; it must be one of "
-                f"{', '.join(NORMAL_FORMS)}"
-            )
+        for name, possible in (
+            ("cell", tuple(CELLS)),
+            ("unknown", UNKNOWN_POLICIES),
+            ("normalization", NORMAL_FORMS),
+        ):
+            if (value := getattr(self, name)) not in possible:
+                raise ConfigError(
+                    f"{name} is {shortened(value)}; it must be one of {', '.join(possible)}"
+                )
         choice = CELLS[self.cell].nonlinearities
         if self.nonlinearity not in choice:
             raise ConfigError(
