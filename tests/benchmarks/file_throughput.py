@@ -34,6 +34,7 @@ from hello_runtime import Decoder
 from hello_runtime.engine.cpus import available_cpus
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
+from hello_train.network.config import ModelConfig
 from hello_train.network.encoding import encode
 from hello_train.network.model import Network
 from measuring import first_lines, medians, run_process, seconds_of, show
@@ -128,15 +129,12 @@ def sgemm_rate(size: int = 2048) -> float:
     return 2 * size**3 / fastest
 
 
-def characters_a_second(
-    artifact: Path, network: Network, lines: Sequence[str], rounds: int, no_pytorch: bool
-) -> dict[str, float]:
-    """Return the rate of each peer."""
-    config = network.config
-    total = sum(map(len, lines))
-    decoder = Decoder.open(artifact)
-    program = load_program(artifact / "model.pt")
-    ids, codepoints = [], []
+def tensors_of(
+    config: ModelConfig, lines: Sequence[str]
+) -> tuple[list[tuple[torch.Tensor, ...]], list[tuple[torch.Tensor, ...]]]:
+    """Return what eager PyTorch reads of each batch, and what the TorchScript program reads."""
+    ids: list[tuple[torch.Tensor, ...]] = []
+    codepoints: list[tuple[torch.Tensor, ...]] = []
     for batch in batches(lines):
         rows = [[ord(char) for char in line] for line in batch]
         points = torch.tensor(rows, dtype=torch.int32)
@@ -148,7 +146,17 @@ def characters_a_second(
             else torch.zeros(config.slots, len(batch), config.hidden_size)
         )
         codepoints.append((points, second))
+    return ids, codepoints
 
+
+def characters_a_second(
+    artifact: Path, network: Network, lines: Sequence[str], rounds: int, no_pytorch: bool
+) -> dict[str, float]:
+    """Return the rate of each peer."""
+    total = sum(map(len, lines))
+    decoder = Decoder.open(artifact)
+    program = load_program(artifact / "model.pt")
+    ids, codepoints = tensors_of(network.config, lines)
     actions: dict[str, Callable[[], object]] = {
         f"session.run {batch} x {time}": raw_session(artifact, network, (batch, time))
         for batch, time in SHAPES

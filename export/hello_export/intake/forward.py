@@ -27,6 +27,7 @@ TAKES_OTHERS = (
     "if it takes something else, give call=, a function of the module and ids that returns its "
     "logits"
 )
+GIVE_CALL = "give call=, a function of the module and ids that returns them"
 KEEPS_A_STATE = (
     "with other ids it did not fail: does it keep a state between calls, or does it take only some "
     "sizes of batch and time?"
@@ -114,14 +115,14 @@ class ModuleForward:
             hint = (
                 "for instance call=lambda module, ids: module(ids)[0]"
                 if isinstance(found, (tuple, list))
-                else "give call=, a function of the module and ids that returns them"
+                else GIVE_CALL
             )
             raise IntakeError(f"its forward returns a {type(found).__name__}, not {wanted}; {hint}")
         if not found.is_floating_point() or found.layout != torch.strided:
             kind = short(found.dtype) if found.layout == torch.strided else "a sparse tensor"
             raise IntakeError(
                 f"its forward returns {kind} {list(found.shape)}, not {wanted} of floating point; "
-                f"give call=, a function of the module and ids that returns them"
+                f"{GIVE_CALL}"
             )
         sizes = list(found.shape)
         if sizes[:-1] != axes or self._labels not in (None, sizes[-1]):
@@ -136,7 +137,7 @@ class ModuleForward:
             return reshaped(sizes, shape)
         if len(sizes) == 3 and sizes[0] == 1:
             return "give call=, for instance lambda module, ids: module(ids)[0]"
-        return "give call=, a function of the module and ids that returns them"
+        return GIVE_CALL
 
 
 def shown(ids: Tensor) -> str:
@@ -148,14 +149,14 @@ def shown(ids: Tensor) -> str:
 def reshaped(found: list[int], ids: list[int]) -> str:
     """Return how `call` can bring logits of a shape into the right one, in words."""
     batch, time = ids
-    example = "a function of the module and ids that returns them"
+    example = ""
     if len(found) == 2 and found[0] == batch * time:
-        example = "for instance lambda module, ids: module(ids).view(*ids.shape, -1)"
+        example = "lambda module, ids: module(ids).view(*ids.shape, -1)"
     elif found[:2] == [time, batch]:
-        example = "for instance lambda module, ids: module(ids.T).transpose(0, 1)"
+        example = "lambda module, ids: module(ids.T).transpose(0, 1)"
     elif len(found) == 3 and [found[0], found[2]] == ids:
-        example = "for instance lambda module, ids: module(ids).transpose(1, 2)"
-    return f"give call=, {example}"
+        example = "lambda module, ids: module(ids).transpose(1, 2)"
+    return f"give call=, for instance {example}" if example else GIVE_CALL
 
 
 def in_single_precision(module: nn.Module) -> nn.Module:

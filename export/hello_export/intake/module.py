@@ -36,7 +36,8 @@ from hello_export.proof.cases import readable_cases
 from hello_export.proof.table import warnings
 
 OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
-"""An option of the command, in an error or account of the rooms that both doors share."""
+"""An option of the command, in an error or account of the modules that the command uses too."""
+COMPARING = "comparing the module's forward with its parts"
 
 
 def export(
@@ -128,8 +129,8 @@ def export(
                 module, call, choices, alphabet, labels, unknown, unknown_token, task, normalization
             )
         tell(taken.account, quiet)
-        with showing("comparing the module's forward with its parts", quiet) as progress:
-            progress.phase("comparing the module's forward with its parts")
+        with showing(COMPARING, quiet) as progress:
+            progress.phase(COMPARING)
             proved = weights == "float32"  # the proof of rounded weights knows no forward
             check_forward(
                 module,
@@ -170,8 +171,8 @@ def take(
     labels: GivenLabels | None,
     unknown: Unknown | None,
     unknown_token: str | None,
-    task: Task = "rewrite",
-    normalization: NormalForm = "none",
+    task: Task,
+    normalization: NormalForm,
 ) -> Taken:
     """Return the network that a module's parts make; for the arguments see `export`.
 

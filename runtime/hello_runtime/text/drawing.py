@@ -35,9 +35,9 @@ AHEAD = 64
 """Numbers that are made at once."""
 
 
-def sample_seeds(seed: int, count: int) -> NDArray[np.uint64]:
+def sample_seeds(seed: int, samples: int) -> NDArray[np.uint64]:
     """Return the seeds of so many samples, uint64 [samples]."""
-    return np.array([(seed + sample) % SEEDS for sample in range(count)], np.uint64)
+    return np.array([(seed + sample) % SEEDS for sample in range(samples)], np.uint64)
 
 
 def uniforms(seeds: NDArray[np.uint64]) -> Iterator[NDArray[np.float64]]:
