@@ -348,9 +348,7 @@ def test_a_project_takes_the_place_of_one_that_nobody_changed(
         check_project(folder)
     readme = (folder / "README.md").read_text("utf-8")
     (folder / "README.md").write_text("mine")
-    with pytest.raises(
-        PackageError, match=r"holds 'LICENSE', .*, and its README.md has"
-    ):
+    with pytest.raises(PackageError, match=r"holds 'LICENSE', .*, and its README.md has"):
         check_project(folder)
     (folder / "README.md").write_text(readme, "utf-8")
     (folder / "LICENSE").unlink()
