@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from command_server import CommandServer
 from hello_export.artifact import write_artifact
+from hello_runtime import process
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
 from hello_train.data.corruption import CORRUPTIONS
@@ -47,7 +49,7 @@ def told(error: Exception) -> str:
     if result.exception is error:
         raise error
     assert result.exit_code == 1
-    (line,) = result.stderr.splitlines()
+    (line,) = result.stderr.strip().splitlines()
     return line.removeprefix("Error: ")
 
 
@@ -100,6 +102,14 @@ def test_an_error_is_one_line(error: Exception, words: str) -> None:
 def test_a_mistake_of_ours_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)):
         told(error)
+
+
+def test_a_signal_that_a_library_turned_into_an_import_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "state", process.SignalState())
+    process.state.number = signal.SIGINT
+    assert told(ImportError("initialization failed")) == "Aborted!"
 
 
 def test_what_is_printable() -> None:

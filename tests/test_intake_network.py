@@ -60,6 +60,7 @@ def test_the_reserved_entries_keep_their_ids() -> None:
     ("name", "content", "words"),
     [
         ("a.txt", b"a\nb\na\nb\n", "'a' has the ids 0 and 2; an entry has one; 'b' has the ids 1"),
+        ("a.json", b'[["x", null], ["x", null]]', '["x", null] has the ids 0 and 1'),
         ("a.txt", b"a\n\xff\n", "a.txt, line 2: byte 1 (0xff) is not UTF-8"),
         ("a.txt", b"", "it has no entries"),
         ("a.json", b"[]", "it has no entries"),

@@ -133,6 +133,19 @@ def test_the_projects_pass_their_own_tests(site: Path) -> None:
     assert re.search(r"^16 passed", result.stdout, re.MULTILINE)
 
 
+def test_they_take_no_settings_from_a_folder_above(home: Path, site: Path, tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    shutil.copytree(home / "golden_hello", tmp_path / "golden_hello")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only"]
+    path = os.pathsep.join([str(site), str(ROOT / "runtime")])
+    result = subprocess.run(
+        command, cwd=tmp_path / "golden_hello", capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "5 tests collected" in result.stdout
+
+
 @pytest.mark.parametrize("name", networks())
 def test_they_fail_on_another_model(name: str, importable: None, tmp_path: Path) -> None:
     """The planted fault: a network of the same shape with other weights."""
@@ -333,6 +346,11 @@ def test_a_project_takes_the_place_of_one_that_nobody_changed(
     (folder / "LICENSE").write_text("mine")
     with pytest.raises(PackageError, match="it holds 'LICENSE', which is no file of a package"):
         check_project(folder)
+    readme = (folder / "README.md").read_text("utf-8")
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(PackageError, match=r"holds 'LICENSE', .*, and its README.md has"):
+        check_project(folder)
+    (folder / "README.md").write_text(readme, "utf-8")
     (folder / "LICENSE").unlink()
     (folder / "src" / "build").mkdir()
     (folder / "src" / "build" / "mine.py").write_text("mine")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from hello_runtime import process
 from hello_runtime.errors import HelloRuntimeError, first_line, lacks_memory, printable, reason
 
 NO_THREAD = "can't start new thread"
@@ -81,6 +82,9 @@ class Command(click.Command):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
+            if isinstance(error, ImportError) and process.state.number:
+                # Ctrl-C while a library was loaded, which made another error of it.
+                raise click.Abort from error
             message = self._message(error)
             if message is None:
                 raise

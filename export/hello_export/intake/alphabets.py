@@ -209,7 +209,7 @@ def by_id(source: str, pairs: Sequence[tuple[Any, Any]]) -> tuple[str | None, ..
     ids = Counter(id_ for _, id_ in pairs)
     if twice := [id_ for id_, count in ids.items() if count > 1]:
         shown = [
-            f"id {id_} to {' and '.join(repr(entry) for entry, own in pairs if own == id_)}"
+            f"id {id_} to {' and '.join(shown_entry(entry) for entry, own in pairs if own == id_)}"
             for id_ in twice[:SHOWN]
         ]
         raise IntakeError(f"{source}: it gives {', '.join(shown)}")
@@ -230,7 +230,7 @@ def check_entries(source: str, values: Sequence[Entry | None]) -> None:
         if value is not None:
             ids.setdefault(value, []).append(id_)
     faults = [
-        f"{value!r} has the ids {' and '.join(map(str, own[:3]))}; an entry has one"
+        f"{shown_entry(value)} has the ids {' and '.join(map(str, own[:3]))}; an entry has one"
         for value, own in ids.items()
         if len(own) > 1
     ]

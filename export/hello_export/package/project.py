@@ -51,6 +51,8 @@ TEMPLATES = {
 GOLDEN_NAME = "tests/golden.json"
 REMADE = ("__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 """Folders that tools make anew; beside them `build`, at the top, and `*.egg-info`."""
+SHOWN = 3
+"""Faults of a folder that an error names."""
 DOES = {
     "rewrite": "Rewrites text",
     "classify": "Says of which class a line of text is",
@@ -68,17 +70,19 @@ def check_project(folder: Path) -> None:
     if not is_folder(folder, PackageError):
         return
     digests = recorded(folder)
+    faults = []
     for path in kept_files(folder):
         name = path.relative_to(folder).as_posix()
         if name == RECORD_NAME and digests:
             continue
         if name not in digests:
             why = f"it holds {name!r}, which is no file of a package that hello-export wrote"
+            faults.append(why)
         elif path.is_symlink() or digest(path.read_bytes()) != digests[name]:
-            why = f"its {name} has changed since hello-export wrote it"
-        else:
-            continue
-        raise PackageError(f"cannot write {folder}: {why}; name another folder with --output")
+            faults.append(f"its {name} has changed since hello-export wrote it")
+    if faults:
+        listed = ", and ".join(faults[:SHOWN]) + (", and more" if len(faults) > SHOWN else "")
+        raise PackageError(f"cannot write {folder}: {listed}; name another folder with --output")
 
 
 def recorded(folder: Path) -> dict[str, str]:
