@@ -192,10 +192,13 @@ def import_export() -> None:
 
 def writer(package: str | None) -> Callable[..., Export]:
     """Return what writes an artifact, or the project of a package of this name."""
-    from hello_export.artifact import write_artifact
-    from hello_export.package.project import write_package
+    if package:
+        from hello_export.package.project import write_package  # its templates need jinja2
 
-    return partial(write_package, package) if package else write_artifact
+        return partial(write_package, package)
+    from hello_export.artifact import write_artifact
+
+    return write_artifact
 
 
 def export(
