@@ -20,7 +20,7 @@ from hello_export import cli
 from hello_export.artifact import write_artifact
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.proof import c_engine, parity, prove
+from hello_export.proof import c_engine, installed, parity
 from hello_export.proof.c_engine import CSource, c_compiler
 from hello_export.proof.engines import OnnxRuntime
 from hello_export.proof.isolation import Isolated
@@ -39,7 +39,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "runs/hello-gru/artifact"
     folder.parent.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prove, "ENGINES", (OnnxRuntime,))
+        patch.setattr(installed, "ENGINES", (OnnxRuntime,))
         write_artifact(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder)
     return folder
 
@@ -116,7 +116,9 @@ def test_metadata_is_no_code(tmp_path: Path) -> None:
     for tensor in (*model.graph.input, *model.graph.output):
         for axis in tensor.type.tensor_type.shape.dim:
             axis.dim_value = axis.dim_value or 1
-    assert "*/ #error no /*" in c_engine.emx_compiler().compile(model)
+    from emx_onnx_cgen import Compiler
+
+    assert "*/ #error no /*" in Compiler().compile(model)
 
 
 FAULTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
@@ -196,7 +198,7 @@ def test_a_program_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def verify(patch: pytest.MonkeyPatch, artifact: Path, compiler: object, *options: str) -> Result:
     """Run `hello-export --verify` with this C compiler."""
-    patch.setattr(prove, "ENGINES", (OnnxRuntime, CSource))
+    patch.setattr(installed, "ENGINES", (OnnxRuntime, CSource))
     patch.setenv("CC", str(compiler))
     arguments = ["--verify", str(artifact), "--characters", "1", *options]
     return CliRunner().invoke(cli.main, arguments)
@@ -246,7 +248,8 @@ def test_nothing_is_left_of_a_process_that_is_killed(
     monkeypatch.setenv("CC", str(slow))
     monkeypatch.setattr("tempfile.tempdir", str(files))
     network, _ = load_checkpoint(artifact)
-    engine = Isolated(CSource, network.config, artifact)
+    engine = Isolated(CSource)
+    engine.open(network.config, artifact)
     while not at_work.exists():
         assert engine._process.poll() is None
     assert [folder.name for folder in files.glob("*/*/*.c")]

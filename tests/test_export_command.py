@@ -387,12 +387,12 @@ WITHOUT_A_GUARD = """
 import sys
 from pathlib import Path
 from hello_export.artifact import write_artifact
-from hello_export.proof import prove
+from hello_export.proof import installed
 from hello_export.proof.engines import OnnxRuntime
 from hello_train.network.checkpoint import load_checkpoint
 
 print("once")
-prove.ENGINES = (OnnxRuntime,)
+installed.ENGINES = (OnnxRuntime,)
 write_artifact(*load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 

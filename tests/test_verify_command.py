@@ -24,7 +24,7 @@ from hello_export.graph.program_file import deprecation_accepted, nothing_compil
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import program_bytes
 from hello_export.manifest import digest
-from hello_export.proof import isolation, prove
+from hello_export.proof import installed, isolation, prove
 from hello_export.proof.c_engine import CSource
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import OnnxRuntimeCuda, Tract
@@ -269,7 +269,7 @@ def test_every_kind_of_artifact_is_what_its_checkpoint_makes(
     tmp_path: Path, storage: Storage, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also after other programs were compiled, and with scores of any kind."""
-    monkeypatch.setattr(prove, "ENGINES", ())
+    monkeypatch.setattr(installed, "ENGINES", ())
     scores = {"model": {"characters": 0.1 + 0.2, "words": None, "count": 3}}
     training = replace(TRAINING, data='"ż"\n', scores=scores)
     network = make_network("lstm", bidirectional=True, layers=2, guarded=True)
@@ -320,7 +320,7 @@ def test_a_strangers_program_is_not_run(
     artifact: Path, tmp_path: Path, when: str, few_cases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused; only --trust-program runs it."""
-    monkeypatch.setattr(prove, "ENGINES", ())
+    monkeypatch.setattr(installed, "ENGINES", ())
     written = tmp_path / "written"
     program = (
         foreign_program(writes(written))

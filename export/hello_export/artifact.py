@@ -32,6 +32,7 @@ from hello_export.graph.torchscript import PROGRAM_NAME, save_program
 from hello_export.manifest import write_manifest
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases, module_cases
+from hello_export.proof.isolation import NONE_WAITING, Processes
 from hello_export.proof.prove import prove
 from hello_export.proof.reference import Forward
 from hello_export.proof.table import proof_table
@@ -64,6 +65,7 @@ def write_artifact(
     *,
     strict: bool = False,
     forward: Forward | None = None,
+    processes: Processes = NONE_WAITING,
 ) -> Export:
     """Export a network, prove the files by parity, and put the folder in place.
 
@@ -77,6 +79,7 @@ def write_artifact(
         progress: shows what is being done and how far it is.
         strict: whether a witness's difference refuses the export too.
         forward: that of the module that the network came in as, which the files must agree with.
+        processes: those of engines that wait for the files.
 
     Raises:
         BaselineError: the baseline is damaged.
@@ -98,8 +101,9 @@ def write_artifact(
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
             export = write_files(
-                network, training, unfinished, storage, held_out, progress, strict, forward
-            )
+                network, training, unfinished, storage, held_out, progress, strict, forward,
+                processes,
+            )  # fmt: skip
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
@@ -115,6 +119,7 @@ def write_files(
     progress: Progress,
     strict: bool,
     forward: Forward | None,
+    processes: Processes,
 ) -> Export:
     """Write an artifact's files, and the manifest once the others have passed the proof."""
     progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")
@@ -130,6 +135,7 @@ def write_files(
         characters=count_characters(network.config),
         progress=progress,
         forward=forward,
+        processes=processes,
     )
     report.check()
     cost = None

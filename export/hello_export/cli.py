@@ -27,6 +27,7 @@ from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
     from hello_export.artifact import Export
+    from hello_export.proof.isolation import Processes
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
@@ -154,8 +155,10 @@ def main(
         folder = export_weights(run, output, storage, options, strict, package)
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    elif run:
+        folder = export(run, output, storage, strict, package)
     else:
-        folder = export(run or hello_run(cell or "gru"), output, storage, strict, package)
+        folder = export_hello(cell or "gru", output, storage, strict, package)
     if page:
         show_page(folder / "src" / package if package else folder, page)
 
@@ -201,12 +204,39 @@ def writer(package: str | None) -> Callable[..., Export]:
     return write_artifact
 
 
+def export_hello(
+    cell: str, output: Path | None, storage: Storage | None, strict: bool, package: str | None
+) -> Path:
+    """Export the post's example as `export` does; train it now if there is no checkpoint.
+
+    The engines' processes start beside the training: all of them can run this network.
+    """
+    set_defaults()
+    with ending_at_once():
+        from hello_export.proof.installed import start_engines
+    with start_engines() as processes:
+        return export(hello_run(cell), output, storage, strict, package, processes)
+
+
 def export(
-    run: Path, output: Path | None, storage: Storage | None, strict: bool, package: str | None
+    run: Path,
+    output: Path | None,
+    storage: Storage | None,
+    strict: bool,
+    package: str | None,
+    processes: Processes | None = None,
 ) -> Path:
     """Export a run, and return the folder of the artifact, or of the project.
 
     Prints the proof and the command that decodes with the model.
+
+    Args:
+        run: the folder of the run, or its checkpoint.
+        output: the folder to write, if it is not the usual one.
+        storage: how the weights are stored; None for the usual way.
+        strict: whether a witness's difference refuses the export too.
+        package: the name of the package to write in the place of an artifact.
+        processes: those of engines that wait for the files.
     """
     with Display(f"reading {run}") as progress:
         import_export()
@@ -216,6 +246,7 @@ def export(
         from hello_train.network.checkpoint import load_checkpoint
 
         from hello_export.manifest import stored_weights
+        from hello_export.proof.isolation import NONE_WAITING
 
         network, training = load_checkpoint(run)
         if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
@@ -229,8 +260,9 @@ def export(
         baseline = home / BASELINE_NAME
         carried = baseline if os.path.lexists(baseline) else None
         made = writer(package)(
-            network, training, folder, storage, held_out, carried, progress, strict=strict
-        )
+            network, training, folder, storage, held_out, carried, progress, strict=strict,
+            processes=processes or NONE_WAITING,
+        )  # fmt: skip
     show_export(made, folder, storage, training.example, network.config, package)
     return folder
 

@@ -26,6 +26,7 @@ from hello_export.graph.storage import Storage
 from hello_export.manifest import LARGEST_MANIFEST, digest, read_plain
 from hello_export.package.names import check_name
 from hello_export.progress import SILENT, Progress
+from hello_export.proof.isolation import NONE_WAITING, Processes
 
 if TYPE_CHECKING:
     from hello_runtime.text.pairs import AnyPair
@@ -117,6 +118,7 @@ def write_package(
     progress: Progress = SILENT,
     *,
     strict: bool = False,
+    processes: Processes = NONE_WAITING,
 ) -> Export:
     """Export a network as `write_artifact` does, and put a project with the model in place.
 
@@ -130,6 +132,7 @@ def write_package(
         baseline: the run's baseline file, which is checked, and is no part of a package.
         progress: shows what is being done and how far it is.
         strict: whether a witness's difference refuses the export too.
+        processes: those of engines that wait for the files.
 
     Raises:
         PackageError: the name or the folder is refused, or cannot be written.
@@ -148,8 +151,9 @@ def write_package(
         with folder_beside(folder) as beside:
             artifact = beside / f"{folder.name}.artifact"
             export = write_artifact(
-                network, training, artifact, storage, held_out, baseline, progress, strict=strict
-            )
+                network, training, artifact, storage, held_out, baseline, progress, strict=strict,
+                processes=processes,
+            )  # fmt: skip
             progress.phase(f"writing the package {name}")
             golden = golden_texts(round_weights(network, storage), training)
             unfinished = beside / folder.name

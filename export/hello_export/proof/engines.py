@@ -47,6 +47,8 @@ class Engine(ABC):
     name: ClassVar[str]
     distribution: ClassVar[str]
     """The Python distribution that has it."""
+    library: ClassVar[str | None] = None
+    """The module that it imports to open a file, if that takes long."""
     role: ClassVar[Role] = "target"
     activation_error: ClassVar[float] = 0.0
     """Largest error of its tanh and sigmoid, if they are approximations and not float32's best.
@@ -233,6 +235,7 @@ class ReferenceEvaluator(GraphEngine):
     role = "witness"
     largest_case = LARGE
     distribution = "onnx"
+    library = "onnx.reference"
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
@@ -260,6 +263,7 @@ class OpenVino(GraphEngine):
     name = "OpenVINO"
     role = "witness"
     distribution = "openvino"
+    library = "openvino"
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         import openvino
@@ -288,6 +292,7 @@ class Tract(GraphEngine):
     role = "witness"
     largest_case = LARGE
     distribution = "tract"
+    library = "tract"
     activation_error = 1.1e-6
 
     @classmethod
