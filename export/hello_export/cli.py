@@ -12,7 +12,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
-from hello_runtime.process import ending_at_once
+from hello_runtime.process import importing
 from hello_train.errors import TrainError
 from hello_train.files import CHECKPOINT_NAME, is_checkpoint
 from hello_train.fit.environment import set_defaults
@@ -188,7 +188,7 @@ def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
 def import_export() -> None:
     """Import PyTorch and the modules that need it, late: the help must not wait for them."""
     set_defaults()
-    with ending_at_once():
+    with importing():
         import hello_export.artifact
         import hello_export.verify  # noqa: F401
 
@@ -212,7 +212,7 @@ def export_hello(
     The engines' processes start beside the training: all of them can run this network.
     """
     set_defaults()
-    with ending_at_once():
+    with importing():
         from hello_export.proof.installed import start_engines
     with start_engines() as processes:
         return export(hello_run(cell), output, storage, strict, package, processes)

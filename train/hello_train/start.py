@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 from hello_runtime.errors import printable
-from hello_runtime.process import ending_at_once
+from hello_runtime.process import importing
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
 from hello_train.data.lines import read
@@ -29,7 +29,7 @@ def import_training() -> None:
     It takes seconds, so help, wrong usage and unreadable files are reported before it.
     """
     set_defaults()
-    with ending_at_once():
+    with importing():
         import hello_train.fit.hello
         import hello_train.fit.progress
         import hello_train.report.pages  # noqa: F401

@@ -14,6 +14,7 @@ It imports its engine's library at once, and may be started long before there is
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -41,10 +42,11 @@ PATIENCE = 600
 """Seconds within which an engine must answer."""
 
 WORKER = (
-    "import sys; sys.path[:] = sys.argv[1:]; "
+    "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; "
     "from hello_export.proof.isolation import serve; serve()"
 )
-"""The process's program. It sets the path first: with -c Python looks into the current folder."""
+"""The process's program. It sets the path first: with -c Python looks into the current folder. No
+garbage is collected until the imports are done, as in a command (`hello_runtime.process`)."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Environment that keeps an engine's libraries to one thread: several engines run at once."""
@@ -202,6 +204,8 @@ def serve() -> None:
         if engine.library:
             with suppress(Exception):  # opening the file will fail in the same way
                 import_module(engine.library)
+        gc.freeze()
+        gc.enable()
         config, folder, temporary = pickle.loads(requests.get())
         if temporary:
             keep_files_in(temporary)
