@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_metadata_is_no_code(tmp_path: Path) -> None:
     from emx_onnx_cgen import Compiler
 
     assert "*/ #error no /*" in Compiler().compile(model)
+
+
+def test_templates_on_demand_write_the_same_file(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jinja2 import Environment
+
+    read, generated = Environment.get_template, c_engine.generate(artifact / "model.onnx")
+    assert Environment.get_template is read
+    monkeypatch.setattr(c_engine, "templates_on_demand", nullcontext)
+    assert c_engine.generate(artifact / "model.onnx") == generated
 
 
 FAULTS: list[tuple[str, str, str, str, dict[str, Any]]] = [

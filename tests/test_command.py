@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
@@ -110,6 +111,21 @@ def test_a_signal_that_a_library_turned_into_an_import_error(
     monkeypatch.setattr(process, "state", process.SignalState())
     process.state.number = signal.SIGINT
     assert told(ImportError("initialization failed")) == "Aborted!"
+
+
+def test_imports_collect_no_garbage_and_leave_the_setting() -> None:
+    with process.importing():
+        with process.importing():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with process.importing():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_what_is_printable() -> None:
