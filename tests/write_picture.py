@@ -2,7 +2,7 @@
 
     python tests/write_picture.py
 
-It needs Chromium (Debian: apt-get install chromium) and Pillow, which matplotlib brings.
+It needs Chromium (Debian: apt-get install chromium) and Pillow.
 """
 
 from __future__ import annotations
