@@ -2,8 +2,8 @@
 
 `role` says whether the artifact is for an engine, and `limit` which networks it cannot run. None of
 these imports torch, and each imports its library when it is used: the processes of all import this
-file. `torchscript_engine` has the engine of the TorchScript program, `runtime_engine` this project's
-own runtime, `javascript` the page's module, and `c_engine` a C file.
+file. `torchscript_engine` has the engine of the TorchScript program, `runtime_engine` this
+project's own runtime, `javascript` the page's module, and `c_engine` a C file.
 """
 
 from __future__ import annotations
