@@ -18,6 +18,7 @@ from hello_train.data.alphabets import (
     keeps_case,
 )
 from hello_train.data.batches import lengths
+from hello_train.data.clusters import cut_at
 from hello_train.data.lines import Split
 from hello_train.errors import TeamError
 from hello_train.files import REPORT_NAME, RESUME_NAME, RUN_NAMES
@@ -200,4 +201,9 @@ def choose_example(lines: Split, alphabet: str) -> str:
     for pair in pairs:
         if pair.input != pair.target and len(pair.input) in EXAMPLE_LENGTHS:
             return pair.input
-    return pairs[0].input[: max(EXAMPLE_LENGTHS)]
+    return beginning(pairs[0].input)
+
+
+def beginning(text: str) -> str:
+    """Return the beginning of a text that makes a good example; no letter loses its marks."""
+    return text[: cut_at(text, max(EXAMPLE_LENGTHS), -1)]

@@ -19,7 +19,7 @@ from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.remarks import ending_remarks
 from hello_train.fit.resume import ResumeFile
-from hello_train.fit.run import Run, check_equal, describe
+from hello_train.fit.run import Run, beginning, check_equal, describe
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.fit.task_evaluation import (
     SAMPLE,
@@ -122,7 +122,7 @@ def finish(
     sample = "" if by_class else generate(network, SAMPLE, SAMPLE_SEED)[0]
     training = Training(
         data=data,
-        example=lines.train[0].input[:60] if by_class else "",
+        example=beginning(lines.train[0].input) if by_class else "",
         seed=options.seed,
         characters=int(lengths(lines.train).sum()),
         scores={name: dict(row) for name, row in measures.items()},
