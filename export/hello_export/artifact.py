@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -142,7 +142,7 @@ def write_files(
         "config": network.config.to_json(),
         "training": training.record(),
         "weights": storage,
-        "rounding_cost": asdict(cost) if cost else None,
+        "rounding_cost": cost.to_json() if cost else None,
         "parity": report.to_json(),
     }
     write_manifest(folder, network.config.format_version, entries)
