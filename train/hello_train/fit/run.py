@@ -91,8 +91,9 @@ def run_lines(
     check_changes(substitutions, data)
     identity = check_equal(lines, fingerprint(substitutions), options, team)
     check_writable(folder, (*RUN_NAMES, RESUME_NAME))
-    floor = 0 if options.unknown == "error" else options.rare
-    alphabets = choose_alphabets(substitutions, floor, options.most_labels, keep=options.keep)
+    alphabets = choose_alphabets(
+        substitutions, options.floor, options.most_labels, keep=options.keep
+    )
     if not keeps_case(alphabets):
         options = replace(options, case_rate=0.0)
     state = new_state(configure(options, alphabets), options, team)
