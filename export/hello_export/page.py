@@ -50,11 +50,7 @@ FATES = {
 
 
 def check_replaceable(page: Path) -> None:
-    """Check that a path is free, or holds a page that we wrote.
-
-    Raises:
-        PageError: something else is there.
-    """
+    """Raise a PageError unless a path is free, or holds a page that we wrote."""
     if not page.parent.is_dir():
         raise PageError(f"cannot write {page}: there is no folder {page.parent}; make it first")
     try:

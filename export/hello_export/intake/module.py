@@ -206,11 +206,7 @@ def recognise_module(
 def check_arguments(
     module: object, task: str, weights: str, unknown: str | None, normalization: str
 ) -> None:
-    """Check the arguments that name one of a few things.
-
-    Raises:
-        IntakeError: one does not.
-    """
+    """Raise an IntakeError unless arguments that name one of a few things do so."""
     faults = [
         f"{name}={value!r} must be one of {', '.join(map(repr, possible))}"
         for name, value, possible in (

@@ -289,11 +289,7 @@ def check_outputs(
     values: Mapping[str, Value],
     expected: Mapping[str, Declared],
 ) -> None:
-    """Check that the declared outputs are the expected ones, and that the graph computes them so.
-
-    Raises:
-        ValueError: they are not, or it does not.
-    """
+    """Raise a ValueError unless the declared outputs are the expected ones, and computed so."""
     need(list(declared) == list(expected), f"its outputs are not {', '.join(expected)}")
     for name, (dtype, shape) in expected.items():
         need(declared[name] == (dtype, shape), f"the output {name} is declared otherwise")
@@ -304,11 +300,7 @@ def check_outputs(
 def check_labels(
     decoded: Value, constants: Sequence[Tensor], labels: Sequence[Edit], *, copies: bool
 ) -> None:
-    """Check that a graph can write only what its labels write, and copies if it `copies`.
-
-    Raises:
-        ValueError: it may write something else.
-    """
+    """Raise a ValueError if a graph may write anything but its labels, and copies if `copies`."""
     if decoded.sources is None:
         raise ValueError("what it writes is computed and not chosen")
     keeps = copies or any(KEEP in label for label in labels)
@@ -326,11 +318,7 @@ def check_labels(
 
 
 def check_classes(label: Value, constants: Sequence[Tensor], count: int) -> None:
-    """Check that the label of a line is the number of a class: a copy of a constant from 0 up.
-
-    Raises:
-        ValueError: it may be something else.
-    """
+    """Raise a ValueError unless a line's label is the number of a class, copied from a constant."""
     sources = label.sources or frozenset()
     tables = [np.frombuffer(t.raw_data, "<i4") for t in constants if t.name in sources]
     need(tables and len(tables) == len(sources), "its label is computed and not chosen")

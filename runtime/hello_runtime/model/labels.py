@@ -89,11 +89,7 @@ def oldest_format(
 
 
 def check_labels(labels: Sequence[Edit]) -> None:
-    """Check that labels are edits, each once.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise a ValueError unless labels are edits, each once."""
     need(labels, "it has no labels")
     for number, label in enumerate(labels):
         with of_label(number):
@@ -111,11 +107,7 @@ def of_label(number: int) -> Iterator[None]:
 
 
 def check_guard(guard: Guard, alphabet: str, labels: Sequence[Edit]) -> None:
-    """Check that a guard gives each character of an alphabet some labels.
-
-    Raises:
-        ValueError: it does not.
-    """
+    """Raise a ValueError unless a guard gives each character of an alphabet some labels."""
     need(guard.keys() == set(alphabet), "guard is not of the characters that it reads")
     for numbers in set(guard.values()):
         known = all(0 <= number < len(labels) for number in numbers)

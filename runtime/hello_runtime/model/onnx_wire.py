@@ -219,11 +219,7 @@ class OutsideDataError(ValueError):
 
 
 def need(condition: object, reason: str) -> None:
-    """Raise an error unless a condition holds.
-
-    Raises:
-        ValueError: it does not hold.
-    """
+    """Raise a ValueError unless a condition holds."""
     if not condition:
         raise ValueError(reason)
 

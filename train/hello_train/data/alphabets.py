@@ -135,11 +135,7 @@ def guard_of(possible: Mapping[str, set[Edit]], labels: Iterable[Edit]) -> Guard
 
 
 def check_changes(substitutions: Substitutions, data: str) -> None:
-    """Check that some characters change; `data` has the names of the files.
-
-    Raises:
-        DataError: every target is its input.
-    """
+    """Raise a DataError if every target is its input; `data` has the names of the files."""
     if not changeable(substitutions):
         raise DataError(
             f"{data}: every character is written as it is read, so there is nothing to learn; give "

@@ -149,11 +149,7 @@ def put_tensors(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
 
 
 def check_parts(state: TrainingState, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Check that tensors fit a training state; `best` and `adam` may be empty.
-
-    Raises:
-        ValueError: they do not fit.
-    """
+    """Raise a ValueError unless tensors fit a training state; `best` and `adam` may be empty."""
     weights = state.network.state_dict()
     adam = state.optimizer.tensors()
     for part, expected in (("network", weights), ("best", weights), ("adam", adam)):

@@ -44,11 +44,7 @@ FIELD_TYPES: dict[type, tuple[str, ...]] = {
 
 
 def check_types(record: object, types: dict[type, tuple[str, ...]]) -> None:
-    """Check the types of a record's fields, and that its texts can be written as UTF-8.
-
-    Raises:
-        ConfigError: some fields have another type.
-    """
+    """Raise a ConfigError unless fields have these types, and UTF-8 can hold their texts."""
     faults = []
     for expected, names in types.items():
         for name in names:
@@ -145,11 +141,7 @@ class ModelConfig:
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        """Check the sizes that depend on the number of labels.
-
-        Raises:
-            ConfigError: the guard's table is too large, or the labels do not fit the network.
-        """
+        """Raise a ConfigError unless the network and its guard have room for that many labels."""
         rows = self.unknown_id + 1
         if self.graph_format > 1:
             rows = 1 + len(set((self.guard or {}).values()))

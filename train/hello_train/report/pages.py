@@ -258,9 +258,5 @@ def compile_templates() -> None:
 
 
 def write_report(path: Path, content: str) -> None:
-    """Write a page to its file.
-
-    Raises:
-        ReportError: it cannot be written; an earlier file is unchanged.
-    """
+    """Write a page to its file; a ReportError leaves an earlier one as it is."""
     write_whole(path, content.encode(), ReportError)
