@@ -24,8 +24,8 @@ from hello_export.proof.javascript import modules_folder
 
 MODULES = (
     "tensors.mjs",
-    "model_file.mjs",
     "network.mjs",
+    "model_file.mjs",
     "drawing.mjs",
     "hello_rnn.mjs",
 )
