@@ -30,9 +30,9 @@ import numpy as np
 
 from hello_runtime.errors import first_line
 from hello_runtime.model.labels import oldest_format, width_of
-from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
+from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
-from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Size, Value, constant
+from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Value, constant
 from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table
 
 if TYPE_CHECKING:
@@ -238,17 +238,13 @@ def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
             raise ValueError("an input or output has no type or shape")
         found[info.name] = (
             DTYPES.get(tensor.elem_type, "unknown"),
-            tuple(map(declared_size, tensor.shape.dim)),
+            tuple(
+                size.dim_param or "unknown" if size.dim_value is None else size.dim_value
+                for size in tensor.shape.dim
+            ),
         )
     need(len(found) == len(declared), "an input or output is declared twice")
     return found
-
-
-def declared_size(dimension: Dimension) -> Size:
-    """Return the size of an axis: a number, or the name of a free size."""
-    if dimension.dim_value is not None:
-        return dimension.dim_value
-    return dimension.dim_param or "unknown"
 
 
 def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:

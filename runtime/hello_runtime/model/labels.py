@@ -133,19 +133,13 @@ def labels_from_json(value: object, version: int) -> tuple[Edit, ...]:
     else:
         if not isinstance(value, list):
             raise ValueError("its labels are not a list")
-        labels = tuple([label_from_json(number, label) for number, label in enumerate(value)])
+        found = []
+        for number, label in enumerate(value):
+            with of_label(number):
+                found.append(from_json(label))
+        labels = tuple(found)
     check_labels(labels)
     return labels
-
-
-def label_from_json(number: int, value: object) -> Edit:
-    """Return the label that a list of a file holds.
-
-    Raises:
-        ValueError: it is no edit.
-    """
-    with of_label(number):
-        return from_json(value)
 
 
 def guard_to_json(guard: Guard | None, labels: Sequence[Edit], version: Format) -> Any:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.text.baseline import BASELINE_NAME
-from hello_runtime.text.edits import Edit
 from hello_runtime.text.pairs import Pair
 
-from hello_train.data.alphabets import Alphabets, guard_of
+from hello_train.data.alphabets import Alphabets
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
@@ -30,17 +30,11 @@ HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
 
 
-def hello_alphabets(characters: str = "ehlo") -> Alphabets:
-    """Return alphabets in which each character is read, and is a label."""
-    labels = tuple([(char,) for char in characters])
-    possible: dict[str, set[Edit]] = {
-        char: {(target,) for given, target in zip(*HELLO, strict=True) if given == char}
-        for char in characters
-    }
-    return Alphabets(characters, labels, guard_of(possible, labels))
-
-
-HELLO_ALPHABETS = hello_alphabets()
+HELLO_ALPHABETS = Alphabets(
+    "ehlo",
+    alphabet_labels("ehlo"),
+    alphabet_guard({"e": "h", "h": "o", "l": "lo", "o": "l"}, "ehlo"),
+)
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
 STARTS = 20
 """Largest number of seeds that a run tries."""
