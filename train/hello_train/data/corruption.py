@@ -27,6 +27,7 @@ from typing import TypeAlias
 
 from hello_runtime.errors import first_line
 
+from hello_train.data.clusters import is_mark
 from hello_train.errors import ConfigError, DataError
 
 LONGEST_INPUT = 0xFFFF
@@ -66,9 +67,8 @@ def strip_diacritics(char: str) -> str:
         return DOTLESS[char]
     if not unicodedata.category(char).startswith("L"):
         return char
-    stripped = "".join(
-        c for c in unicodedata.normalize("NFD", char) if not unicodedata.combining(c)
-    )
+    parts = unicodedata.normalize("NFD", char)
+    stripped = "".join(part for part in parts if not unicodedata.combining(part))
     if len(stripped) != 1:
         return char
     plain_name, _, mark = unicodedata.name(stripped, "").partition(" WITH ")
@@ -95,9 +95,7 @@ def strip_marks(line: str) -> str:
 
     So `żółw` becomes `zołw`: the stroke of `ł` is part of the letter.
     """
-    decomposed = unicodedata.normalize("NFD", line)
-    # Vowel signs are marks too, though no combining class says so.
-    return "".join(c for c in decomposed if not unicodedata.category(c).startswith("M"))
+    return "".join(c for c in unicodedata.normalize("NFD", line) if not is_mark(c))
 
 
 def drop_all(pattern: str) -> Callable[[str], str]:
