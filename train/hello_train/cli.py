@@ -17,7 +17,7 @@ from hello_train.data.corruption import CORRUPTIONS, DECOMPOSING
 from hello_train.errors import TrainError
 from hello_train.fit.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, run_folder
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.results import print_comparison, print_result
+from hello_train.results import print_comparison, print_hello
 from hello_train.start import import_training, learn_task, name_of, train_lines
 from hello_train.usage import (
     SECTIONS,
@@ -248,4 +248,4 @@ def main(
         print_comparison(compare_cells(options, folder, callbacks), folder)
     else:
         folder = output or run_folder("hello", options.cell)
-        print_result(run_hello(options, folder, callbacks), options)
+        print_hello(run_hello(options, folder, callbacks), folder, options)
