@@ -184,22 +184,21 @@ class ModelConfig:
 
     def to_json(self, version: Format | None = None) -> dict[str, Any]:
         """Return the configuration as a file of a version holds it, by default `format_version`."""
-        if self.task != "rewrite":
-            left_out = {"output_labels", "guard"} | ({"classes"} if not self.classes else set())
-            values = {field.name: getattr(self, field.name) for field in fields(self)}
-            values["classes"] = list(self.classes)
-            left_out |= {"normalization"} if self.normalization == "none" else set()
-            return {name: value for name, value in values.items() if name not in left_out}
         version = version or self.format_version
-        held = {
-            "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
-            "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
-        }
-        left_out = {"task", "classes"}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["classes"] = list(self.classes)
+        if self.task == "rewrite":
+            values["output_labels"] = labels_to_json(self.output_labels, version)
+            values["guard"] = guard_to_json(self.guard, self.output_labels, version)
+        left_out = {
+            "rewrite": {"task", "classes"},
+            "next": {"output_labels", "guard", "classes"},
+            "classify": {"output_labels", "guard"},
+        }[self.task]
         if self.normalization == "none":  # as files have it that are older than this field
             left_out.add("normalization")
-        names = [field.name for field in fields(self) if field.name not in left_out]
-        return dict(held.get(name, (name, getattr(self, name))) for name in names)
+        names = {"output_labels": LABELS_KEYS[version]}
+        return {names.get(n, n): value for n, value in values.items() if n not in left_out}
 
     @property
     def labels(self) -> int:
