@@ -27,7 +27,7 @@ from hello_runtime import Decoder, EngineError, ModelFileError
 from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
-from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
+from hello_runtime.model.graph_check import Budget, declarations, infer_values, run_node
 from hello_runtime.model.labels import alphabet_guard
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, locate
@@ -644,7 +644,7 @@ def test_every_shape_that_is_worked_out_is_what_the_engine_makes(name: str) -> N
         onnx_wire.Graph, onnx_wire.read_message(onnx_wire.Model, content).graph
     )
     declared = declarations(graph.input)
-    values = work_out(graph, declared, len(content))
+    values = infer_values(graph, declared, len(content))
     model = onnx.load_model_from_string(content)
     names = [made for item in model.graph.node for made in item.output if made]
     del model.graph.output[:]

@@ -84,12 +84,12 @@ def read_network(file: Path, vocabulary: Vocabulary, choices: Choices) -> Outsid
     assert entries
     source = {"file": printable(file.name), "sha256": weights.sha256}
     try:
-        return outside(str(file), source, parts, weights.tensors, vocabulary, entries, labels)
+        return assemble(str(file), source, parts, weights.tensors, vocabulary, entries, labels)
     except IntakeError as error:
         raise IntakeError(f"{file}: {error}") from error
 
 
-def outside(
+def assemble(
     name: str,
     source: dict[str, str],
     parts: Parts,
