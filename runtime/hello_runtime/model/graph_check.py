@@ -73,11 +73,6 @@ class Permitted(NamedTuple):
 def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[int, int] | None:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
-    Args:
-        graph: the graph.
-        permitted: what its metadata permits it to say.
-        file_size: the size of the model file in bytes.
-
     Returns:
         The slots and the hidden size of its state; None for a model that needs the whole line.
 

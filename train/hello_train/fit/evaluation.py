@@ -92,12 +92,9 @@ def is_due(state: TrainingState, options: TrainOptions, team: Team, done: float)
 
 
 def record(state: TrainingState, outcome: Outcome, unchanged: float) -> None:
-    """Add an evaluation to the history, and keep the weights if they are the best so far.
+    """Add the outcome of an evaluation to the history, and keep the weights if they are the best.
 
-    Args:
-        state: the training state; its weights are those that were evaluated.
-        outcome: what `Evaluator.outcome` returned; nothing is recorded if its counts are empty.
-        unchanged: `Evaluator.unchanged`
+    Nothing is recorded if its counts are empty. `unchanged` is that of the evaluator.
     """
     counts, found, sample = outcome
     if not counts:

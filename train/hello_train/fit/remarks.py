@@ -12,13 +12,7 @@ from hello_train.fit.options import TrainOptions
 
 
 def remarks(ending: Ending, options: TrainOptions, scores: Mapping[str, Score]) -> list[str]:
-    """Return a sentence for each thing that went wrong; none if all is well.
-
-    Args:
-        ending: how far the training came.
-        options: its options.
-        scores: the scores by name; empty without held-out lines.
-    """
+    """Return a sentence for each thing that went wrong; none if all is well."""
     found = ending_remarks(ending, options)
     if ahead := simpler_rows_ahead(scores):
         found.append(
