@@ -221,13 +221,12 @@ class Shares(Evaluator):
     """Finds these shares one after the other, then always the last one."""
 
     def __init__(self, *shares: int, unchanged: float = 0.0) -> None:
+        self._unchanged = unchanged
         super().__init__([])
         self.shares = list(shares)
-        self._unchanged = unchanged
         self.networks: list[dict[str, Any]] = []
 
-    @property
-    def unchanged(self) -> float:
+    def _measure_unchanged(self) -> float:
         return self._unchanged
 
     def evaluate(self, network: Network) -> dict[str, tuple[int, int]]:

@@ -68,16 +68,9 @@ class Trainer:
         resume_file: ResumeFile | None = None,
         team: Team = ALONE,
     ) -> None:
-        """Prepare a training.
+        """Prepare a training; each process of a team has the same arguments.
 
-        Args:
-            state: a new one, or a restored one.
-            pairs: the training lines.
-            options: those of the training.
-            callbacks: called after each step, and at the end.
-            evaluator: evaluates the network; None for no evaluation.
-            resume_file: where the state is saved; None to save nothing.
-            team: the processes that train together, each with the same arguments.
+        Without an evaluator nothing is evaluated, and without a resume file nothing is saved.
         """
         self._state = state
         self._options = options

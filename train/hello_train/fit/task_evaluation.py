@@ -36,9 +36,9 @@ SHOWN_CLASSES = 20
 class ClassEvaluator(Evaluator):
     """Evaluates classifiers on held-out lines: how many of each class are right."""
 
-    def _measure_sample(self) -> None:
+    def _measure_unchanged(self) -> float:
         classes = Counter(pair.target for pair in self._sample)
-        self._no_change = max(classes.values(), default=0) / max(1, classes.total())
+        return max(classes.values(), default=0) / max(1, classes.total())
 
     def evaluate(self, network: Network) -> Counts:
         """Return for each class how many lines a network gets right; empty without lines."""
@@ -51,8 +51,8 @@ class ClassEvaluator(Evaluator):
 class NextEvaluator(Evaluator):
     """Evaluates networks of `next`: their bits per character, and a sample of what they draw."""
 
-    def _measure_sample(self) -> None:
-        self._no_change = 0.0
+    def _measure_unchanged(self) -> float:
+        return 0.0
 
     def outcome(self, network: Network) -> Outcome:
         """Return what a network predicts; its quality is 2 to the power of minus the bits."""

@@ -122,11 +122,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
 
 
 def check_writable(folder: Path, names: Sequence[str]) -> None:
-    """Check before a training that its run can be saved.
-
-    Args:
-        folder: the folder of the run.
-        names: the names of its files.
+    """Check before a training that its run, with files of these names, can be saved.
 
     Raises:
         CheckpointError: it cannot be saved.
@@ -233,12 +229,7 @@ def entry(content: Any, name: str) -> Any:
 
 
 def tensor_faults(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Return the faults of tensors, in words: missing, unknown, or of another shape, type or range.
-
-    Args:
-        expected: tensors of the right names and shapes.
-        found: tensors that were read.
-    """
+    """Return the faults of tensors, in words: missing, unknown, of another shape, type or range."""
     faults = [f"tensor {name} is missing" for name in sorted(expected.keys() - found.keys())]
     for name in sorted(found):
         tensor = found[name]
