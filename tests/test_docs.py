@@ -196,9 +196,7 @@ def folder(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Folder:
     (tmp_path / "train").symlink_to(ROOT / "train")
     (tmp_path / "light").mkdir()
     (tmp_path / "light/bin").symlink_to(Path(sys.executable).parent)
-    folder = Folder(tmp_path, servers)
-    folder.run_python(BY_NAME["docs/bring-your-own.md"].blocks[0].text)  # writes README's hello.pt
-    return folder
+    return Folder(tmp_path, servers)
 
 
 def test_the_pages(folder: Folder) -> None:
