@@ -34,6 +34,15 @@ def to_codepoints(text: str) -> Codepoints:
     return np.frombuffer(utf_32_le_encode(text, "surrogatepass")[0], LITTLE_ENDIAN)
 
 
+def ascending_codepoints(alphabet: str) -> Codepoints:
+    """Return the code points of an alphabet, int32 [characters], in ascending order.
+
+    >>> ascending_codepoints("ba").tolist()
+    [97, 98]
+    """
+    return to_codepoints("".join(sorted(alphabet)))
+
+
 def to_text(codepoints: NDArray[Any]) -> str:
     """Return the text of code points, int32 [characters].
 
