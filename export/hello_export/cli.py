@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from hello_export.progress import Display
 from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
-    from hello_export.artifact import Export
+    from hello_export.job import Job
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
@@ -149,16 +148,17 @@ def main(
 
         check_name(package)
         check_project(output or Path(package))
+    folder = output or (Path(package) if package else None)
     if check_outside(run, own):
         assert run
-        options = {"cell": cell, **outside}
-        folder = export_weights(run, output, storage, options, strict, package)
+        job = weights_job(run, folder, storage, strict, {"cell": cell, **outside})
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     else:
-        folder = export(run or hello_run(cell or "gru"), output, storage, strict, package)
+        job = run_job(run or hello_run(cell or "gru"), folder, storage, strict)
+    export(job, package)
     if page:
-        show_page(folder / "src" / package if package else folder, page)
+        show_page(job.folder / "src" / package if package else job.folder, page)
 
 
 def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
@@ -191,75 +191,71 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def writer(package: str | None) -> Callable[..., Export]:
-    """Return what writes an artifact, or the project of a package of this name."""
-    if package:
-        from hello_export.package.project import write_package  # its templates need jinja2
+def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> Job:
+    """Return the export of a run, by default into its folder `artifact`, or in its own place.
 
-        return partial(write_package, package)
-    from hello_export.artifact import write_artifact
-
-    return write_artifact
-
-
-def export(
-    run: Path, output: Path | None, storage: Storage | None, strict: bool, package: str | None
-) -> Path:
-    """Export a run, and return the folder of the artifact, or of the project.
-
-    Prints the proof and the command that decodes with the model.
+    Raises:
+        CheckpointError: there is no network.
     """
-    with Display(f"reading {run}") as progress:
+    with Display(f"reading {run}"):
         import_export()
         from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
         from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
+        from hello_export.job import Job
         from hello_export.manifest import stored_weights
 
         network, training = load_checkpoint(run)
-        if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
-            click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
         home = run if run.is_dir() else run.parent
         stored = stored_weights(home)  # RUN may be an artifact, which is then replaced
-        folder = output or Path(package or (home if stored else home / "artifact"))
         storage = storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
         held_out = read_holdout(home, network.config.task) if storage != "float32" else []
-        baseline = home / BASELINE_NAME
-        carried = baseline if os.path.lexists(baseline) else None
-        made = writer(package)(
-            network, training, folder, storage, held_out, carried, progress, strict=strict
-        )
-    show_export(made, folder, storage, training.example, network.config, package)
-    return folder
+    if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
+        click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
+    folder = folder or (home if stored else home / "artifact")
+    baseline = home / BASELINE_NAME
+    carried = baseline if os.path.lexists(baseline) else None
+    return Job(network, training, folder, storage, held_out, carried, strict)
 
 
-def export_weights(
+def weights_job(
     file: Path,
-    output: Path | None,
+    folder: Path | None,
     storage: Storage | None,
-    options: Mapping[str, Any],
     strict: bool,
-    package: str | None,
-) -> Path:
-    """Export a file of weights, and return the folder of the artifact, or of the project.
+    options: Mapping[str, Any],
+) -> Job:
+    """Return the export of a file of weights; print what was recognised in it.
 
-    Prints first what was recognised in the file.
+    Raises:
+        ExportError: there is no folder to write, or the file has other parts.
     """
-    storage, folder = storage or "float32", output or Path(package or folder_of(file))
+    folder = folder or folder_of(file)
     with Display(f"reading {file}"):
         import_export()
+        from hello_export.job import Job
+
         found = read_outside(file, options)
     for line in found.account:
         click.echo(line, err=True)
+    return Job(found.network, found.training, folder, storage or "float32", strict=strict)
+
+
+def export(job: Job, package: str | None) -> None:
+    """Write an artifact, or the project of a package; print the proof, and what to do next."""
     with Display("writing the artifact") as progress:
-        made = writer(package)(
-            found.network, found.training, folder, storage, progress=progress, strict=strict
-        )
-    show_export(made, folder, storage, found.training.example, found.network.config, package)
-    return folder
+        if package:
+            from hello_export.package.project import write_package  # its templates need jinja2
+
+            made = write_package(package, job, progress)
+        else:
+            from hello_export.artifact import write_artifact
+
+            made = write_artifact(job, progress)
+    show_export(made, job, package)
 
 
 def folder_of(file: Path) -> Path:

@@ -103,17 +103,16 @@ def read_outside(file: Path, options: Mapping[str, Any]) -> Outside:
     Raises:
         IntakeError: the text has everything that is wrong.
     """
-    from hello_export.intake.outside import read_network
+    from hello_export.intake.outside import Vocabulary, read_network
     from hello_export.intake.recognise import Choices
 
-    names = ("cell", "nonlinearity", "embedding", "linear", "ignored")
-    return read_network(
-        file,
+    vocabulary = Vocabulary(
         options["alphabet"],
         options["labels"],
-        Choices(**{name: options[name] for name in names}),
-        options["unknown"],
-        options["unknown_token"],
         options["task"] or "rewrite",
         options["normalization"] or "none",
+        options["unknown"],
+        options["unknown_token"],
     )
+    names = ("cell", "nonlinearity", "embedding", "linear", "ignored")
+    return read_network(file, vocabulary, Choices(**{name: options[name] for name in names}))

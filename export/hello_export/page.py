@@ -14,6 +14,7 @@ from hello_runtime import __version__
 from hello_runtime.errors import printable, reason
 from hello_runtime.model.load import load_model
 from hello_runtime.model.metadata import ModelInfo
+from hello_runtime.model.model_file import MAX_SIZE
 from hello_runtime.text.files import read_regular, write_whole
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,8 +24,8 @@ from hello_export.proof.javascript import modules_folder
 
 MODULES = (
     "tensors.mjs",
-    "model_file.mjs",
     "network.mjs",
+    "model_file.mjs",
     "drawing.mjs",
     "hello_rnn.mjs",
 )
@@ -34,8 +35,6 @@ EXPORT = re.compile(r"^export ", re.MULTILINE)
 GENERATOR = "hello-rnn"
 """How the name of the program begins that is in each page that we wrote."""
 MARK = f'<meta name="generator" content="{GENERATOR} '.encode()
-LARGEST = 2**31 - 1
-"""Bytes of a page that is replaced, at most."""
 MADE = {
     "rewrite": "Output",
     "classify": "Class of each line, and its probability",
@@ -50,15 +49,11 @@ FATES = {
 
 
 def check_replaceable(page: Path) -> None:
-    """Check that a path is free, or holds a page that we wrote.
-
-    Raises:
-        PageError: something else is there.
-    """
+    """Raise a PageError unless a path is free, or holds a page that we wrote."""
     if not page.parent.is_dir():
         raise PageError(f"cannot write {page}: there is no folder {page.parent}; make it first")
     try:
-        if page.exists() and MARK not in read_regular(page, LARGEST):
+        if page.exists() and MARK not in read_regular(page, MAX_SIZE):
             raise PageError(f"cannot write {page}: it is no page of hello-export; name another")
     except OSError as error:
         raise PageError(f"cannot write {page}: {reason(error)}") from error

@@ -98,11 +98,7 @@ def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[st
 
 
 def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str, ...]) -> NoReturn:
-    """Raise the error for a file that is not what the checkpoint makes.
-
-    Raises:
-        ArtifactError: always.
-    """
+    """Raise the ArtifactError for a file that is not what the checkpoint makes."""
     others = [
         f"{maker} {shown(tools[maker])}, and here is {version(maker)}"
         for maker in makers

@@ -49,6 +49,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
+from hello_runtime.model.model_file import IR_VERSION, OPSET
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
@@ -62,9 +63,6 @@ from hello_export.graph.lookup import PAGE, build_lookup
 from hello_export.graph.metadata import metadata
 from hello_export.graph.signature import TensorSpec, inputs, outputs
 from hello_export.graph.storage import Storage
-
-OPSET = 12
-IR_VERSION = 7
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {"rnn": {}, "gru": {"linear_before_reset": 1}, "lstm": {}}
 """Attributes of each cell's node, beside `hidden_size`."""

@@ -218,11 +218,7 @@ def by_id(source: str, pairs: Sequence[tuple[Any, Any]]) -> tuple[str | None, ..
 
 
 def check_entries(source: str, values: Sequence[Entry | None]) -> None:
-    """Check that each entry stands there once and can be written as UTF-8.
-
-    Raises:
-        IntakeError: one does not, or there are no entries.
-    """
+    """Raise an IntakeError unless there are entries, each once, and UTF-8 can hold them."""
     if not values:
         raise IntakeError(f"{source}: it has no entries")
     ids: dict[Entry, list[int]] = {}

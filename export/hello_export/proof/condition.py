@@ -117,11 +117,7 @@ def magnification(tensor: str, row: Row, perturbed_rows: Sequence[Row]) -> Array
 
 
 def check_finite(case: Case, rows: Sequence[Row]) -> None:
-    """Check that the reference's numbers are finite.
-
-    Raises:
-        ParityError: one is infinite or NaN.
-    """
+    """Raise a ParityError unless the reference's numbers are finite."""
     for row in rows:
         for tensor in row.keys() & set(NUMBERS):
             if not np.isfinite(row[tensor]).all():

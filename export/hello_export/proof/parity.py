@@ -137,11 +137,7 @@ def run_engine(
 
 
 def check_shapes(engine: str, config: ModelConfig, case: Case, found: Outputs) -> None:
-    """Check the type and shape of each output that an engine gives.
-
-    Raises:
-        ParityError: they are not those of the signature.
-    """
+    """Raise a ParityError unless each output has the type and shape of the signature."""
     sizes = dict(zip(("batch", "time"), case.codepoints.shape, strict=True))
     for tensor in outputs(config):
         if tensor.name not in found:

@@ -198,11 +198,7 @@ class Report:
         return [fault for fault in found if fault]
 
     def check(self) -> None:
-        """Check that a target was compared, and that every one that was agrees.
-
-        Raises:
-            ParityError: otherwise; the text has the fault of every target that has one.
-        """
+        """Raise a ParityError with the faults of all targets, or if no target was compared."""
         if all(verdict.not_compared for verdict in self.verdicts if verdict.role == "target"):
             raise ParityError("no target was compared, which proves nothing")
         if faults := self.faults("target"):

@@ -30,9 +30,9 @@ import numpy as np
 
 from hello_runtime.errors import first_line
 from hello_runtime.model.labels import oldest_format, width_of
-from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
+from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
-from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Size, Value, constant
+from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Value, constant
 from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table
 
 if TYPE_CHECKING:
@@ -238,17 +238,13 @@ def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
             raise ValueError("an input or output has no type or shape")
         found[info.name] = (
             DTYPES.get(tensor.elem_type, "unknown"),
-            tuple(map(declared_size, tensor.shape.dim)),
+            tuple(
+                size.dim_param or "unknown" if size.dim_value is None else size.dim_value
+                for size in tensor.shape.dim
+            ),
         )
     need(len(found) == len(declared), "an input or output is declared twice")
     return found
-
-
-def declared_size(dimension: Dimension) -> Size:
-    """Return the size of an axis: a number, or the name of a free size."""
-    if dimension.dim_value is not None:
-        return dimension.dim_value
-    return dimension.dim_param or "unknown"
 
 
 def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
@@ -289,11 +285,7 @@ def check_outputs(
     values: Mapping[str, Value],
     expected: Mapping[str, Declared],
 ) -> None:
-    """Check that the declared outputs are the expected ones, and that the graph computes them so.
-
-    Raises:
-        ValueError: they are not, or it does not.
-    """
+    """Raise a ValueError unless the declared outputs are the expected ones, and computed so."""
     need(list(declared) == list(expected), f"its outputs are not {', '.join(expected)}")
     for name, (dtype, shape) in expected.items():
         need(declared[name] == (dtype, shape), f"the output {name} is declared otherwise")
@@ -304,11 +296,7 @@ def check_outputs(
 def check_labels(
     decoded: Value, constants: Sequence[Tensor], labels: Sequence[Edit], *, copies: bool
 ) -> None:
-    """Check that a graph can write only what its labels write, and copies if it `copies`.
-
-    Raises:
-        ValueError: it may write something else.
-    """
+    """Raise a ValueError if a graph may write anything but its labels, and copies if `copies`."""
     if decoded.sources is None:
         raise ValueError("what it writes is computed and not chosen")
     keeps = copies or any(KEEP in label for label in labels)
@@ -326,11 +314,7 @@ def check_labels(
 
 
 def check_classes(label: Value, constants: Sequence[Tensor], count: int) -> None:
-    """Check that the label of a line is the number of a class: a copy of a constant from 0 up.
-
-    Raises:
-        ValueError: it may be something else.
-    """
+    """Raise a ValueError unless a line's label is the number of a class, copied from a constant."""
     sources = label.sources or frozenset()
     tables = [np.frombuffer(t.raw_data, "<i4") for t in constants if t.name in sources]
     need(tables and len(tables) == len(sources), "its label is computed and not chosen")

@@ -61,10 +61,6 @@ def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def check_versions(model: Model) -> None:
-    """Check the versions of the file format and of the operators.
-
-    Raises:
-        ValueError: they are not ours.
-    """
+    """Raise a ValueError unless the versions of file format and operators are ours."""
     need(model.ir_version == IR_VERSION, f"its IR version is {model.ir_version}")
     need([*model.opset_import] == [OperatorSet("", OPSET)], "it has other sets of operators")

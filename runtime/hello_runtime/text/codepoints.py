@@ -20,11 +20,7 @@ decoding, a causal model reads it in chunks of this many, and a bidirectional on
 
 
 def check_type(text: object, index: int = 0) -> None:
-    """Check that a text is a str; `index` is its index in its batch.
-
-    Raises:
-        TypeError: it is not.
-    """
+    """Raise a TypeError unless a text is a str; `index` is its index in its batch."""
     if not isinstance(text, str):
         raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
 

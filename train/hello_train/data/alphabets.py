@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,11 +97,7 @@ def choose_alphabets(
         for char in sorted(inputs)
         if inputs[char] >= floor * total and possible[char] & chosen
     }
-    if len(learned) < 2:
-        raise DataError(
-            f"of the {len(inputs)} different characters of the text {len(learned)} would be "
-            f"learned, and that is nothing to tell apart; give other text, or a smaller --rare"
-        )
+    check_alphabet(learned, inputs)
     labels = tuple(sorted(set().union(*learned.values()), key=order))
     dropped = frequent - chosen
     return Alphabets(
@@ -112,6 +108,15 @@ def choose_alphabets(
         len(dropped),
         sum(counts[edit] for edit in dropped) / total,
     )
+
+
+def check_alphabet(learned: Collection[str], counts: Counter[str]) -> None:
+    """Raise a DataError if fewer than two of the characters that were counted are learned."""
+    if len(learned) < 2:
+        raise DataError(
+            f"of the {len(counts)} different characters of the text {len(learned)} would be "
+            f"learned, and that is nothing to tell apart; give other text, or a smaller --rare"
+        )
 
 
 def order(edit: Edit) -> tuple[bool, tuple[str, ...]]:
@@ -130,11 +135,7 @@ def guard_of(possible: Mapping[str, set[Edit]], labels: Iterable[Edit]) -> Guard
 
 
 def check_changes(substitutions: Substitutions, data: str) -> None:
-    """Check that some characters change; `data` has the names of the files.
-
-    Raises:
-        DataError: every target is its input.
-    """
+    """Raise a DataError if every target is its input; `data` has the names of the files."""
     if not changeable(substitutions):
         raise DataError(
             f"{data}: every character is written as it is read, so there is nothing to learn; give "

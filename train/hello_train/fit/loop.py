@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol
 
 from hello_runtime.text.pairs import AnyPair
 
@@ -33,17 +32,9 @@ SAVE_SECONDS = 30.0
 """Seconds between two writes of the resume file; it is also written after each evaluation."""
 
 
-class BatchSource(Protocol):
-    """Training lines as batches."""
-
-    def order(self, epoch: int) -> list[Segments]:
-        """Return the lines of each batch of an epoch, in the epoch's order."""
-
-    def load(self, segments: Segments, epoch: int, number: int) -> Batch | PaddedBatch:
-        """Return a batch of `order`; `number` is its position there."""
-
-
-def batches_of(config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions) -> BatchSource:
+def batches_of(
+    config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions
+) -> Batches | ClassBatches:
     """Return the batches of a training, as its task needs them."""
     characters, case_rate, seed = options.batch_characters, options.case_rate, options.seed
     if config.task == "classify":

@@ -31,8 +31,8 @@ FORMAT_VERSION = 2
 """Newest format of checkpoints that this version reads."""
 METADATA_KEY = "hello-rnn"
 """One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
-LARGEST = 2**63
-"""Scores in a header are smaller."""
+NUMBER_LIMIT = 2**63
+"""Numbers in a header are smaller."""
 SHOWN_FAULTS = 4
 """Tensors that an error names, at most."""
 
@@ -95,7 +95,7 @@ class Training:
 
 def is_score(value: object) -> bool:
     """Tell whether a value is a share, a count, or None."""
-    return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
+    return value is None or (type(value) in (int, float) and 0 <= value < NUMBER_LIMIT)  # type: ignore[operator]
 
 
 def format_version(config: ModelConfig, training: Training) -> int:
