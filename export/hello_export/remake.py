@@ -112,8 +112,8 @@ def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str
     cure = "verify it with that version, or make" if others else "make"
     raise ArtifactError(
         f"{file}: {part} is not what this hello-export makes of the checkpoint{written}; nothing "
-        f"of it was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or compare "
-        f"it as it is, with --trust-program, if you trust who made it"
+        f"of it was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or "
+        f"compare it as it is, with --trust-program, if you trust who made it"
     )
 
 
