@@ -116,6 +116,8 @@ def test_what_a_model_refuses_may_be_copied(
             becomes = "".join(islice(written, int(length)))
             if char not in decoder.info.input_alphabet:
                 assert (becomes, confidence) == (char, 1)
+            else:
+                assert confidence < 1
     if not bidirectional:
         stream = decoder.stream()
         assert "".join(map(stream.feed, texts[0])) == decoder.decode(texts[0])

@@ -101,7 +101,7 @@ def compare(
 
 
 FAULTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
-    ("gates exchanged", 'gru: "zrh"', 'gru: "rzh"', "layer0.forward", {}),
+    ("gates exchanged", 'gates: "zrh"', 'gates: "rzh"', "layer0.forward", {}),
     ("gates exchanged in the step", "update = sigmoid(x[j] + r[j])",
      "update = sigmoid(x[H + j] + r[H + j])", "logits", {}),
     ("output for forget", "c[j] = forget * c[j]", "c[j] = output * c[j]", "logits",
@@ -469,7 +469,7 @@ def test_damaged_files_give_the_right_text_or_one_error() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("row[label] > row[best]", "row[label] < row[best]", "FAULT: it says"),
+        ("logits[label] > logits[best]", "logits[label] < logits[best]", "FAULT: it says"),
         ("if (error instanceof ModelFileError) throw error;", "throw error;",
          "FAULT: "),
     ],

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -107,7 +107,7 @@ def write_files(job: Job, folder: Path, progress: Progress) -> Export:
         "config": network.config.to_json(),
         "training": training.record(),
         "weights": storage,
-        "rounding_cost": asdict(cost) if cost else None,
+        "rounding_cost": cost.to_json() if cost else None,
         "parity": report.to_json(),
     }
     write_manifest(folder, network.config.format_version, entries)

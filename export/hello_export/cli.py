@@ -121,9 +121,10 @@ def main(
 ) -> None:
     """Export a network to TorchScript and ONNX, if both agree with PyTorch.
 
-    RUN is the folder of a run of hello-train, or its checkpoint file. WEIGHTS is a file with the
-    weights of a network of your own, of an embedding, an RNN, GRU or LSTM, and a linear layer or
-    none: a state dict saved by torch.save, .safetensors, .npz or TorchScript. It needs --alphabet.
+    RUN is the folder of a run of hello-train, its checkpoint file, or an artifact. WEIGHTS is a
+    file with the weights of your own network (an embedding, an RNN, GRU or LSTM, and a linear layer
+    or none): a state dict saved by torch.save, .safetensors, .npz or TorchScript. It needs
+    --alphabet.
 
     The artifact is a folder with model.onnx, model.pt, the checkpoint, manifest.json and, if the
     run learned from a file, baseline.json. model.onnx alone is enough to decode.

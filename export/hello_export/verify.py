@@ -119,11 +119,7 @@ def without_artifact(path: Path, kind: str | None) -> str:
 
 
 def check_manifest(file: Path, manifest: Manifest, network: Network, training: Training) -> None:
-    """Check that a manifest describes the network as the checkpoint does.
-
-    Raises:
-        ArtifactError: an entry differs; the text names the first.
-    """
+    """Raise an ArtifactError unless a manifest describes the network as the checkpoint does."""
     described = {"config": network.config.to_json(), "training": training.record()}
     for name, value in described.items():
         if manifest.entries.get(name) != value:

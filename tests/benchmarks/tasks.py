@@ -33,7 +33,8 @@ from hello_train.fit.task_options import (
     configure_classes,
     configure_next,
 )
-from hello_train.fit.task_run import TaskRun, run_task
+from hello_train.fit.task_run import run_task
+from hello_train.report.tasks import TaskRun
 from measuring import machine
 from torch import Tensor, nn
 

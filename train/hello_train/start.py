@@ -69,7 +69,7 @@ def train_lines(
         callbacks = [ProgressDisplay()] if joined.leads else []
         run = run_lines(Job(lines, data, options, folder, callbacks, resume, joined))
     if run:
-        print_result(run, options)
+        print_result(run, folder, options)
 
 
 def learn_task(
@@ -103,7 +103,7 @@ def learn_task(
         callbacks = [shown] if joined.leads else []
         run = run_task(task, Job(lines, data, options, folder, callbacks, resume, joined))
     if run:
-        print_task(run, options)
+        print_task(run, folder, options)
 
 
 @contextmanager

@@ -97,11 +97,7 @@ def parse(content: bytes) -> Any:
 
 @contextmanager
 def damaged(kind: str) -> Iterator[None]:
-    """Raise whatever a library says of a damaged file as an `IntakeError`.
-
-    Raises:
-        IntakeError: any error but for lack of memory.
-    """
+    """Raise what a library says of a damaged file, but lack of memory, as an IntakeError."""
     try:
         yield
     except (IntakeError, MemoryError):
@@ -246,11 +242,7 @@ def state_dict(content: Any) -> dict[str, Tensor]:
 
 
 def check_tensors(content: Mapping[Any, Any]) -> None:
-    """Check that a state dict has tensors alone, of the plain kind.
-
-    Raises:
-        IntakeError: it has anything else, or nothing.
-    """
+    """Raise an IntakeError unless a state dict has tensors, plain ones, and nothing else."""
     if not content:
         raise IntakeError("it has no tensors")
     others = [

@@ -60,11 +60,7 @@ DOES = {
 
 
 def check_project(folder: Path) -> None:
-    """Check that a path is free, or holds a project as we wrote it and nothing else.
-
-    Raises:
-        PackageError: something else is there.
-    """
+    """Raise a PackageError unless a path is free, or holds a project as we wrote it alone."""
     if not is_folder(folder, PackageError):
         return
     digests = recorded(folder)

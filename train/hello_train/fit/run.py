@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hello_runtime.text.baseline import BASELINE_NAME, write_baseline
-from hello_runtime.text.score import Score, score_outputs
+from hello_runtime.text.score import score_outputs
 
 from hello_train.data.alphabets import (
     Alphabets,
@@ -25,39 +25,20 @@ from hello_train.fit.holdout import save_holdout
 from hello_train.fit.job import Job, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import configure
-from hello_train.fit.remarks import dropped_labels, remarks
+from hello_train.fit.remarks import dropped_labels, remarks, simpler_rows_ahead
 from hello_train.fit.score import count_baseline
 from hello_train.fit.state import TrainingState
 from hello_train.network.checkpoint import Training, save_checkpoint
-from hello_train.network.config import ModelConfig
-from hello_train.network.model import Network
-from hello_train.report.history import History
 from hello_train.report.mistakes import mistakes
+
+if TYPE_CHECKING:
+    from hello_train.report.pages import TextRun
 
 EXAMPLE_LENGTHS = range(20, 61)
 """Characters of a line that makes a good example."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """The result of a run."""
-
-    network: Network
-    training: Training
-    checkpoint: Path
-    history: History
-    scores: dict[str, Score]
-    """By name, as `score_outputs` gives them; empty without held-out lines."""
-    remarks: list[str] = field(default_factory=list)
-    """Sentences on what went wrong, and what to change."""
-
-    @property
-    def config(self) -> ModelConfig:
-        """The network's configuration."""
-        return self.network.config
-
-
-def run_lines(job: Job) -> Run | None:
+def run_lines(job: Job) -> TextRun | None:
     """Train on pairs, evaluate on the held-out ones, and save the run in the folder.
 
     Returns:
@@ -70,8 +51,9 @@ def run_lines(job: Job) -> Run | None:
     substitutions = count_substitutions(job.lines.train)
     check_changes(substitutions, job.data)
     resume_file = prepare(job, fingerprint(substitutions))
-    floor = 0 if options.unknown == "error" else options.rare
-    alphabets = choose_alphabets(substitutions, floor, options.most_labels, keep=options.keep)
+    alphabets = choose_alphabets(
+        substitutions, options.floor, options.most_labels, keep=options.keep
+    )
     if not keeps_case(alphabets):
         options = replace(options, case_rate=0.0)
     job = replace(job, options=options)
@@ -84,7 +66,7 @@ def run_lines(job: Job) -> Run | None:
     return run
 
 
-def finish_run(job: Job, state: TrainingState, ending: Ending, alphabets: Alphabets) -> Run:
+def finish_run(job: Job, state: TrainingState, ending: Ending, alphabets: Alphabets) -> TextRun:
     """Score the trained network, and save all files of the run."""
     from hello_train.report.pages import TextRun, text_page, write_report
 
@@ -93,7 +75,7 @@ def finish_run(job: Job, state: TrainingState, ending: Ending, alphabets: Alphab
     network = state.network.cpu()
     baseline = count_baseline(lines.train, alphabets.changeable)
     scores = score_outputs(lines.holdout, outputs, baseline) if lines.holdout else {}
-    notes = [*dropped_labels(alphabets), *remarks(ending, job.options, scores)]
+    notes = [*dropped_labels(alphabets), *remarks(ending, job.options, simpler_rows_ahead(scores))]
     training = Training(
         data=job.data,
         example=choose_example(lines, network.config.input_alphabet),
@@ -103,11 +85,11 @@ def finish_run(job: Job, state: TrainingState, ending: Ending, alphabets: Alphab
     )
     save_holdout(folder, lines.holdout)
     write_baseline(folder / BASELINE_NAME, baseline)
-    checkpoint = save_checkpoint(folder, network, training)  # after what belongs to it
+    save_checkpoint(folder, network, training)  # after what belongs to it
     wrong = mistakes(outputs, lines.holdout)
-    page = text_page(TextRun(network, training, state.history, scores, wrong, notes))
-    write_report(folder / REPORT_NAME, page)
-    return Run(network, training, checkpoint, state.history, scores, notes)
+    run = TextRun(network, training, state.history, scores, wrong, notes)
+    write_report(folder / REPORT_NAME, text_page(run))
+    return run
 
 
 def choose_example(lines: Split, alphabet: str) -> str:

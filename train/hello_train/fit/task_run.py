@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.measures import Measures
@@ -12,8 +12,8 @@ from hello_train.files import REPORT_NAME
 from hello_train.fit.holdout import save_holdout
 from hello_train.fit.job import Job, fit, prepare
 from hello_train.fit.loop import Ending
-from hello_train.fit.remarks import ending_remarks
-from hello_train.fit.run import Run, beginning
+from hello_train.fit.remarks import remarks
+from hello_train.fit.run import beginning
 from hello_train.fit.state import TrainingState
 from hello_train.fit.task_evaluation import (
     SAMPLE,
@@ -21,26 +21,17 @@ from hello_train.fit.task_evaluation import (
     ClassEvaluator,
     NextEvaluator,
     accuracies,
-    behind,
     bits_of,
     classified,
     confusions,
+    count_models_ahead,
     generate,
 )
 from hello_train.fit.task_options import LearnedTask, configure_classes, configure_next
 from hello_train.network.checkpoint import Training, save_checkpoint
 
-
-@dataclass(frozen=True)
-class TaskRun(Run):
-    """The result of a run of one of these tasks; `measures` takes the place of `scores`."""
-
-    measures: dict[str, Measures] = field(default_factory=dict)
-    """On the held-out lines, by the name of what was measured; empty without such lines."""
-    confusion: tuple[tuple[str, ...], list[list[int]]] = ((), [])
-    """The most frequent classes, and how often a line of each got each of them."""
-    sample: str = ""
-    """What the network of `next` draws."""
+if TYPE_CHECKING:
+    from hello_train.report.tasks import TaskRun
 
 
 def run_task(task: LearnedTask, job: Job) -> TaskRun | None:
@@ -67,7 +58,7 @@ def run_task(task: LearnedTask, job: Job) -> TaskRun | None:
 def finish(job: Job, state: TrainingState, ending: Ending) -> TaskRun:
     """Measure the trained network, and save all files of the run."""
     from hello_train.report.pages import write_report
-    from hello_train.report.tasks import ShownTask, task_page
+    from hello_train.report.tasks import TaskRun, task_page
 
     lines, folder = job.lines, job.folder
     network = state.network.eval()
@@ -90,11 +81,8 @@ def finish(job: Job, state: TrainingState, ending: Ending) -> TaskRun:
     )
     save_holdout(folder, lines.holdout, network.config.task)
     (folder / BASELINE_NAME).unlink(missing_ok=True)
-    notes = ending_remarks(ending, job.options) + behind(measures)
-    checkpoint = save_checkpoint(folder, network.cpu(), training)
-    run = TaskRun(
-        network, training, checkpoint, state.history, {}, notes, measures, confusion, sample
-    )
-    shown = ShownTask(network, training, state.history, measures, *confusion, sample, notes)
-    write_report(folder / REPORT_NAME, task_page(shown))
+    notes = remarks(ending, job.options, count_models_ahead(measures))
+    save_checkpoint(folder, network.cpu(), training)
+    run = TaskRun(network, training, state.history, measures, *confusion, sample, notes)
+    write_report(folder / REPORT_NAME, task_page(run))
     return run

@@ -32,8 +32,8 @@ FORMAT_VERSION = 2
 """Newest format of checkpoints that this version reads."""
 METADATA_KEY = "hello-rnn"
 """One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
-LARGEST = 2**63
-"""Scores in a header are smaller."""
+NUMBER_LIMIT = 2**63
+"""Numbers in a header are smaller."""
 SHOWN_FAULTS = 4
 """Tensors that an error names, at most."""
 
@@ -96,7 +96,7 @@ class Training:
 
 def is_score(value: object) -> bool:
     """Tell whether a value is a share, a count, or None."""
-    return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
+    return value is None or (type(value) in (int, float) and 0 <= value < NUMBER_LIMIT)  # type: ignore[operator]
 
 
 def format_version(config: ModelConfig, training: Training) -> int:
@@ -122,11 +122,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
 
 
 def check_writable(folder: Path, names: Sequence[str]) -> None:
-    """Check before a training that its run can be saved.
-
-    Args:
-        folder: the folder of the run.
-        names: the names of its files.
+    """Check before a training that its run, with files of these names, can be saved.
 
     Raises:
         CheckpointError: it cannot be saved.
@@ -233,12 +229,7 @@ def entry(content: Any, name: str) -> Any:
 
 
 def tensor_faults(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Return the faults of tensors, in words: missing, unknown, or of another shape, type or range.
-
-    Args:
-        expected: tensors of the right names and shapes.
-        found: tensors that were read.
-    """
+    """Return the faults of tensors, in words: missing, unknown, of another shape, type or range."""
     faults = [f"tensor {name} is missing" for name in sorted(expected.keys() - found.keys())]
     for name in sorted(found):
         tensor = found[name]
