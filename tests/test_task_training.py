@@ -101,7 +101,7 @@ def test_a_classifier_learns_and_tells_how_well(
     assert sum(map(sum, counts)) == run.measures["model"]["line_count"] == 60
     assert sum(counts[i][i] for i in range(6)) == round(60 * accuracy["model"])
     report = (tmp_path / "run/report.html").read_text(encoding="utf-8")
-    assert "What it takes for what" in report
+    assert "Confusion matrix" in report
     assert "begins with y" in report
     held_out = (tmp_path / "run/holdout.tsv").read_text(encoding="utf-8").splitlines()
     assert len(held_out) == 60
@@ -124,7 +124,7 @@ def test_a_network_of_the_next_character_learns(text: Path, tmp_path: Path) -> N
     assert sum(len(pair.input) for pair in held_out) == run.measures["model"]["character_count"]
     assert len(set(samples)) > 1
     report = (tmp_path / "run/report.html").read_text(encoding="utf-8")
-    assert "What it writes" in report
+    assert "Generated text" in report
     assert all(sample.split()[3] in report for sample in samples)
 
 

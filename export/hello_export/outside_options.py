@@ -30,8 +30,8 @@ OPTIONS = (
     click.option(
         "--task",
         type=click.Choice(TASKS),
-        help="What WEIGHTS says: a label for each character, the character that comes next, or the "
-        "class of the line, one of --labels.  [default: rewrite]",
+        help="What WEIGHTS predicts: a label for each character, the next character, or "
+        "the class of the line, one of --labels.  [default: rewrite]",
     ),
     click.option(
         "--normalization",

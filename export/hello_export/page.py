@@ -36,14 +36,14 @@ GENERATOR = "hello-rnn"
 """How the name of the program begins that is in each page that we wrote."""
 MARK = f'<meta name="generator" content="{GENERATOR} '.encode()
 MADE = {
-    "rewrite": "What the model makes of it",
-    "classify": "The class of each line, and how sure the model is",
-    "next": "How the model goes on",
+    "rewrite": "Output",
+    "classify": "Class of each line, and its probability",
+    "next": "Continuation",
 }
 """What stands over the output, for each task."""
 FATES = {
-    "copy": "and copied",
-    "label": "which reads them as one character",
+    "copy": "copied",
+    "label": "read as one unknown character",
 }
 """What becomes of unknown characters, where the model says anything of each of them."""
 
@@ -104,10 +104,10 @@ def title(info: ModelInfo) -> str:
 def lead(info: ModelInfo) -> str:
     """Return a sentence on the model."""
     layers = "one layer" if info.layers == 1 else f"{info.layers} layers"
-    reads = "left to right" if info.causal else "both ways"
+    reads = "left to right" if info.causal else "bidirectional"
     return (
-        f"{info.cell.upper()}, {layers} of {info.hidden_size}, reads {reads}. The model is inside "
-        f"this page: it works without a network, and nothing that you type leaves it."
+        f"{info.cell.upper()}, {layers} of {info.hidden_size} hidden values, {reads}. "
+        "The model is in this page: it works offline, and your text stays here."
     )
 
 

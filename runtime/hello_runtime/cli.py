@@ -183,7 +183,7 @@ def main(
     generate: int | None,
     **drawing: Any,
 ) -> None:
-    """Rewrite each line of text, print its class, or generate text: as the model can.
+    """Rewrite or classify each line of text, or generate text, by the task of the model.
 
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """

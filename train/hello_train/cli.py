@@ -70,9 +70,8 @@ from hello_train.usage import (
     "--corrupt",
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
     shell_complete=complete_corruption,
-    help="The corruption that makes an input of each line of --text.  FUNCTION takes a line and "
-    "returns a text, always the same for equal lines; its MODULE is looked for in "
-    "the current folder first, and imported last.",
+    help="Makes the input of each line of --text.  FUNCTION takes a line and returns a text, "
+    "always the same for equal lines; its MODULE is looked for in the current folder first.",
 )
 @click.option(
     "--classes",
@@ -85,7 +84,7 @@ from hello_train.usage import (
     "--next",
     "next_",
     is_flag=True,
-    help="With --text: learn which character comes next in running text, to generate more of it.",
+    help="With --text: learn to predict the next character of running text, to generate text.",
 )
 @click.option(
     "--extra",
@@ -124,14 +123,14 @@ from hello_train.usage import (
 @click.option(
     "--unknown",
     type=click.Choice(UNKNOWN_POLICIES),
-    help="What an unknown character becomes: an error, a copy of itself, or what the network says "
-    "of it, to which it is one character like others.  [default: error for hello and --next, label "
+    help="What an unknown character becomes: an error, a copy of itself, or the label that the "
+    "network chooses, which reads all of them as one.  [default: error for hello and --next, label "
     "for --classes; for other text label, or copy where no label keeps a character]",
 )
 @click.option(
     "--guarded/--unguarded",
     default=None,
-    help="Allow only the substitutions of the training lines, or all.  "
+    help="Allow a character only the labels that it had in training, or any.  "
     "[default: unguarded for hello, guarded for text]",
 )
 @click.option(
@@ -158,15 +157,14 @@ from hello_train.usage import (
 @click.option(
     "--rare",
     type=FiniteRange(0, 1, max_open=True),
-    help="Unless --unknown is error: characters with a smaller share of the text are unknown, and "
-    "labels with one are not learned."
+    help="Smallest share of the text of a character, or it is unknown, and of a label, or it is "
+    "not learned; without effect if --unknown is error."
     f"  [default: {TEXT_OPTIONS.rare:g}]",
 )
 @click.option(
     "--keep/--no-keep",
     default=None,
-    help="Whether characters that stay share one label, or have one each.  [default: keep, for "
-    "text]",
+    help="Characters that stay share one label, or have one each.  [default: keep, for text]",
 )
 @click.option(
     "--most-labels",

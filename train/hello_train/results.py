@@ -99,5 +99,5 @@ def print_comparison(runs: Sequence[HelloRun], folder: Path) -> None:
 
     for run in runs:
         epoch = next(s.first for s in run.history.outputs if s.text == HELLO.target)
-        click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
+        click.echo(f"{run.config.cell}: first wrote {HELLO.target!r} in epoch {epoch}")
     click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")
