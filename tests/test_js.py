@@ -53,10 +53,6 @@ def node() -> Iterator[Node]:
     started.close()
 
 
-TWO_DIRECTIONS = {name for name in TEXTS if name.startswith("deep")} | {"wide-lstm"}
-"""The golden networks that cannot stream."""
-
-
 REWRITING = [name for name in TEXTS if name.partition("-")[0] not in TASKS]
 
 
@@ -382,8 +378,6 @@ def test_a_bidirectional_model_does_not_stream(node: Node, tmp_path: Path) -> No
     assert answer["error"] == "UnsupportedError"
     assert "needs the whole line and cannot stream" in answer["message"]
 
-
-BEGINNING = "No model of hello-export, or cut off, or damaged: "
 
 DAMAGES: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "newer": (

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hello_runtime.errors import first_line, reason
+from hello_runtime.errors import DAMAGE, first_line, reason
 from hello_runtime.model.metadata import FORMAT_VERSION
 from hello_runtime.model.model_file import MAX_SIZE, MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME
@@ -108,7 +108,7 @@ def read_manifest(file: Path) -> Manifest:
         storage: Storage = entries["weights"]
         if storage not in STORAGES:
             raise ValueError(f"weights are {storage!r}")
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise ArtifactError(
             f"{file}: damaged manifest ({first_line(error)}); export the run again"
         ) from error

@@ -56,10 +56,7 @@ export function load(content, { unknown } = {}) {
 }
 
 class Model extends Network {
-  /**
-   * @param {ModelParts} parts
-   * @param {Unknown} [unknown]
-   */
+  /** @param {ModelParts} parts @param {Unknown} [unknown] */
   constructor(parts, unknown) {
     super(parts);
     const own = parts.info.unknown;
@@ -81,9 +78,9 @@ class Model extends Network {
   }
 
   /**
-   * A text that arrives in pieces: `feed` returns the output for the next one. A model with a normal
-   * form holds back the last letter and its marks, because more marks may follow, unless `final`.
-   * So is the first half of a surrogate pair.
+   * A text that arrives in pieces: `feed` returns the output for the next one. Unless it is the last
+   * (`final`), the first half of a surrogate pair is held back, and by a model with a normal form
+   * the last letter and its marks, because more marks may follow.
    */
   stream() {
     this.need("rewrite");
@@ -118,7 +115,7 @@ class Model extends Network {
     return 0;
   }
 
-  /** The class of a line, and the probability of each; an empty one has none. @param {string} text */
+  /** A line's class, and the probability of each; an empty one has none. @param {string} text */
   classify(text) {
     this.need("classify");
     const { codes } = this.check(text);

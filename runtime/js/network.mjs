@@ -109,9 +109,10 @@ function affine(A, b, v, from, width, y) {
  * @param {Float32Array} logits
  */
 export function softmax(logits) {
+  const L = logits.length;
   let best = 0, sum = 0;
-  for (let label = 1; label < logits.length; label++) if (logits[label] > logits[best]) best = label;
-  for (let label = 0; label < logits.length; label++) sum += Math.exp(logits[label] - logits[best]);
+  for (let label = 1; label < L; label++) if (logits[label] > logits[best]) best = label;
+  for (let label = 0; label < L; label++) sum += Math.exp(logits[label] - logits[best]);
   return { best, sum };
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hello_runtime import __version__
-from hello_runtime.errors import reason
+from hello_runtime.errors import DAMAGE, reason
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.files import folder_beside
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -84,7 +84,7 @@ def recorded(folder: Path) -> dict[str, str]:
     try:
         record = json.loads(read_plain(folder / RECORD_NAME, LARGEST_MANIFEST))
         return {str(name): str(value) for name, value in record["sha256"].items()}
-    except (ArtifactError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    except (ArtifactError, *DAMAGE):
         return {}
 
 
