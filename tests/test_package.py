@@ -244,6 +244,8 @@ def test_equal_networks_give_equal_projects(home: Path, tmp_path: Path, short_pr
           for name in ("", "two words", "hello-names", "2nd", "_private", "last_", "żółw", "a.b",
                        "../up", "a\n", "x" * 10 + "!")),
         ("class", "it is a keyword of Python"),
+        *((name, "on Windows this is the name of a device")
+          for name in ("con", "NUL", "Aux", "prn", "com1", "LPT9")),
         ("None", "it is a keyword of Python"),
         ("json", "a module of Python's standard library has this name"),
         ("JSON", "a module of Python's standard library has this name"),
@@ -265,6 +267,8 @@ def test_names_that_packages_can_have(importable: None, monkeypatch: pytest.Monk
     for name in ("a", "polish_marks", "Polish2", "match"):
         check_name(name)
     check_name("golden_hello")  # our own, which is installed here
+    check_name("console")
+    check_name("com10")
     monkeypatch.setattr(names, "REQUIREMENT", re.compile("never"))
     with pytest.raises(PackageError, match=r"golden_hello 0.1.0 is installed here"):
         check_name("golden_hello")

@@ -11,6 +11,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
+from hello_runtime.model.kinds import ONNX, TEXT, WHEEL, kind_of
 from hello_runtime.process import ending_at_once
 from hello_train.errors import TrainError
 from hello_train.files import CHECKPOINT_NAME, is_checkpoint
@@ -173,14 +174,29 @@ def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
         raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
     if own and run is None:
         raise click.UsageError("--alphabet belongs to a file of weights: name it.")
-    if own and run and (run.is_dir() or (run.is_file() and not is_weights)):
+    if own and run and run.is_dir() and not (run / CHECKPOINT_NAME).exists():
+        raise click.UsageError(f"--alphabet belongs to a file of weights, and {run} is a folder.")
+    if own and run and run.exists() and not is_weights:
         raise click.UsageError("--alphabet belongs to a file of weights: a run has its alphabet.")
-    if is_weights and not own:
-        raise ExportError(
-            f"{run}: it is no checkpoint of hello-train; if it has the weights of a network of "
-            f"your own, say which characters it reads, with --alphabet"
-        )
+    if run and is_weights and not own:
+        raise ExportError(no_checkpoint(run))
     return bool(own)
+
+
+def no_checkpoint(file: Path) -> str:
+    """Return what a file is that is no checkpoint, and what to do."""
+    kind, what = kind_of(file), f"{file}: it is no checkpoint of hello-train"
+    if kind == ONNX and (beside := file.with_name(CHECKPOINT_NAME)).exists():
+        return f"{what}, but {kind}; it was made of {beside}, which can be exported again"
+    if kind in (ONNX, TEXT, WHEEL):
+        return (
+            f"{what}, but {kind}; name a run or a checkpoint, or, with --alphabet, a file with the "
+            f"weights of a network of your own"
+        )
+    return (
+        f"{what}; if it has the weights of a network of your own, say which characters it reads, "
+        f"with --alphabet"
+    )
 
 
 def import_export() -> None:

@@ -69,11 +69,7 @@ def digest(content: bytes) -> str:
 
 
 def read_plain(file: Path, most: int = MAX_SIZE) -> bytes:
-    """Return the content of an artifact's file.
-
-    Args:
-        file: where it is.
-        most: the largest size allowed, in bytes.
+    """Return the content of an artifact's file, of at most so many bytes.
 
     Raises:
         ArtifactError: it is missing, a link, a pipe or a device, too large, or cannot be read.

@@ -94,11 +94,7 @@ def option_of(parameter: str) -> str:
 
 
 def read_outside(file: Path, options: Mapping[str, Any]) -> Outside:
-    """Read a network of one's own from a file.
-
-    Args:
-        file: the weights.
-        options: `OUTSIDE` and `cell`, by their parameter names.
+    """Read a network of one's own from a file; the options are `OUTSIDE` and `cell`.
 
     Raises:
         IntakeError: the text has everything that is wrong.

@@ -37,13 +37,9 @@ SPARE = 1_000_000
 def check_model(
     file: Path, content: bytes, expected: ModelProto, tools: Mapping[str, object]
 ) -> None:
-    """Check that a model is the expected one, but for the version that wrote it.
+    """Check that a model is what the checkpoint makes, but for the version that wrote it.
 
-    Args:
-        file: where it is, for the error.
-        content: its bytes.
-        expected: what the checkpoint makes.
-        tools: the versions in the manifest, by distribution.
+    `tools` are the versions in the manifest, for the error.
 
     Raises:
         ArtifactError: it is not; the text names the part that differs.
@@ -78,13 +74,9 @@ def parse_model(file: Path, content: bytes) -> ModelProto:
 
 
 def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[str, object]) -> None:
-    """Check that a program is the expected one, without opening it.
+    """Check that a program is what the checkpoint makes, without opening it.
 
-    Args:
-        file: where it is, for the error.
-        content: its bytes.
-        expected: what the checkpoint makes.
-        tools: the versions in the manifest, by distribution.
+    `tools` are the versions in the manifest, for the error.
 
     Raises:
         ArtifactError: it is not; the text names the part that differs.

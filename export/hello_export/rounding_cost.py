@@ -76,14 +76,10 @@ class RoundingCost:
 def rounding_cost(
     network: Network, rounded: Network, held_out: Sequence[AnyPair], *, size: int, float32_size: int
 ) -> RoundingCost:
-    """Measure the cost of rounded weights on text.
+    """Measure what rounded weights cost on text, beside the network with weights in float32.
 
-    Args:
-        network: with weights in float32.
-        rounded: the same network with rounded weights.
-        held_out: held-out lines; if they have no character to compare, random text is used.
-        size: bytes of the model file.
-        float32_size: bytes of the model file with weights in float32.
+    If no held-out line has a character to compare, random text is used. The sizes are bytes of
+    the model file.
     """
     task = network.config.task
     measure = {"rewrite": compare_writing, "classify": compare_classes, "next": compare_bits}[task]

@@ -178,14 +178,8 @@ def write_line_layers(
     """Write the layers of a network that reads whole lines, (t, b, E) -> (t, b, features).
 
     They start from zero states. The backward steps of a classifier's last layer are left in the
-    order in which they were read: from the end of each row to its start.
-
-    Args:
-        graph: the graph to write to.
-        config: the network's configuration.
-        weights: the network's weights, by PyTorch's names.
-        x: name of the input.
-        steps: name of a value with the axes time and batch, for their sizes.
+    order in which they were read: from the end of each row to its start. `x` is the name of the
+    input, and `steps` that of a value with the axes time and batch, for their sizes.
     """
     size = graph.node("Shape", [steps], "time_and_batch")  # (2)
     if config.bidirectional:

@@ -185,9 +185,7 @@ class Pairs(list[tuple[Any, Any]]):
 def by_id(source: str, pairs: Sequence[tuple[Any, Any]]) -> tuple[str | None, ...]:
     """Return entries in the order of their ids; None for an id that no entry has.
 
-    Args:
-        source: for errors.
-        pairs: entries and ids, or ids and entries, whose ids are texts in JSON.
+    The pairs are entries and ids, or ids and entries; in JSON those ids are texts.
 
     Raises:
         IntakeError: an id is no id, or stands twice.

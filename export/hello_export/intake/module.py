@@ -25,7 +25,7 @@ from hello_export.intake.alphabets import Entries, Given, GivenLabels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
 from hello_export.intake.network import drawn_logits, find_rows
-from hello_export.intake.outside import Outside, Vocabulary, outside
+from hello_export.intake.outside import Outside, Vocabulary, assemble
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import value_faults
@@ -169,7 +169,7 @@ def take(
     assert entries
     kind = type(module)
     source = {"module": printable(f"{kind.__module__}.{kind.__qualname__}")}
-    taken = outside(kind.__name__, source, parts, found.everything, vocabulary, entries, labels)
+    taken = assemble(kind.__name__, source, parts, found.everything, vocabulary, entries, labels)
     rows = find_rows(parts, entries, vocabulary.unknown_token)
     drawn = drawn_logits(entries, parts.labels, len(parts.embedding)) if task == "next" else None
     forward.read(rows, parts.labels, drawn)

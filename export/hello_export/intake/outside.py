@@ -60,12 +60,7 @@ class Outside:
 
 
 def read_network(file: Path, vocabulary: Vocabulary, choices: Choices) -> Outside:
-    """Read a network from a file of weights.
-
-    Args:
-        file: a state dict or a program; see `hello_export.intake.weights`.
-        vocabulary: what the network reads and says.
-        choices: what decides where two readings fit.
+    """Read a network from a file of weights; see `hello_export.intake.weights`.
 
     Raises:
         IntakeError: the text has everything that is wrong.
@@ -84,12 +79,12 @@ def read_network(file: Path, vocabulary: Vocabulary, choices: Choices) -> Outsid
     assert entries
     source = {"file": printable(file.name), "sha256": weights.sha256}
     try:
-        return outside(str(file), source, parts, weights.tensors, vocabulary, entries, labels)
+        return assemble(str(file), source, parts, weights.tensors, vocabulary, entries, labels)
     except IntakeError as error:
         raise IntakeError(f"{file}: {error}") from error
 
 
-def outside(
+def assemble(
     name: str,
     source: dict[str, str],
     parts: Parts,
@@ -100,14 +95,8 @@ def outside(
 ) -> Outside:
     """Return the network of recognised parts.
 
-    Args:
-        name: of the file or module, for people.
-        source: where it comes from, for the description of its training.
-        parts: what was recognised.
-        tensors: by their own names, the unused ones too.
-        vocabulary: what the network reads and says.
-        entries: those of its alphabet.
-        labels: those of its labels.
+    `name` is that of the file or module, for people, and `source` goes into the description of its
+    training. `tensors` are by their own names, the unused ones too.
 
     Raises:
         IntakeError: sizes disagree, or the network cannot be ours; the text has all that is wrong.

@@ -38,6 +38,8 @@ PREFIXES = ("module.", "_orig_mod.")
 """What `nn.DataParallel` and `torch.compile` put before the names of a module's tensors."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """The types of weights."""
+OUR_BUFFERS = frozenset({"alphabet", "alphabet_ids", "labels"})
+"""What only the program of an artifact has."""
 KINDS = "a state dict saved by torch.save, .safetensors, .npz or TorchScript"
 SAVE_WEIGHTS = (
     "save its weights, torch.save(model.state_dict(), 'weights.pt'), or export the module itself "
@@ -204,6 +206,11 @@ def load_program(members: Mapping[str, bytes]) -> dict[str, Tensor]:
         raise IntakeError(
             f"it is a TorchScript program without a state dict, such as torch.jit.freeze makes; "
             f"{SAVE_WEIGHTS}"
+        )
+    if tensors.keys() >= OUR_BUFFERS:
+        raise IntakeError(
+            "it is the program of an artifact of hello-export, whose network and alphabet are in "
+            "the checkpoint beside it; export the artifact"
         )
     return tensors
 

@@ -89,12 +89,9 @@ def perturbed(network: Network, seed: int) -> Reference:
 
 
 def condition(config: ModelConfig, row: Row, perturbed_rows: Sequence[Row]) -> Condition:
-    """Return a row's condition; it is no less than the values, which are rounded themselves.
+    """Return a row's condition, by the outputs of each perturbed network.
 
-    Args:
-        config: the network's configuration.
-        row: the reference's outputs.
-        perturbed_rows: the outputs of each perturbed network.
+    It is no less than the values, which are rounded themselves.
     """
     logits: Array = np.where(row["logits"] == FORBIDDEN_LOGIT, 0, row["logits"])
     steps = np.maximum(np.abs(logits), magnification("logits", row, perturbed_rows)).max(1)

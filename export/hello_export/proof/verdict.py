@@ -113,8 +113,7 @@ class Verdict:
     def allow(self, rounding: Mapping[str, float]) -> None:
         """Set the allowed shares, and sort the mismatches into ties and text differences.
 
-        Args:
-            rounding: the largest share between PyTorch's float32 and float64, by tensor.
+        `rounding` is the largest share between PyTorch's float32 and float64, by tensor.
         """
         activations = ACTIVATION_FACTOR * self.activation_error
         for tensor in NUMBERS:

@@ -58,8 +58,8 @@ MAX_PRODUCTS = 1 << 16
 """What even the smallest file may use; `Budget` adds to it in proportion to the file's size."""
 
 
-class Says(NamedTuple):
-    """What a model may say."""
+class Permitted(NamedTuple):
+    """What the metadata permits a model to say."""
 
     task: Task
     labels: Sequence[Edit]
@@ -70,13 +70,8 @@ class Says(NamedTuple):
     """Whether it may also copy a character, without such a label."""
 
 
-def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[int, int] | None:
+def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[int, int] | None:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
-
-    Args:
-        graph: the graph.
-        says: what the metadata lets it say.
-        file_size: the size of the model file in bytes.
 
     Returns:
         The slots and the hidden size of its state; None for a model that needs the whole line.
@@ -86,16 +81,18 @@ def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[int, int] | N
     """
     inputs = declarations(graph.input)
     state = state_of(inputs)
-    values = work_out(graph, inputs, file_size)
-    check_outputs(declarations(graph.output), values, outputs_of(says, state))
-    if says.task == "rewrite":
-        check_labels(values["decoded"], graph.initializer, says.labels, copies=says.copies)
-    elif says.task == "classify":
-        check_classes(values["label"], graph.initializer, says.size)
+    values = infer_values(graph, inputs, file_size)
+    check_outputs(declarations(graph.output), values, outputs_of(permitted, state))
+    if permitted.task == "rewrite":
+        check_labels(
+            values["decoded"], graph.initializer, permitted.labels, copies=permitted.copies
+        )
+    elif permitted.task == "classify":
+        check_classes(values["label"], graph.initializer, permitted.size)
     return state
 
 
-def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
+def infer_values(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
     """Return what is known of each value in a graph, by name.
 
     Raises:
@@ -263,18 +260,18 @@ def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
     raise ValueError("its inputs are not codepoints with lengths, or with a state")
 
 
-def outputs_of(says: Says, state: tuple[int, int] | None) -> dict[str, Declared]:
+def outputs_of(permitted: Permitted, state: tuple[int, int] | None) -> dict[str, Declared]:
     """Return the outputs that a model must declare, in order."""
-    axes: Shape = (BATCH,) if says.task == "classify" else (BATCH, TIME)
+    axes: Shape = (BATCH,) if permitted.task == "classify" else (BATCH, TIME)
     expected: dict[str, Declared] = {}
-    if says.task == "classify":
+    if permitted.task == "classify":
         expected["label"] = ("int32", axes)
-    elif says.task == "rewrite":
-        width = width_of(says.labels)
+    elif permitted.task == "rewrite":
+        width = width_of(permitted.labels)
         expected["decoded"] = ("int32", axes if width is None else (*axes, width))
-    if says.task != "next":
+    if permitted.task != "next":
         expected["confidence"] = ("float32", axes)
-    expected["logits"] = ("float32", (*axes, says.size))
+    expected["logits"] = ("float32", (*axes, permitted.size))
     if state:
         expected["state_out"] = ("float32", (state[0], BATCH, state[1]))
     return expected

@@ -162,12 +162,6 @@ def guard_from_json(
 ) -> Guard | None:
     """Return the guard that a file holds.
 
-    Args:
-        value: as the file holds it.
-        version: the format of the file.
-        alphabet: the characters that the model reads.
-        labels: its labels.
-
     Raises:
         ValueError: it is no guard of such a model.
     """

@@ -91,14 +91,14 @@ def choose_alphabets(
         possible[char].add(edit)
     total = inputs.total()
     frequent = {edit for edit, count in counts.items() if count >= floor * total}
-    chosen = set(sorted(frequent, key=lambda edit: (-counts[edit], order(edit)))[:most_labels])
+    chosen = set(sorted(frequent, key=lambda edit: (-counts[edit], sort_key(edit)))[:most_labels])
     learned = {
         char: possible[char] & chosen
         for char in sorted(inputs)
         if inputs[char] >= floor * total and possible[char] & chosen
     }
     check_alphabet(learned, inputs)
-    labels = tuple(sorted(set().union(*learned.values()), key=order))
+    labels = tuple(sorted(set().union(*learned.values()), key=sort_key))
     dropped = frequent - chosen
     return Alphabets(
         "".join(learned),
@@ -119,8 +119,8 @@ def check_alphabet(learned: Collection[str], counts: Counter[str]) -> None:
         )
 
 
-def order(edit: Edit) -> tuple[bool, tuple[str, ...]]:
-    """Return by what labels are sorted: those that keep the character first, KEEP before others."""
+def sort_key(edit: Edit) -> tuple[bool, tuple[str, ...]]:
+    """Return the key that sorts labels: first those with KEEP, and KEEP before characters."""
     return KEEP not in edit, tuple(element or "" for element in edit)
 
 

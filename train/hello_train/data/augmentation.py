@@ -30,12 +30,7 @@ class Augmentation:
     """
 
     def __init__(self, config: ModelConfig, case_rate: float) -> None:
-        """Prepare the tables.
-
-        Args:
-            config: of the network that is trained.
-            case_rate: share of the lines that are put into upper case, and into lower case.
-        """
+        """Prepare the tables; `case_rate` is that of `TrainOptions`."""
         self._unknown_id = config.unknown_id
         self._hides = config.unknown != "error"
         self._case_rate = case_rate

@@ -16,8 +16,10 @@ from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.resume import ResumeFile
 from hello_train.fit.state import TrainingState, new_state
+from hello_train.fit.threads import describe_threads
 from hello_train.network.checkpoint import check_writable
 from hello_train.network.config import ModelConfig
+from hello_train.words import count
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,13 @@ def fit(
 
 def describe(job: Job, unit: str) -> str:
     """Return one line on a training: its lines, device, network and length."""
-    options = job.options
+    options, device = job.options, job.team.device
+    threads = describe_threads(device, options)
     if options.epochs is None:
         length = f"{options.minutes:g} minutes"
     else:
         length = count(options.epochs, "epoch")
     return (
         f"{count(len(job.lines.train), unit)} to learn, {len(job.lines.holdout)} held out, on "
-        f"{job.team.device.type}: {options.cell} of {options.hidden_size}, {length}"
+        f"{device.type}{threads}: {options.cell} of {options.hidden_size}, {length}"
     )
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> count(1, "line"), count(2, "line")
-    ('1 line', '2 lines')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -25,7 +25,7 @@ from hello_train.fit.holdout import save_holdout
 from hello_train.fit.job import Job, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import configure
-from hello_train.fit.remarks import dropped_labels, remarks
+from hello_train.fit.remarks import dropped_labels, remarks, simpler_rows_ahead
 from hello_train.fit.score import count_baseline
 from hello_train.fit.state import TrainingState
 from hello_train.network.checkpoint import Training, save_checkpoint
@@ -75,7 +75,7 @@ def finish_run(job: Job, state: TrainingState, ending: Ending, alphabets: Alphab
     network = state.network.cpu()
     baseline = count_baseline(lines.train, alphabets.changeable)
     scores = score_outputs(lines.holdout, outputs, baseline) if lines.holdout else {}
-    notes = [*dropped_labels(alphabets), *remarks(ending, job.options, scores)]
+    notes = [*dropped_labels(alphabets), *remarks(ending, job.options, simpler_rows_ahead(scores))]
     training = Training(
         data=job.data,
         example=choose_example(lines, network.config.input_alphabet),

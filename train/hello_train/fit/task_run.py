@@ -12,7 +12,7 @@ from hello_train.files import REPORT_NAME
 from hello_train.fit.holdout import save_holdout
 from hello_train.fit.job import Job, fit, prepare
 from hello_train.fit.loop import Ending
-from hello_train.fit.remarks import ending_remarks
+from hello_train.fit.remarks import remarks
 from hello_train.fit.run import beginning
 from hello_train.fit.state import TrainingState
 from hello_train.fit.task_evaluation import (
@@ -21,10 +21,10 @@ from hello_train.fit.task_evaluation import (
     ClassEvaluator,
     NextEvaluator,
     accuracies,
-    behind,
     bits_of,
     classified,
     confusions,
+    count_models_ahead,
     generate,
 )
 from hello_train.fit.task_options import LearnedTask, configure_classes, configure_next
@@ -81,7 +81,7 @@ def finish(job: Job, state: TrainingState, ending: Ending) -> TaskRun:
     )
     save_holdout(folder, lines.holdout, network.config.task)
     (folder / BASELINE_NAME).unlink(missing_ok=True)
-    notes = ending_remarks(ending, job.options) + behind(measures)
+    notes = remarks(ending, job.options, count_models_ahead(measures))
     save_checkpoint(folder, network.cpu(), training)
     run = TaskRun(network, training, state.history, measures, *confusion, sample, notes)
     write_report(folder / REPORT_NAME, task_page(run))
