@@ -20,7 +20,6 @@ from hello_runtime.results import (
     STANDARD_INPUT,
     decode_blocks,
     decode_file,
-    described,
     encoded,
     generated,
     score,
@@ -184,7 +183,7 @@ def main(
     generate: int | None,
     **drawing: Any,
 ) -> None:
-    """Rewrite each line of text, print its class, or generate text: as the model can.
+    """Rewrite or classify each line of text, or generate text, by the task of the model.
 
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """
@@ -204,7 +203,9 @@ def main(
     elif stream:
         results = stream_lines(decoder)
     elif source is None:
-        results = encoded(described(decoder, as_json))
+        from hello_runtime.info import describe
+
+        results = encoded(describe(decoder, as_json))
     elif input_file and not as_json:
         results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:

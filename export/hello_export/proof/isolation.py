@@ -186,9 +186,6 @@ class Processes:
         return self._waiting.pop(engine, None) or Isolated(engine)
 
 
-NONE_WAITING = Processes()
-
-
 def serve() -> None:
     """Run as an engine's process: open the file, check its declaration, then answer each case."""
     requests: SimpleQueue[bytes] = SimpleQueue()

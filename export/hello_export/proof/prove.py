@@ -14,7 +14,7 @@ from hello_export.progress import SILENT, Progress
 from hello_export.proof import installed
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine, OnnxRuntimeCuda
-from hello_export.proof.isolation import NONE_WAITING, Isolated, Processes
+from hello_export.proof.isolation import Isolated, Processes
 from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
 from hello_export.proof.torchscript_engine import TorchScript
@@ -37,7 +37,7 @@ def prove(
     characters: int = 0,
     progress: Progress = SILENT,
     forward: Forward | None = None,
-    processes: Processes = NONE_WAITING,
+    processes: Processes | None = None,
 ) -> Report:
     """Compare the files in a folder with a network, on every engine that is installed.
 
@@ -83,7 +83,7 @@ def open_engine(
     config: ModelConfig,
     folder: Path,
     foreign: bool,
-    processes: Processes = NONE_WAITING,
+    processes: Processes | None = None,
 ) -> Engine | Isolated:
     """Open the files in a folder, in a process of its own if the engine or its file may crash.
 
@@ -92,7 +92,7 @@ def open_engine(
     """
     if engine is TorchScript and not foreign:
         return TorchScript(config, folder)
-    process = processes.take(engine)
+    process = processes.take(engine) if processes else Isolated(engine)
     try:
         process.open(config, folder)
     except OSError:

@@ -21,7 +21,7 @@ from hello_runtime.text import memory
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 from hello_runtime.text.normal_forms import NormalForm, Normaliser
 
-CONVERT = "convert it first, for instance with iconv -t UTF-8"
+CONVERT = "if it is text, convert it first, for instance with iconv -t UTF-8"
 BYTE_ORDER_MARK = "\ufeff"
 UTF8_BYTES = 4
 """Bytes of a character in UTF-8, at most."""

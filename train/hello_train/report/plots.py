@@ -65,7 +65,7 @@ def losses_by_epoch(
     """
     every = [own, *others]
     epochs, top = max(map(len, every)), 1.05 * max(map(max, filter(None, every))) or 1.0
-    loss = Axis("loss, nats a character", {at: f"{at:.4g}" for at in svg.round_steps(top, 7)})
+    loss = Axis("loss, nats per character", {at: f"{at:.4g}" for at in svg.round_steps(top, 7)})
     area = svg.frame(CURVE, (0, epochs), (0, top), loss)
     parts = [svg.axes(area, Axis("epoch", svg.whole_steps(epochs)), loss)]
     for values in others:
@@ -85,7 +85,9 @@ def loss_curve(evaluations: Sequence[Evaluation], unit: str = "character") -> Ma
     """Draw the training loss over the steps, on a logarithmic axis; `unit` is what it is of."""
     losses = [max(SMALLEST_LOSS, evaluation.loss) for evaluation in evaluations]
     low, high = decades(losses)
-    loss = Axis(f"loss, nats a {unit}", {float(at): f"{10.0**at:g}" for at in range(low, high + 1)})
+    loss = Axis(
+        f"loss, nats per {unit}", {float(at): f"{10.0**at:g}" for at in range(low, high + 1)}
+    )
     steps = [evaluation.step for evaluation in evaluations]
     area = svg.frame(WIDE_CURVE, (0, 1.02 * max(1, *steps)), (low, high), loss)
     label = f"Training loss, from {losses[0]:.3g} to {losses[-1]:.3g}"
