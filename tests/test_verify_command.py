@@ -252,7 +252,7 @@ def test_a_model_that_the_checkpoint_does_not_make_is_refused(
         verify_artifact(artifact, 1)
     message = str(caught.value)
     assert f"model.onnx: {part}" in message
-    assert "not what hello-export makes of the checkpoint; nothing of it was run" in message
+    assert "not what this hello-export makes of the checkpoint; nothing of it was run" in message
     assert "--trust-program" in message
 
 
@@ -333,7 +333,7 @@ def test_a_strangers_program_is_not_run(
     result = CliRunner().invoke(cli.main, ["--verify", str(artifact)])
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
-    assert "model.pt: its member 'archive/data.pkl' is not what hello-export makes of" in line
+    assert "model.pt: its member 'archive/data.pkl' is not what this hello-export makes of" in line
     assert not written.exists()
     trusting = ["--verify", str(artifact), "--trust-program", "--characters", "1"]
     result = CliRunner().invoke(cli.main, trusting)
@@ -454,9 +454,10 @@ def test_an_artifact_of_an_older_version_is_told_from_one_that_was_changed(
     with pytest.raises(ArtifactError) as caught:
         verify_artifact(artifact, 1)
     message = str(caught.value)
-    assert "is not what hello-export makes of the checkpoint" in message
+    assert "is not what this hello-export makes of the checkpoint" in message
     assert "written with hello-rnn '0.1.0', and here is 0.2.0" in message
     assert "verify it with that version, or make it again (hello-export" in message
+    assert "or compare it as it is, with --trust-program" in message
     verify_artifact(artifact, 1, trusted=True).check()
 
 

@@ -91,6 +91,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "run/artifact").mkdir()
     (folder / "run/artifact/model.onnx").write_bytes(model)
     (folder / "alone.onnx").write_bytes(model)
+    (folder / "other").mkdir()
+    (folder / "other/manifest.json").write_text("{}", encoding="utf-8")  # a web page's
     (folder / "text.txt").write_text("ab\n" * 40, encoding="utf-8")
     with zipfile.ZipFile(folder / "a.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
         wheel.writestr("polish/model.onnx", model)
@@ -114,8 +116,12 @@ def test_what_was_given_is_named(
 
 
 def test_the_names_that_tell_folders_are_those_that_are_written(home: Path) -> None:
-    assert [*FOLDERS] == [RECORD_NAME, MANIFEST_NAME, CHECKPOINT_NAME]
-    kinds = {name: kind_of(home / name) for name in ("project", "artifact", "run", "bare", "none")}
+    assert [*FOLDERS] == [(RECORD_NAME,), (CHECKPOINT_NAME, MANIFEST_NAME), (CHECKPOINT_NAME,)]
+    kinds = {
+        name: kind_of(home / name)
+        for name in ("project", "artifact", "run", "bare", "other", "none")
+    }
     assert kinds == {
-        "project": PROJECT, "artifact": ARTIFACT, "run": RUN, "bare": RUN, "none": None
+        "project": PROJECT, "artifact": ARTIFACT, "run": RUN, "bare": RUN, "other": None,
+        "none": None,
     }  # fmt: skip

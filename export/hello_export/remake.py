@@ -99,9 +99,9 @@ def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str
     written = f"; the manifest says that it was written with {', '.join(others)}" if others else ""
     cure = "verify it with that version, or make" if others else "make"
     raise ArtifactError(
-        f"{file}: {part} is not what hello-export makes of the checkpoint{written}; nothing of it "
-        f"was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or add "
-        f"--trust-program if you trust who made it"
+        f"{file}: {part} is not what this hello-export makes of the checkpoint{written}; nothing "
+        f"of it was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or "
+        f"compare it as it is, with --trust-program, if you trust who made it"
     )
 
 

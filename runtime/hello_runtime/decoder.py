@@ -129,8 +129,8 @@ class Decoder(Calls):
     def decode_batches(self, batches: Iterable[Iterable[str]]) -> Generator[list[str], None, None]:
         """Yield the outputs of each batch, in order; for more texts than fit into memory.
 
-        One batch is read ahead, so that the engine works while the caller reads and writes. A text
-        of a recent batch is not run again.
+        One batch is read ahead, so that the engine works while the caller reads and writes; a batch
+        of one text is run at once. A text of a recent batch is not run again.
 
         >>> list(Decoder.open().decode_batches([["hello"], ["hell", "hello"]]))
         [['ohlol'], ['ohlo', 'ohlol']]

@@ -97,6 +97,8 @@ class Calls:
         """Run texts as one batch; yield the rows of each chunk of them."""
         if len(texts) == 1 and len(texts[0]) <= LONGEST_ROW:
             results = self._run_alone(outputs, texts[0])
+            if len(results) == 1:
+                return iter([[Annotation(self._row_text(results[0]), NO_CONFIDENCE)]])
             return iter([self._split(results, np.array([len(texts[0])], np.int32))])
         if self.info.causal:
             state = np.repeat(self._zero_state, len(texts), axis=1)

@@ -9,8 +9,12 @@ from pathlib import Path
 ARTIFACT = "an artifact of hello-export"
 PROJECT = "the project of a package"
 RUN = "a run of hello-train"
-FOLDERS = {"hello-export.json": PROJECT, "manifest.json": ARTIFACT, "checkpoint.safetensors": RUN}
-"""What a folder is, by a file in it; the first one decides."""
+FOLDERS = {
+    ("hello-export.json",): PROJECT,
+    ("checkpoint.safetensors", "manifest.json"): ARTIFACT,
+    ("checkpoint.safetensors",): RUN,
+}
+"""What a folder is that has all these files; the first entry that fits decides."""
 ONNX = "an ONNX model"
 TEXT = "a text file"
 WHEEL = "a wheel"
@@ -25,7 +29,8 @@ def kind_of(path: Path) -> str | None:
     ('a text file', None)
     """
     if path.is_dir():
-        return next((kind for name, kind in FOLDERS.items() if (path / name).is_file()), None)
+        held = (kind for names, kind in FOLDERS.items() if all((path / n).is_file() for n in names))
+        return next(held, None)
     with suppress(OSError):
         if path.is_file():
             with path.open("rb") as stream:
