@@ -78,9 +78,9 @@ class Model extends Network {
   }
 
   /**
-   * A text that arrives in pieces: `feed` returns the output for the next one. Unless it is the last
-   * (`final`), the first half of a surrogate pair is held back, and by a model with a normal form
-   * the last letter and its marks, because more marks may follow.
+   * A text that arrives in pieces: `feed` returns the output for the next one. Unless it is the
+   * last (`final`), the first half of a surrogate pair is held back, and by a model with a normal
+   * form the last letter and its marks, because more marks may follow.
    */
   stream() {
     this.need("rewrite");

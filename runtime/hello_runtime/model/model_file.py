@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -63,6 +62,8 @@ def locate(path: str | Path | None, cell: str) -> Path:
 
 def without_model(path: Path, file: Path) -> str:
     """Return what a path is, at which there is no such model file, and what to do."""
+    import shlex  # imported here, as the next one: no start waits for what errors say
+
     from hello_runtime.model.kinds import PROJECT, RUN, kind_of
 
     kind = kind_of(path)
