@@ -232,7 +232,7 @@ def test_versions_and_modules(command: str, tmp_path: Path) -> None:
     package = COMMANDS[command]
     assert importlib.import_module(package).__version__ == version("hello-rnn")
     # What lies in the current folder under the name of a package is not run in its place.
-    for name in ("torch", "click", "safetensors", "jinja2"):
+    for name in ("torch", "click", "safetensors", "matplotlib"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('run by accident')\n")
     as_module = shell(f"{sys.executable} -m {package} --help", tmp_path)
     assert as_module.returncode == 0, as_module.stderr
