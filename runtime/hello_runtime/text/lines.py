@@ -14,15 +14,17 @@ from io import BufferedReader
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from hello_runtime.errors import InputError, OutputError, reason
 from hello_runtime.text import memory
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
+from hello_runtime.text.long_text import LongText, Text
 from hello_runtime.text.normal_forms import NormalForm, Normaliser
 
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
 BYTE_ORDER_MARK = "\ufeff"
+Bytes: TypeAlias = bytes | bytearray
 UTF8_BYTES = 4
 """Bytes of a character in UTF-8, at most."""
 
@@ -30,7 +32,7 @@ UTF8_BYTES = 4
 class Block(NamedTuple):
     """Some lines of a source."""
 
-    texts: list[str]
+    texts: list[Text]
     ends: list[str]
     """The end of each line: LF, CR LF, or nothing at the end of a file."""
     source: str
@@ -44,7 +46,7 @@ class Block(NamedTuple):
         return f"{self.source} {self.first + index}"
 
 
-def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
+def block_of(lines: Sequence[Bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
     """Return the block of some lines, given in bytes without their LF.
 
     A CR before the LF belongs to the end. A last line without LF keeps its CR.
@@ -52,15 +54,35 @@ def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = 
     Raises:
         InputError: a line is not UTF-8.
     """
-    texts, ends = [], []
+    texts: list[Text] = []
+    ends = []
     for number, line in enumerate(lines, first):
-        text = line.removesuffix(b"\r") if end else line
-        ends.append(end if text == line else "\r" + end)
+        text = line[:-1] if end and line.endswith(b"\r") else line  # no copy of a long line
+        ends.append(end if text is line else "\r" + end)
+        is_long = len(text) >= memory.LONG_LINE
         try:
-            texts.append(text.decode())
+            texts.append(LongText(decoded(text)) if is_long else text.decode())
         except UnicodeDecodeError as error:
             raise not_utf8(f"{source} {number}", error.start, line[error.start]) from error
     return Block(texts, ends, source, first, sum(map(len, lines)) + len(lines) * len(end))
+
+
+def decoded(line: Bytes) -> Iterator[str]:
+    """Yield the text of a line in parts.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8; with the index of the byte in the line.
+    """
+    start, part = 0, None
+    while part is None or len(part) == READ_SIZE:
+        part = line[start : start + READ_SIZE]
+        try:
+            text, read = codecs.utf_8_decode(part, "strict", len(part) < READ_SIZE)
+        except UnicodeDecodeError as error:
+            error.start += start
+            raise
+        yield text
+        start += read
 
 
 def not_utf8(place: str, start: int, byte: int) -> InputError:
@@ -89,24 +111,21 @@ def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
         InputError: it cannot be read, is not UTF-8, or has a line for which there is no memory.
     """
     first = 1
-    unfinished: list[bytes] = []  # pieces of a line whose end has not arrived
-    size = 0  # its bytes
+    unfinished = bytearray()  # of a line whose end has not arrived
     while content := read_some(stream, source):
         head, *tail = content.split(b"\n")
-        unfinished.append(head)
-        size += len(head)
-        if size >= memory.LONG_LINE:
-            memory.check_line(size, f"{source} {first}")
+        unfinished += head
+        if len(unfinished) >= memory.LONG_LINE:
+            memory.check_line(len(unfinished), f"{source} {first}")
         if tail:
-            size = len(tail[-1])
-            block = block_of([b"".join(unfinished), *tail[:-1]], source, first)
+            block = block_of([unfinished, *tail[:-1]], source, first)
+            unfinished = bytearray(tail[-1])  # now, so that a long line is not kept twice
             first += len(block.texts)
-            unfinished = [tail[-1]]
             yield block
-    rest = [b"".join(unfinished)]
-    unfinished.clear()  # a long line is not kept twice
-    if rest[0]:
-        yield block_of([rest.pop()], source, first, end="")
+    if unfinished:
+        block = block_of([unfinished], source, first, end="")
+        unfinished.clear()
+        yield block
 
 
 def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
