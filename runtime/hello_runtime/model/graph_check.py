@@ -44,6 +44,8 @@ BATCH, TIME = "batch", "time"
 
 Declared: TypeAlias = "tuple[str, Shape]"
 """The type and shape of an input or output."""
+State: TypeAlias = "tuple[int, int] | None"
+"""The slots and the hidden size of a model's state; None for one that needs the whole line."""
 
 CODEPOINTS: Declared = ("int32", (BATCH, TIME))
 LENGTHS: Declared = ("int32", (BATCH,))
@@ -70,7 +72,7 @@ class Says(NamedTuple):
     """Whether it may also copy a character, without such a label."""
 
 
-def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[int, int] | None:
+def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[State, int]:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Args:
@@ -79,7 +81,7 @@ def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[int, int] | N
         file_size: the size of the model file in bytes.
 
     Returns:
-        The slots and the hidden size of its state; None for a model that needs the whole line.
+        Its state, and how many numbers it makes of each character, in all its nodes.
 
     Raises:
         ValueError: the graph is refused; the message says where and why.
@@ -92,7 +94,8 @@ def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[int, int] | N
         check_labels(values["decoded"], graph.initializer, says.labels, copies=says.copies)
     elif says.task == "classify":
         check_classes(values["label"], graph.initializer, says.size)
-    return state
+    sizes = [size_of(value.shape) for value in values.values()]
+    return state, sum(count for count, free in sizes if free)
 
 
 def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
@@ -251,8 +254,8 @@ def declared_size(dimension: Dimension) -> Size:
     return dimension.dim_param or "unknown"
 
 
-def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
-    """Return the slots and the hidden size of a model's state; None if it has lengths instead.
+def state_of(inputs: Mapping[str, Declared]) -> State:
+    """Return the state of a model; None if it has lengths instead.
 
     Raises:
         ValueError: the inputs are those of neither.

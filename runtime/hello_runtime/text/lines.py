@@ -25,6 +25,8 @@ from hello_runtime.text.normal_forms import NormalForm, Normaliser
 CONVERT = "convert it first, for instance with iconv -t UTF-8"
 BYTE_ORDER_MARK = "\ufeff"
 Bytes: TypeAlias = bytes | bytearray
+PART = 1 << 16
+"""Bytes of a long line that are decoded at once."""
 UTF8_BYTES = 4
 """Bytes of a character in UTF-8, at most."""
 
@@ -74,10 +76,10 @@ def decoded(line: Bytes) -> Iterator[str]:
         UnicodeDecodeError: it is not UTF-8; with the index of the byte in the line.
     """
     start, part = 0, None
-    while part is None or len(part) == READ_SIZE:
-        part = line[start : start + READ_SIZE]
+    while part is None or len(part) == PART:
+        part = line[start : start + PART]
         try:
-            text, read = codecs.utf_8_decode(part, "strict", len(part) < READ_SIZE)
+            text, read = codecs.utf_8_decode(part, "strict", len(part) < PART)
         except UnicodeDecodeError as error:
             error.start += start
             raise
@@ -104,8 +106,13 @@ def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
     yield block_of([os.fsencode(argument) for argument in arguments], "argument")
 
 
-def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
+def read_stream(stream: BufferedReader, source: str, factor: int) -> Iterator[Block]:
     """Yield the lines of a stream as soon as they arrive.
+
+    Args:
+        stream: what is read.
+        source: its name, for errors.
+        factor: bytes of memory for each byte of a long line.
 
     Raises:
         InputError: it cannot be read, is not UTF-8, or has a line for which there is no memory.
@@ -116,7 +123,7 @@ def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
         head, *tail = content.split(b"\n")
         unfinished += head
         if len(unfinished) >= memory.LONG_LINE:
-            memory.check_line(len(unfinished), f"{source} {first}")
+            memory.check_line(len(unfinished), factor, f"{source} {first}")
         if tail:
             block = block_of([unfinished, *tail[:-1]], source, first)
             unfinished = bytearray(tail[-1])  # now, so that a long line is not kept twice
@@ -162,8 +169,8 @@ def read_some(stream: BufferedReader, source: str) -> bytes:
         return stream.read1(READ_SIZE)
 
 
-def read_file(path: Path) -> Iterator[Block]:
-    """Yield the lines of a file.
+def read_file(path: Path, factor: int) -> Iterator[Block]:
+    """Yield the lines of a file; for `factor` see `read_stream`.
 
     Raises:
         InputError: it is missing, empty or unreadable, or a line is not UTF-8.
@@ -171,7 +178,7 @@ def read_file(path: Path) -> Iterator[Block]:
     with reading(path), path.open("rb") as stream:
         if not stream.peek(1):
             raise InputError(f"{path}: the file is empty; there is nothing to decode")
-        yield from read_stream(stream, f"{path}, line")
+        yield from read_stream(stream, f"{path}, line", factor)
 
 
 def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, str]]:
