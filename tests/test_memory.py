@@ -93,7 +93,7 @@ def test_what_a_line_may_take(
         changed = Network(replace(network.config, normalization=normalization)).eval()
         onnx.save(build_model(changed, TRAINING), tmp_path / "model.onnx")
         decoder = Decoder.open(tmp_path)
-        found = memory.memory_factor(decoder.info, decoder._numbers, as_json=as_json)
+        found = memory.memory_factor(decoder.info, decoder._numbers_per_character, as_json=as_json)
         if expected is None:  # at least the codepoints, the embedding, the gates and the states
             assert found > 3 + 4 * (1 + 7 + 5)
         elif normalization == "none":
@@ -108,7 +108,7 @@ def test_a_wide_classifier_needs_more(tmp_path: Path) -> None:
     for size in (5, 50):
         network = make_network("lstm", task="classify", hidden_size=size, bidirectional=True)
         onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
-        numbers.append(Decoder.open(tmp_path)._numbers)
+        numbers.append(Decoder.open(tmp_path)._numbers_per_character)
     assert numbers[1] - numbers[0] >= 2 * 45
 
 

@@ -208,7 +208,7 @@ def main(
     elif info:
         results = encoded(described(decoder, as_json))
     else:
-        factor = memory_factor(decoder.info, decoder._numbers, as_json=as_json)
+        factor = memory_factor(decoder.info, decoder._numbers_per_character, as_json=as_json)
         blocks = read_blocks(texts, input_file, factor)
         if input_file and not as_json:
             results = decode_file(decoder, blocks, input_file, shown=shows_progress(output_file))

@@ -168,6 +168,7 @@ def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
     from hello_runtime.classification import classifications
     from hello_runtime.engine.batching import Parts
 
+    decoder._need_task("rewrite", "classify")
     read = decoder._check_batch(texts)
     if decoder.info.task == "classify":
         names = decoder.info.classes
