@@ -86,7 +86,7 @@ CASES = [
 def write_line(path: Path, kind: str, size: float) -> None:
     """Write one line of about `size` bytes."""
     letters, last = KINDS[kind]
-    part = "".join(random.Random(0).choices(letters, k=100_000)).encode()
+    part = "".join(random.Random(0).choices(letters, k=10_000)).encode()
     with path.open("wb") as file:
         for _ in range(max(1, round(size / len(part)))):
             file.write(part)
