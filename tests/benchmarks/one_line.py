@@ -69,6 +69,8 @@ class Case(NamedTuple):
 
 TWO = {"bidirectional": True}
 LABELS = {"task": "classify", "classes": ("x", "y"), "output_labels": (), "unknown": "label"}
+WIDE = {"cell": "lstm", "hidden_size": 32}
+WIDER = {"cell": "gru", "embedding_dim": 64, "hidden_size": 64, "layers": 2}
 CASES = [
     *[Case("causal", kind, {}) for kind in KINDS],
     *[Case("two directions", kind, TWO) for kind in KINDS],
@@ -80,6 +82,8 @@ CASES = [
     Case("--json", "one emoji", {}, ("--json",)),
     Case("--json, two directions", "one emoji", TWO, ("--json",)),
     Case("a classifier", "ASCII", LABELS, share=0.01),
+    Case("a classifier, LSTM of 32", "ASCII", LABELS | TWO | WIDE, share=0.01),
+    Case("a classifier, 2 GRU of 64", "ASCII", LABELS | TWO | WIDER, share=0.01),
 ]
 
 
