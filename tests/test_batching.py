@@ -130,6 +130,22 @@ def test_one_batch_is_read_ahead_and_the_order_kept() -> None:
         assert read[-1] == min(number + 1, 4)
 
 
+def test_a_lone_text_is_run_at_once_and_between_others_in_its_turn() -> None:
+    engine = Engine()
+    read: list[str] = []
+
+    def batches() -> Iterator[list[str]]:
+        for texts in (["a"], ["b"], ["a"], ["c", "d"], ["e"], ["f" * 5000], ["a"]):
+            read.append(texts[0])
+            yield texts
+
+    found = run_ahead(engine.run, batches(), 2, BLOCKS_ON_CPU, windowed=True)
+    assert [row.text for row in next(found)] == ["A"]
+    assert read == ["a"]
+    assert [row.text for rows in found for row in rows] == [*"BACDE", "F" * 5000, "A"]
+    assert engine.ran().count("a") == 1
+
+
 def test_a_text_is_run_once() -> None:
     engine = Engine()
     texts = ["b", "a", "", "b"]

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from command_server import CommandServer
 from hello_export.artifact import write_artifact
+from hello_export.job import Job
 from hello_runtime import process
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
@@ -179,7 +180,7 @@ def test_other_work_without_a_standard_error(stderr: str, tmp_path: Path) -> Non
 def test_an_artifact_is_verified_without_a_standard_error(
     tmp_path: Path, short_proof: None
 ) -> None:
-    write_artifact(make_network(), TRAINING, tmp_path / "artifact")
+    write_artifact(Job(make_network(), TRAINING, tmp_path / "artifact"))
     result = shell("hello-export --verify artifact --characters 10 2>&-", tmp_path)
     assert result.returncode == 0
     assert "onnxruntime" in result.stdout

@@ -41,6 +41,7 @@ from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import ConfigError, DataError
 from hello_train.fit.options import TEXT_OPTIONS, configure
 from hello_train.fit.remarks import dropped_labels
+from hello_train.fit.run import beginning
 from hello_train.fit.score import count_baseline
 from hello_train.report.mistakes import Context, Mistake, mistakes
 
@@ -476,6 +477,18 @@ def test_mistakes_are_counted_with_what_stood_around() -> None:
     assert second == Mistake("a", "ą", "a", 1, (Context("żab i z", "b"),))
     assert [mistake.target for mistake in rest] == ["ź"]
     assert mistakes(["ab"], [Pair("ab", "ab")]) == []
+
+
+def test_the_context_of_a_mistake_cuts_no_letter_from_its_marks() -> None:
+    for count in range(20, 30):
+        around = "b" * count
+        target = f"a\u0307{around}ó{around}a\u0307"
+        given = target.replace("ó", "o")
+        ((context,),) = (mistake.contexts for mistake in mistakes([given], [Pair(given, target)]))
+        assert len(context.before) == (count + 2 if count < 23 else min(count, 24))
+        assert len(context.after) == (count + 2 if count < 23 else min(count, 24))
+    assert beginning("z\u0307" * 40) == "z\u0307" * 30
+    assert beginning("a" + "z\u0307" * 40) == "a" + "z\u0307" * 29
 
 
 def test_no_word_that_counts_is_no_share() -> None:

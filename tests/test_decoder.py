@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hello_runtime import Decoder, EngineError, PolicyError, UnknownCharacterError
 from hello_runtime import decoder as decoder_module
-from hello_runtime.engine import calls
+from hello_runtime.engine import batching, calls
 from hello_runtime.model.model_file import Unknown
 from hello_train.network.cells import CELLS
 from helpers import GOLDEN, STRANGE, open_model, random_texts
@@ -57,8 +57,8 @@ def test_a_long_line_is_cut_and_the_state_carried(
     text = (random_texts(1, 100, seed=1)[0] * 40)[: 64 + extra]
     assert len(text) == 64 + extra
     whole = decoder.annotate_batch([text])[0]
-    monkeypatch.setattr(decoder_module, "LONGEST_ROW", 16)
-    monkeypatch.setattr(calls, "LONGEST_ROW", 16)
+    for module in (decoder_module, calls, batching):
+        monkeypatch.setattr(module, "LONGEST_ROW", 16)
     cut = decoder.annotate_batch([text])[0]
     assert cut.text == whole.text
     np.testing.assert_allclose(cut.confidence, whole.confidence, atol=1e-6)
@@ -116,6 +116,8 @@ def test_what_a_model_refuses_may_be_copied(
             becomes = "".join(islice(written, int(length)))
             if char not in decoder.info.input_alphabet:
                 assert (becomes, confidence) == (char, 1)
+            else:
+                assert confidence < 1
     if not bidirectional:
         stream = decoder.stream()
         assert "".join(map(stream.feed, texts[0])) == decoder.decode(texts[0])

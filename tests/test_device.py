@@ -18,7 +18,7 @@ from hello_export.proof.verdict import TOLERANCE
 from hello_runtime import Decoder, ProviderError
 from hello_runtime.engine import devices
 from hello_runtime.engine.cpus import available_cpus, cpu_quota
-from helpers import Run, assert_one_line_error
+from helpers import Run
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
@@ -284,10 +284,6 @@ def test_the_command_says_what_auto_took(run: Run) -> None:
     result = run("hello-infer", "--provider", "auto", "hello")
     assert (result.returncode, result.stdout) == (0, "ohlol\n")
     assert result.stderr.splitlines()[-1] == f"running on {Decoder.open(provider='auto').provider}"
-
-
-def test_the_command_refuses_in_one_line(run: Run) -> None:
-    assert_one_line_error(run("hello-infer", "--provider", "nosuch", "hello"), "'nosuch'")
 
 
 def test_the_cpu_loads_nothing_of_the_others() -> None:

@@ -28,6 +28,9 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 POLISH = ROOT / "tests" / "data" / "zolw.txt"
+TORCH = next(
+    line for line in (ROOT / "constraints.txt").read_text().splitlines() if "torch==" in line
+)
 
 ELSEWHERE = {
     "python train/recipes/hyphenated_words.py hyph_pl_PL.dic /usr/share/dict/polish 100000 > "
@@ -35,7 +38,7 @@ ELSEWHERE = {
     "pip install . && hello-infer hello": ".ci/run, in environments without torch",
     "pip install -c constraints.txt -e '.[dev]' && pytest": ".ci/run",
     "pip install -c constraints.txt '.[export,engines]'": "it is part of the tests' environment",
-    "pip install torch --index-url https://download.pytorch.org/whl/cpu": "likewise",
+    f"pip install {TORCH} --index-url https://download.pytorch.org/whl/cpu": "likewise",
     "apt-get download libreoffice-help-pl && dpkg-deb -x libreoffice-help-pl_*.deb help": (
         "a page of the tests' own text stands in for the package"
     ),
@@ -196,9 +199,7 @@ def folder(tmp_path: Path, servers: Callable[[str], CommandServer]) -> Folder:
     (tmp_path / "train").symlink_to(ROOT / "train")
     (tmp_path / "light").mkdir()
     (tmp_path / "light/bin").symlink_to(Path(sys.executable).parent)
-    folder = Folder(tmp_path, servers)
-    folder.run_python(BY_NAME["docs/bring-your-own.md"].blocks[0].text)  # writes README's hello.pt
-    return folder
+    return Folder(tmp_path, servers)
 
 
 def test_the_pages(folder: Folder) -> None:

@@ -183,7 +183,7 @@ def free_the_state(model: onnx.ModelProto) -> None:
 
 BAD_MODELS: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "the file is empty"),
-    "text": (lambda: b"hello, this is no model\n" * 9, "no ONNX model, or cut off"),
+    "text": (lambda: b"hello, this is no model\n" * 9, "it is no ONNX model, but a text file"),
     "cut": (lambda: model_bytes(lambda _: None)[:2000], "no ONNX model, or cut off"),
     "graphless": (lambda: model_bytes(lambda model: model.ClearField("graph")), "its inputs are"),
     "foreign": (

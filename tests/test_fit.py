@@ -31,6 +31,7 @@ from hello_train.fit.adam import Adam
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
+from hello_train.fit.job import Job
 from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
@@ -220,13 +221,12 @@ class Shares(Evaluator):
     """Finds these shares one after the other, then always the last one."""
 
     def __init__(self, *shares: int, unchanged: float = 0.0) -> None:
+        self._unchanged = unchanged
         super().__init__([])
         self.shares = list(shares)
-        self._unchanged = unchanged
         self.networks: list[dict[str, Any]] = []
 
-    @property
-    def unchanged(self) -> float:
+    def _measure_unchanged(self) -> float:
         return self._unchanged
 
     def evaluate(self, network: Network) -> dict[str, tuple[int, int]]:
@@ -255,11 +255,11 @@ def test_a_training_without_gain_ends_early() -> None:
     state, ending = run_evaluated(Shares(10, 30, 20), TrainOptions(epochs=100, patience=4))
     assert len(state.history.evaluations) == 2 + 4
     assert state.position.step == 30
-    assert ending == Ending(done=0.3, epochs=30)
+    assert (ending.done, ending.epochs) == (0.3, 30)
     options = TrainOptions(epochs=20, patience=16)
     state, ending = run_evaluated(Shares(10, 20, 30, 40, 50), options)
     assert state.position.step == 20
-    assert ending == Ending(done=1.0, epochs=20)
+    assert (ending.done, ending.epochs) == (1.0, 20)
 
 
 def test_patience_waits_until_something_was_learned() -> None:
@@ -503,8 +503,9 @@ class Apart(Team):
 
 def test_processes_with_different_lines_are_stopped(tmp_path: Path) -> None:
     lines = Split([Pair("ab", "ba"), Pair("ba", "ab")], [])
+    apart = Apart(torch.device("cpu"), 0, 2)
     with pytest.raises(TeamError, match="the processes have different lines or options; give all"):
-        run_lines(lines, "pairs", TINY, tmp_path / "run", team=Apart(torch.device("cpu"), 0, 2))
+        run_lines(Job(lines, "pairs", TINY, tmp_path / "run", team=apart))
     assert not (tmp_path / "run").exists()
 
 

@@ -27,7 +27,7 @@ from hello_runtime import Decoder, EngineError, ModelFileError
 from hello_runtime.engine import devices
 from hello_runtime.errors import first_line
 from hello_runtime.model import onnx_wire, operators
-from hello_runtime.model.graph_check import Budget, declarations, run_node, work_out
+from hello_runtime.model.graph_check import Budget, declarations, infer_values, run_node
 from hello_runtime.model.labels import alphabet_guard
 from hello_runtime.model.load import load_model
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, locate
@@ -223,6 +223,15 @@ def change(name: str, value: Any) -> Callable[[ModelProto], None]:
     def edit(model: ModelProto) -> None:
         tensor = next(item for item in model.graph.initializer if item.name == name)
         tensor.CopyFrom(numpy_helper.from_array(np.array(value), name))
+
+    return edit
+
+
+def set_metadata(key: str, value: str) -> Callable[[ModelProto], None]:
+    """Return an edit that changes what a model says of itself."""
+
+    def edit(model: ModelProto) -> None:
+        next(item for item in model.metadata_props if item.key == key).value = value
 
     return edit
 
@@ -545,58 +554,50 @@ EDITED: dict[str, tuple[Callable[[ModelProto], None], str]] = {
         "the output decoded is declared otherwise",
     ),
     "labels of another width": (
-        lambda model: set_metadata(
-            "output_labels", '[[null], "", "x", [" ", null], "y", [null, "", "z"]]'
-        )(model),
+        set_metadata("output_labels", '[[null], "", "x", [" ", null], "y", [null, "", "z"]]'),
         "label 5: '' is no character",
     ),
     "labels that keep nothing": (
-        lambda model: set_metadata("output_labels", '["a", "", "bc", "d", "e", "f"]')(model),
+        set_metadata("output_labels", '["a", "", "bc", "d", "e", "f"]'),
         "it writes what is none of its labels",
     ),
-    "an object": (
-        lambda model: set_metadata("output_labels", '{"a": 1}')(model),
-        "its labels are not a list",
-    ),
+    "an object": (set_metadata("output_labels", '{"a": 1}'), "its labels are not a list"),
     "a label that ends a line": (
-        lambda model: set_metadata("output_labels", '[[null, "\\n"]]')(model),
+        set_metadata("output_labels", '[[null, "\\n"]]'),
         "label 0: it has LF",
     ),
     "a label of nine": (
-        lambda model: set_metadata("output_labels", '["123456789"]')(model),
+        set_metadata("output_labels", '["123456789"]'),
         "label 0: it has 9 elements; 8 are possible",
     ),
-    "a label twice": (
-        lambda model: set_metadata("output_labels", "[[null], [null]]")(model),
-        "it has a label twice",
-    ),
-    "no label": (lambda model: set_metadata("output_labels", "[]")(model), "it has no labels"),
+    "a label twice": (set_metadata("output_labels", "[[null], [null]]"), "it has a label twice"),
+    "no label": (set_metadata("output_labels", "[]"), "it has no labels"),
     "a guard of characters": (
-        lambda model: set_metadata("guard", '{"a": "a"}')(model),
+        set_metadata("guard", '{"a": "a"}'),
         "guard is neither a list nor null",
     ),
     "a guard of an unknown label": (
-        lambda model: set_metadata("guard", '[["aelosz żł😀", [6]]]')(model),
+        set_metadata("guard", '[["aelosz żł😀", [6]]]'),
         "guard gives what it does not write",
     ),
     "a guard that allows nothing": (
-        lambda model: set_metadata("guard", '[["aelosz żł😀", []]]')(model),
+        set_metadata("guard", '[["aelosz żł😀", []]]'),
         "guard gives what it does not write",
     ),
     "a guard of other characters": (
-        lambda model: set_metadata("guard", '[["aelosz żł", [0]]]')(model),
+        set_metadata("guard", '[["aelosz żł", [0]]]'),
         "guard is not of the characters",
     ),
     "a guard with a character twice": (
-        lambda model: set_metadata("guard", '[["aelosz żł😀", [0]], ["a", [1]]]')(model),
+        set_metadata("guard", '[["aelosz żł😀", [0]], ["a", [1]]]'),
         "guard has a character twice",
     ),
     "a guard that is no class": (
-        lambda model: set_metadata("guard", '[["a", [true]]]')(model),
+        set_metadata("guard", '[["a", [true]]]'),
         "guard has what is no class of characters",
     ),
     "an older format": (
-        lambda model: set_metadata("format_version", "1")(model),
+        set_metadata("format_version", "1"),
         "its metadata lacks 'output_alphabet'",
     ),
 }
@@ -644,7 +645,7 @@ def test_every_shape_that_is_worked_out_is_what_the_engine_makes(name: str) -> N
         onnx_wire.Graph, onnx_wire.read_message(onnx_wire.Model, content).graph
     )
     declared = declarations(graph.input)
-    values = work_out(graph, declared, len(content))
+    values = infer_values(graph, declared, len(content))
     model = onnx.load_model_from_string(content)
     names = [made for item in model.graph.node for made in item.output if made]
     del model.graph.output[:]
@@ -692,13 +693,6 @@ METADATA: dict[str, tuple[str, str, str]] = {
     "a cell of ten megabytes": ("cell", "\x1b[31m\n" * 10**6, "cell is '"),
     "an end too early": ("training", "{", "damaged metadata"),
 }
-
-
-def set_metadata(key: str, value: str) -> Callable[[ModelProto], None]:
-    def edit(model: ModelProto) -> None:
-        next(item for item in model.metadata_props if item.key == key).value = value
-
-    return edit
 
 
 @pytest.mark.parametrize("name", METADATA)

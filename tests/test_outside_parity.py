@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from hello_export.errors import ParityError
-from hello_export.intake.outside import read_network
+from hello_export.intake.outside import Vocabulary, read_network
 from hello_export.intake.recognise import Choices
 from hello_export.proof import parity
 from hello_export.proof.cases import module_cases
@@ -161,17 +161,12 @@ def read(form: Form, module: nn.Module, file: Path, entries: tuple[str, ...]) ->
     rnn = form.cell == "rnn"
     # One matrix may be the embedding alone; safetensors saves tied weights once.
     once = form.head == "tied, no bias" and form.file == ".safetensors"
-    return read_network(
-        file,
-        list(entries),
-        labels,
-        Choices(
-            nonlinearity=form.nonlinearity if rnn else None,
-            linear="embed" if once else None,
-        ),
-        form.unknown,
-        "<unk>" if "<unk>" in entries else None,
-    ).network
+    token = "<unk>" if "<unk>" in entries else None
+    vocabulary = Vocabulary(list(entries), labels, unknown=form.unknown, unknown_token=token)
+    choices = Choices(
+        nonlinearity=form.nonlinearity if rnn else None, linear="embed" if once else None
+    )
+    return read_network(file, vocabulary, choices).network
 
 
 def plain_forward(

@@ -19,7 +19,7 @@ from hello_train.fit.hello import HELLO_ALPHABETS
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.fit.progress import ProgressDisplay
-from hello_train.fit.remarks import remarks
+from hello_train.fit.remarks import remarks, simpler_rows_ahead
 from hello_train.network.model import Network
 from helpers import Run
 
@@ -116,7 +116,10 @@ def test_a_log_has_epoch_share_time_and_rate(run: Run) -> None:
     length = ("--epochs", 10, "--holdout", 0.2, "--patience", 20)
     result = run("hello-train", *LEARN, *length)
     opening, *lines = result.stderr.splitlines()
-    assert opening == "19 lines to learn, 5 held out, on cpu: gru of 8, 10 epochs"
+    assert re.fullmatch(
+        r"19 lines to learn, 5 held out, on cpu, \d+ threads?( by \w+)?: gru of 8, 10 epochs",
+        opening,
+    )
     number = r"[\d.e-]+"
     pattern = rf" *(\d+)%  0:\d\d  epoch (\d+)  loss {number}(  {number}% right)?  {number}k? char"
     rows = [match.groups() for line in lines if (match := re.match(pattern, line))]
@@ -130,7 +133,9 @@ def test_a_log_has_epoch_share_time_and_rate(run: Run) -> None:
 def test_one_line_is_not_two(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.tsv").write_text("ab\tba\n")
     result = run("hello-train", "--pairs", "one.tsv", "--holdout", 0, "--epochs", 1)
-    assert result.stderr.startswith("1 line to learn, 0 held out, on cpu: gru of 128, 1 epoch\n")
+    opening = result.stderr.splitlines()[0]
+    assert opening.startswith("1 line to learn, 0 held out, on cpu, ")
+    assert opening.endswith(": gru of 128, 1 epoch")
 
 
 def test_every_so_many_epochs(run: Run) -> None:
@@ -150,46 +155,65 @@ def test_a_coarse_clock(capsys: pytest.CaptureFixture[str]) -> None:
     display = ProgressDisplay()
     display.on_step(Progress(epoch=1, done=0.1, loss=1.0, characters=5, seconds=0.0), network)
     display.on_step(
-        Progress(epoch=9, done=1.0, loss=1e-7, characters=5000, seconds=3700.0), network
+        Progress(
+            epoch=9,
+            done=1.0,
+            loss=1e-7,
+            characters=5000,
+            seconds=3700.0,
+            threads="2 threads, 1.8 times as fast as 1",
+        ),
+        network,
     )
     assert capsys.readouterr().err.splitlines() == [
         " 10%  0:00  epoch 1  loss 1  - characters/s",
-        "100%  1:01:40  epoch 9  loss 1e-07  1 characters/s",
+        "100%  1:01:40  epoch 9  loss 1e-07  1 characters/s  2 threads, 1.8 times as fast as 1",
     ]
 
 
 # What is said at the end.
 
 
-def scores(model: float, targets: float, unchanged: float = 0.5) -> dict[str, Score]:
-    rows = {"no change": unchanged, "most frequent target": targets, "model": model}
-    return {name: Score(share, None, 0, 10, 0, 1) for name, share in rows.items()}
-
-
-OPTIONS = replace(TEXT_OPTIONS, patience=10)
+OPTIONS = replace(TEXT_OPTIONS, patience=10, minutes=5)
 
 
 def test_a_good_training_needs_no_remark() -> None:
-    assert remarks(Ending(1.0, 3.2), OPTIONS, scores(0.9, 0.8)) == []
-    assert remarks(Ending(1.0, 1.0), OPTIONS, {}) == []
+    assert remarks(Ending(1.0, 3.2, 5), OPTIONS, []) == []
+    assert remarks(Ending(1.0, 1.0, 5), OPTIONS, []) == []
 
 
 def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
-    early, partly, behind = remarks(Ending(0.57, 0.2), OPTIONS, scores(0.4, 0.8))
+    early, partly, behind = remarks(
+        Ending(0.57, 0.2, 2.85), OPTIONS, ["no change", "most frequent target"]
+    )
     assert early == (
         "the training ended early, after 57% of its minutes, because 10 evaluations in a row "
         "brought no gain; let it go on with a larger --patience, or use a lower --learning-rate "
         "than 0.004"
     )
     assert partly == (
-        "the training saw only 20% of the lines; give it more --minutes, or a smaller --hidden-size"
+        "the training saw only 20% of the lines; with --minutes 15 it would see all of them, with "
+        "a smaller --hidden-size sooner"
     )
     assert behind == (
-        "the model gets fewer characters right than 'no change' and 'most frequent target'; train "
-        "it longer, with more --minutes or --epochs"
+        "the model is not as good as 'no change' and 'most frequent target'; train it longer: with "
+        "--minutes 57 it goes 4 times through the lines"
     )
-    (behind,) = remarks(Ending(1.0, 3), OPTIONS, scores(0.6, 0.8))
-    assert "than 'most frequent target'; train" in behind
+
+
+def test_a_model_that_saw_all_lines_and_is_behind_shall_train_twice_as_long() -> None:
+    (behind,) = remarks(Ending(1.0, 3, 5), OPTIONS, ["order-5 counts"])
+    assert behind.endswith("with --minutes 10 it goes 6 times through the lines")
+    (behind,) = remarks(Ending(1.0, 30, 5), replace(OPTIONS, minutes=None, epochs=30), ["x"])
+    assert behind.endswith("with --epochs 60 it goes 60 times through the lines")
+
+
+@pytest.mark.parametrize(("model", "ahead"), [(0.9, []), (0.6, ["most frequent target"])])
+def test_rules_that_get_more_characters_right_are_ahead(model: float, ahead: list[str]) -> None:
+    rows = {"no change": 0.5, "most frequent target": 0.8, "model": model}
+    scores = {name: Score(share, None, 0, 10, 0, 1) for name, share in rows.items()}
+    assert simpler_rows_ahead(scores) == ahead
+    assert simpler_rows_ahead({}) == []
 
 
 def test_a_run_says_what_went_wrong(run: Run, tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_texts_are_escaped() -> None:
 def test_a_short_history(evaluations: int) -> None:
     content = text_page(text_run(evaluations))
     assert foreign(content) == set()
-    assert ("It was not evaluated while it learned." in content) == (evaluations == 0)
+    assert ("It was not evaluated during training." in content) == (evaluations == 0)
     pictures = 2 + 1 if evaluations else 0  # two curves, and that of the one slow character
     assert content.count("<svg ") == pictures
 
@@ -243,7 +243,7 @@ def test_a_short_history(evaluations: int) -> None:
 def test_without_held_out_lines() -> None:
     content = text_page(replace(text_run(0), scores={}, mistakes=[]))
     assert "No line was held out" in content
-    assert "What it gets wrong" not in content
+    assert "Mistakes" not in content
     assert "Nothing, on the held-out lines." in text_page(replace(text_run(), mistakes=[]))
 
 
@@ -270,7 +270,7 @@ def test_an_accuracy_of_all_and_of_none_can_be_drawn() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_page_of_hello(cell: str) -> None:
     run, words = hello_run(cell), Page(made(cell)).words
-    assert "41 epochsuntil it first said ohlol. It kept to it from epoch 1,208 on." in words
+    assert "41 epochsuntil the output was first ohlol. It stayed so from epoch 1,208 on." in words
     for row in ("1\u201340lllll2 of 5", "41ohlol5 of 5", "42\u20131,207ohlll4 of 5"):
         assert row in words
     assert "<b>o</b><b>h</b><b>l</b>l<b>l</b>" in made(cell)
@@ -341,7 +341,7 @@ def test_how_sure_a_network_is_and_why_no_surer(cell: str) -> None:
     assert (
         "e / (e + 3/e) = 71.1%, and \u2212ln of that is ln(1 + 3 e\u207b\u00b2) = 0.3408" in words
     )
-    assert "the line of dashes is the lowest that it can be" in words
+    assert "The dashed line is the lowest possible loss." in words
 
 
 @pytest.mark.parametrize(
@@ -390,14 +390,14 @@ def test_a_lost_start_says_so_and_shows_why() -> None:
     lost = replace(run, network=network, history=history, starts=20)
     words = Page(hello_page(lost)).words
     assert f"GRU: hello \u2192 {said}, not ohlol" in words
-    assert "A lost start: of 20 none learned ohlol, and this is the last one." in words
+    assert "None of 20 starts learned ohlol; this is the last one." in words
     wrong = sum(a != b for a, b in zip(said, "ohlol", strict=True))
-    assert f"It says {said}, where {wrong} of 5 letters are wrong." in words
+    assert f"The output is {said}, where {wrong} of 5 letters are wrong." in words
     assert "In the last tenth of its 1,000 epochs the loss went from 0.001 to 0.001." in words
-    assert f"601 epochsuntil it first said ohlol. At the end it said {said}." in words
+    assert f"601 epochsuntil the output was first ohlol. At the end it was {said}." in words
     assert f"25.0%{math.log(4):.2f}" in words
     assert "The loss cannot fall below 0.34." in words
-    assert "A lost start" not in made("gru")
+    assert "None of" not in made("gru")
     short = replace(lost, history=History(losses=[1.5], outputs=[OutputSpan(1, 1, said)]))
     assert "its 1 epochs the loss went from 1.500 to 1.500" in Page(hello_page(short)).words
 
@@ -407,17 +407,16 @@ def test_terms_are_explained_where_they_stand() -> None:
     assert "The share of the held-out characters, words and lines that are right" in words
     assert "of how many353,38447,6644,593" in words
     told = (
-        "loss on the training lines: the mean of \u2212ln p, p being the probability of the right"
+        "loss on the training lines, the cross-entropy: the mean of \u2212ln p in nats, "
+        "p being the probability of the right character"
     )
     assert told in words
-    assert "a projection to 6 logits, of which softmax makes probabilities" in words
+    assert "a projection to 6 logits" in words
     for name in ("gru", "compare"):
         words = Page(made(name)).words
-        assert (
-            "loss the mean of \u2212ln p, p being the probability of the right character" in words
-        )
-        assert "which are the 4 logits, of which softmax makes probabilities" in words
-        assert "The hidden units are the logits, a score for each letter" in words
+        assert "The loss is the cross-entropy: the mean of \u2212ln p in nats" in words
+        assert "which are the 4 logits" in words
+        assert "The hidden units are the logits, one for each letter." in words
 
 
 def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
@@ -436,11 +435,11 @@ def test_the_table_of_mistakes_stacks_where_it_is_narrow() -> None:
 @pytest.mark.parametrize(
     ("texts", "expected"),
     [
-        (["lllll"], "It never said ohlol."),
-        (["ohlol"], "1 epochsuntil it first said ohlol. It kept to it."),
+        (["lllll"], "The output never was ohlol."),
+        (["ohlol"], "1 epochsuntil the output was first ohlol. It stayed so."),
         (
             ["lllll", "ohlol", "ohlll"],
-            "2 epochsuntil it first said ohlol. At the end it said ohlll.",
+            "2 epochsuntil the output was first ohlol. At the end it was ohlll.",
         ),
     ],
 )
@@ -470,8 +469,8 @@ def test_other_shapes_have_a_page_too() -> None:
     training = Training(data="abba", example="abba", seed=0, characters=4)
     deep = make_network("gru", layers=2, bidirectional=True, hidden_size=20)
     content = hello_page(HelloRun(deep, training, History(), pair))
-    assert "Of several layers or directions this is the first." in content
-    assert "Of more units than 16 these are the first." in content
+    assert "Only the first layer and direction is shown." in content
+    assert "Only the first 16 units are shown." in content
     assert "The hidden units are the logits" not in content
 
 

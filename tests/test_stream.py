@@ -7,16 +7,29 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
+import onnx
 import pytest
+from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder, NotCausalError, Stream, UnknownCharacterError
 from hello_train.network.cells import CELLS
-from helpers import STRANGE, Run, assert_one_line_error, open_model, random_texts
+from helpers import (
+    STRANGE,
+    TRAINING,
+    Run,
+    assert_one_line_error,
+    make_network,
+    open_model,
+    random_texts,
+)
 
 INFER = Path(sys.executable).with_name("hello-infer")
 
@@ -89,6 +102,54 @@ def test_a_refused_piece_leaves_the_stream_as_it_was() -> None:
     with pytest.raises(UnknownCharacterError, match="character 4 of"):
         stream.feed("l?")
     assert first + stream.feed("llo") == "ohlol"
+
+
+def interrupted(action: Callable[[], object], number: int) -> bool:
+    """Run an action with Ctrl-C at a step of it, as Python may raise it; return whether it came.
+
+    A step is the beginning or the end of a call, but for the ends of the stream's own methods,
+    behind which their caller has the result; and but for generator expressions, since Python drops
+    what is raised while it closes one.
+    """
+    own = {Stream.feed.__code__, Stream.annotate.__code__, Stream._feed.__code__}
+    here = sys._getframe().f_code
+    steps = 0
+
+    def step(frame: FrameType, event: str, _: object) -> None:
+        nonlocal steps
+        code = frame.f_code
+        if code is here or code.co_name == "<genexpr>" or (event == "return" and code in own):
+            return
+        steps += 1
+        if steps == number:
+            raise KeyboardInterrupt
+
+    sys.setprofile(step)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+    return False
+
+
+@pytest.mark.parametrize("method", ["feed", "annotate"])
+def test_ctrl_c_leaves_the_stream_as_it_was(method: str, tmp_path: Path) -> None:
+    network = make_network()
+    network.config = replace(network.config, normalization="nfc")
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    decoder = Decoder.open(tmp_path)
+    whole = decoder.decode("az\u0307b")
+    number, came = 0, True
+    while came:
+        number += 1
+        stream = decoder.stream()
+        output = stream.feed("az")
+        came = interrupted(partial(getattr(stream, method), "\u0307b"), number)
+        if came:
+            assert output + stream.feed("\u0307b", final=True) == whole, number
+    assert number > 30
 
 
 # The command: each character is answered as it arrives, and each line is a text of its own.

@@ -31,11 +31,13 @@ from hello_train.errors import DataError
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.counting import ContextModel, EndingModel
 from hello_train.fit.holdout import read_holdout
+from hello_train.fit.job import Job
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.task_evaluation import predicted
 from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask, configure_classes
-from hello_train.fit.task_run import TaskRun, run_task
+from hello_train.fit.task_run import run_task
 from hello_train.network.model import Network
+from hello_train.report.tasks import TaskRun
 from helpers import TRAINING, Export, Run, assert_one_line_error, make_network
 
 SMALL: dict[str, Any] = {
@@ -81,7 +83,7 @@ def train(
     resume = given.pop("resume", False)
     options = replace(TASK_OPTIONS[task], **{**SMALL, **given})
     lines = lines_of(task, file)
-    run = run_task(task, lines, file.name, options, folder, callbacks, resume=resume)
+    run = run_task(task, Job(lines, file.name, options, folder, callbacks, resume))
     assert run
     return run
 
@@ -94,12 +96,12 @@ def test_a_classifier_learns_and_tells_how_well(
     assert [*run.measures] == ["most frequent class", "last three characters", "model"]
     accuracy = {name: row["accuracy"] for name, row in run.measures.items()}
     assert accuracy["model"] > 0.9 > accuracy["last three characters"]
-    names, counts = run.confusion
+    names, counts = run.classes, run.confusion
     assert list(names) == [f"begins with {letter}" for letter in "abcxyz"]
     assert sum(map(sum, counts)) == run.measures["model"]["line_count"] == 60
     assert sum(counts[i][i] for i in range(6)) == round(60 * accuracy["model"])
     report = (tmp_path / "run/report.html").read_text(encoding="utf-8")
-    assert "What it takes for what" in report
+    assert "Confusion matrix" in report
     assert "begins with y" in report
     held_out = (tmp_path / "run/holdout.tsv").read_text(encoding="utf-8").splitlines()
     assert len(held_out) == 60
@@ -122,7 +124,7 @@ def test_a_network_of_the_next_character_learns(text: Path, tmp_path: Path) -> N
     assert sum(len(pair.input) for pair in held_out) == run.measures["model"]["character_count"]
     assert len(set(samples)) > 1
     report = (tmp_path / "run/report.html").read_text(encoding="utf-8")
-    assert "What it writes" in report
+    assert "Generated text" in report
     assert all(sample.split()[3] in report for sample in samples)
 
 
@@ -172,7 +174,7 @@ def train_together(task: LearnedTask, folder: Path, joined: Team) -> dict[str, f
     """Train in each process of a team, and return what the leading one measured."""
     options = replace(TASK_OPTIONS[task], **{**SMALL, "batch_characters": 500})
     lines = lines_of(task, folder / f"{task}.txt")
-    run = run_task(task, lines, task, options, folder / f"{task}{joined.size}", team=joined)
+    run = run_task(task, Job(lines, task, options, folder / f"{task}{joined.size}", team=joined))
     assert bool(run) == joined.leads
     return dict(run.measures["model"]) if run else {}
 

@@ -6,12 +6,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from hello_train.fit.environment import DEFAULTS, set_defaults
-from hello_train.fit.threads import Steps, ThreadTuner, fastest_threads, is_tunable
+from hello_train.fit.options import TEXT_OPTIONS
+from hello_train.fit.threads import (
+    VARIABLES,
+    Steps,
+    ThreadTuner,
+    describe_threads,
+    fastest_threads,
+    is_tunable,
+    outcome,
+)
 
 REPORT = """
 import os, sys
@@ -116,8 +126,27 @@ def test_steps_are_compared_by_their_work(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_the_user_set_is_not_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hello_train.fit.threads.available_cpus", lambda: 2)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    timed = replace(TEXT_OPTIONS, minutes=1, epochs=None)
+    counted = replace(TEXT_OPTIONS, minutes=None, epochs=1)
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert (is_tunable(cpu), is_tunable(gpu)) == (True, False)
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert not is_tunable(cpu)
+    found = [is_tunable(cpu, timed), is_tunable(gpu, timed), is_tunable(cpu, counted)]
+    assert found == [True, False, False]
+    assert describe_threads(cpu, timed) == ", 1 to 2 threads as measured"
+    assert describe_threads(gpu, timed) == ""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert describe_threads(cpu, counted) == ", 1 thread"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert not is_tunable(cpu, timed)
+    assert describe_threads(cpu, timed) == ", 1 thread by OMP_NUM_THREADS"
+
+
+def test_a_trial_says_what_it_chose_and_why() -> None:
+    said: list[str] = []
+    counts = fastest_threads(4, lambda found: said.append(outcome(found)))
+    threads = next(counts)
+    while not said:
+        threads = counts.send(Steps(1.0, {1: 1.0, 2: 0.4, 4: 0.5}[threads]))
+    assert said == ["2 threads, 1.2 times as fast as 4"]
+    assert threads == 2

@@ -53,7 +53,7 @@ def test_the_cells_are_compared(run: Run, tmp_path: Path) -> None:
     result = run("hello-train", "--compare", *QUICK)
     assert result.returncode == 0, result.stderr
     *rows, last = result.stdout.splitlines()
-    assert [row.split(" in ")[0] for row in rows] == [f"{c}: first said 'ohlol'" for c in CELLS]
+    assert [row.split(" in ")[0] for row in rows] == [f"{c}: first wrote 'ohlol'" for c in CELLS]
     assert last == "saved runs/hello-compare; now open runs/hello-compare/report.html"
     page = (tmp_path / "runs/hello-compare/report.html").read_text(encoding="utf-8")
     for cell in CELLS:
@@ -99,7 +99,7 @@ def test_what_never_learns_ends_with_an_error_and_the_last_start(run: Run, tmp_p
     assert said != "ohlol"
     page = (tmp_path / "run/lost/report.html").read_text("utf-8")
     assert f"GRU: hello \u2192 {said}, not ohlol" in page
-    assert f"A lost start: of {STARTS} none learned ohlol, and this is the last one." in page
+    assert f"None of {STARTS} starts learned ohlol; this is the last one." in page
 
 
 def test_the_help_tells_how_many_starts_there_are(run: Run) -> None:

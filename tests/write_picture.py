@@ -16,12 +16,11 @@ from pathlib import Path
 from PIL import Image, ImageChops
 
 PICTURE = Path(__file__).parents[1] / "docs" / "compare.png"
-SHOWN = ("While they learned", "What they said")
+SHOWN = ("Loss", "Output by epoch")
 """The headings of the two sections that the picture shows."""
 STYLE = """<style>
     main { padding: 1.5rem; } h1, .lead, section { display: none; }
     section.shown { display: block; margin: 0 0 1.25rem; padding: 0; border: 0; }
-    section.shown > p { display: none; }
 </style>"""
 SIZE, MARGIN, COLOURS = (1140, 1400), 16, 128
 

@@ -14,7 +14,8 @@ In the order in which to read it:
   `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
   them, and `outside` does all of it. `module` takes a module instead: `submodules` finds its parts,
   `forward` runs it, and `agreement` compares the two, with `causes` for the error.
-- `artifact` writes the folder, with `manifest`, `rounding_cost` and `folders`.
+- `job` is what an export takes, and `artifact` writes the folder, with `manifest`, `rounding_cost`
+  and `folders`.
 - `page` and `package` write what a model is in for others: a web page, or the project of a wheel,
   with `names` that it may have and `goldens` that it must say.
 - `verify` proves an artifact again, once `remake` has found it to be what its checkpoint makes.

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -19,21 +18,18 @@ from hello_runtime.errors import reason
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
 from hello_runtime.text.files import folder_beside
-from hello_runtime.text.pairs import AnyPair
-from hello_train.network.checkpoint import Training, save_checkpoint
-from hello_train.network.model import Network
+from hello_train.network.checkpoint import save_checkpoint
 
 from hello_export.errors import ArtifactError
 from hello_export.folders import check_replaceable, put_in_place
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
-from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import PROGRAM_NAME, save_program
+from hello_export.job import Job
 from hello_export.manifest import write_manifest
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases, module_cases
 from hello_export.proof.prove import prove
-from hello_export.proof.reference import Forward
 from hello_export.proof.table import proof_table
 from hello_export.proof.verdict import Report
 from hello_export.rounding_cost import RoundingCost, rounding_cost
@@ -53,30 +49,8 @@ class Export:
         return f"{proof_table(self.report)}{cost}"
 
 
-def write_artifact(
-    network: Network,
-    training: Training,
-    folder: Path,
-    storage: Storage = "float32",
-    held_out: Sequence[AnyPair] = (),
-    baseline: Path | None = None,
-    progress: Progress = SILENT,
-    *,
-    strict: bool = False,
-    forward: Forward | None = None,
-) -> Export:
+def write_artifact(job: Job, progress: Progress = SILENT) -> Export:
     """Export a network, prove the files by parity, and put the folder in place.
-
-    Args:
-        network: the network to export.
-        training: the files' description of its training.
-        folder: where the artifact goes.
-        storage: how `model.onnx` stores the weights.
-        held_out: held-out lines on which the cost of smaller weights is measured.
-        baseline: the run's baseline file, which is copied into the artifact.
-        progress: shows what is being done and how far it is.
-        strict: whether a witness's difference refuses the export too.
-        forward: that of the module that the network came in as, which the files must agree with.
 
     Raises:
         BaselineError: the baseline is damaged.
@@ -84,7 +58,8 @@ def write_artifact(
         ArtifactError: the folder cannot be written, or holds something else.
         ExportError: the weights cannot be rounded so.
     """
-    folder = Path(os.path.realpath(folder))
+    baseline = job.baseline
+    folder = Path(os.path.realpath(job.folder))
     check_replaceable(folder)
     if baseline:
         if not baseline.is_file():  # reading from a pipe would wait
@@ -97,26 +72,16 @@ def write_artifact(
             unfinished.mkdir()
             if baseline:
                 shutil.copyfile(baseline, unfinished / BASELINE_NAME)
-            export = write_files(
-                network, training, unfinished, storage, held_out, progress, strict, forward
-            )
+            export = write_files(job, unfinished, progress)
             put_in_place(unfinished, folder)
     except OSError as error:
         raise ArtifactError(f"cannot write {folder}: {reason(error)}") from error
     return export
 
 
-def write_files(
-    network: Network,
-    training: Training,
-    folder: Path,
-    storage: Storage,
-    held_out: Sequence[AnyPair],
-    progress: Progress,
-    strict: bool,
-    forward: Forward | None,
-) -> Export:
+def write_files(job: Job, folder: Path, progress: Progress) -> Export:
     """Write an artifact's files, and the manifest once the others have passed the proof."""
+    network, training, storage = job.network, job.training, job.storage
     progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")
     rounded = round_weights(network, storage)
     onnx.save(build_model(rounded, training, storage), folder / MODEL_NAME)
@@ -125,11 +90,11 @@ def write_files(
     report = prove(
         rounded,
         folder,
-        module_cases(network.config) if forward else grid_cases(network.config),
-        strict=strict,
+        module_cases(network.config) if job.forward else grid_cases(network.config),
+        strict=job.strict,
         characters=count_characters(network.config),
         progress=progress,
-        forward=forward,
+        forward=job.forward,
     )
     report.check()
     cost = None
@@ -137,12 +102,12 @@ def write_files(
         progress.phase(f"measuring what {storage} costs, on text")
         size = (folder / MODEL_NAME).stat().st_size
         float32_size = build_model(network, training).ByteSize()
-        cost = rounding_cost(network, rounded, held_out, size=size, float32_size=float32_size)
+        cost = rounding_cost(network, rounded, job.held_out, size=size, float32_size=float32_size)
     entries = {
         "config": network.config.to_json(),
         "training": training.record(),
         "weights": storage,
-        "rounding_cost": asdict(cost) if cost else None,
+        "rounding_cost": cost.to_json() if cost else None,
         "parity": report.to_json(),
     }
     write_manifest(folder, network.config.format_version, entries)

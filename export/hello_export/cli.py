@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
+from hello_runtime.model.kinds import ONNX, TEXT, WHEEL, kind_of
 from hello_runtime.process import ending_at_once
 from hello_train.errors import TrainError
 from hello_train.files import CHECKPOINT_NAME, is_checkpoint
@@ -26,7 +26,7 @@ from hello_export.progress import Display
 from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
-    from hello_export.artifact import Export
+    from hello_export.job import Job
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
@@ -121,9 +121,10 @@ def main(
 ) -> None:
     """Export a network to TorchScript and ONNX, if both agree with PyTorch.
 
-    RUN is the folder of a run of hello-train, or its checkpoint file. WEIGHTS is a file with the
-    weights of a network of your own, of an embedding, an RNN, GRU or LSTM, and a linear layer or
-    none: a state dict saved by torch.save, .safetensors, .npz or TorchScript. It needs --alphabet.
+    RUN is the folder of a run of hello-train, its checkpoint file, or an artifact. WEIGHTS is a
+    file with the weights of your own network (an embedding, an RNN, GRU or LSTM, and a linear layer
+    or none): a state dict saved by torch.save, .safetensors, .npz or TorchScript. It needs
+    --alphabet.
 
     The artifact is a folder with model.onnx, model.pt, the checkpoint, manifest.json and, if the
     run learned from a file, baseline.json. model.onnx alone is enough to decode.
@@ -148,16 +149,17 @@ def main(
 
         check_name(package)
         check_project(output or Path(package))
+    folder = output or (Path(package) if package else None)
     if check_outside(run, own):
         assert run
-        options = {"cell": cell, **outside}
-        folder = export_weights(run, output, storage, options, strict, package)
+        job = weights_job(run, folder, storage, strict, {"cell": cell, **outside})
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
     else:
-        folder = export(run or hello_run(cell or "gru"), output, storage, strict, package)
+        job = run_job(run or hello_run(cell or "gru"), folder, storage, strict)
+    export(job, package)
     if page:
-        show_page(folder / "src" / package if package else folder, page)
+        show_page(job.folder / "src" / package if package else job.folder, page)
 
 
 def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
@@ -172,14 +174,29 @@ def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
         raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
     if own and run is None:
         raise click.UsageError("--alphabet belongs to a file of weights: name it.")
-    if own and run and (run.is_dir() or (run.is_file() and not is_weights)):
+    if own and run and run.is_dir() and not (run / CHECKPOINT_NAME).exists():
+        raise click.UsageError(f"--alphabet belongs to a file of weights, and {run} is a folder.")
+    if own and run and run.exists() and not is_weights:
         raise click.UsageError("--alphabet belongs to a file of weights: a run has its alphabet.")
-    if is_weights and not own:
-        raise ExportError(
-            f"{run}: it is no checkpoint of hello-train; if it has the weights of a network of "
-            f"your own, say which characters it reads, with --alphabet"
-        )
+    if run and is_weights and not own:
+        raise ExportError(no_checkpoint(run))
     return bool(own)
+
+
+def no_checkpoint(file: Path) -> str:
+    """Return what a file is that is no checkpoint, and what to do."""
+    kind, what = kind_of(file), f"{file}: it is no checkpoint of hello-train"
+    if kind == ONNX and (beside := file.with_name(CHECKPOINT_NAME)).exists():
+        return f"{what}, but {kind}; it was made of {beside}, which can be exported again"
+    if kind in (ONNX, TEXT, WHEEL):
+        return (
+            f"{what}, but {kind}; name a run or a checkpoint, or, with --alphabet, a file with the "
+            f"weights of a network of your own"
+        )
+    return (
+        f"{what}; if it has the weights of a network of your own, say which characters it reads, "
+        f"with --alphabet"
+    )
 
 
 def import_export() -> None:
@@ -190,75 +207,71 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def writer(package: str | None) -> Callable[..., Export]:
-    """Return what writes an artifact, or the project of a package of this name."""
-    if package:
-        from hello_export.package.project import write_package  # its templates need jinja2
+def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> Job:
+    """Return the export of a run, by default into its folder `artifact`, or in its own place.
 
-        return partial(write_package, package)
-    from hello_export.artifact import write_artifact
-
-    return write_artifact
-
-
-def export(
-    run: Path, output: Path | None, storage: Storage | None, strict: bool, package: str | None
-) -> Path:
-    """Export a run, and return the folder of the artifact, or of the project.
-
-    Prints the proof and the command that decodes with the model.
+    Raises:
+        CheckpointError: there is no network.
     """
-    with Display(f"reading {run}") as progress:
+    with Display(f"reading {run}"):
         import_export()
         from hello_runtime.text.baseline import BASELINE_NAME
         from hello_train.fit.hello import HELLO, HELLO_DATA
         from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
+        from hello_export.job import Job
         from hello_export.manifest import stored_weights
 
         network, training = load_checkpoint(run)
-        if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
-            click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
         home = run if run.is_dir() else run.parent
         stored = stored_weights(home)  # RUN may be an artifact, which is then replaced
-        folder = output or Path(package or (home if stored else home / "artifact"))
         storage = storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
         held_out = read_holdout(home, network.config.task) if storage != "float32" else []
-        baseline = home / BASELINE_NAME
-        carried = baseline if os.path.lexists(baseline) else None
-        made = writer(package)(
-            network, training, folder, storage, held_out, carried, progress, strict=strict
-        )
-    show_export(made, folder, storage, training.example, network.config, package)
-    return folder
+    if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
+        click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
+    folder = folder or (home if stored else home / "artifact")
+    baseline = home / BASELINE_NAME
+    carried = baseline if os.path.lexists(baseline) else None
+    return Job(network, training, folder, storage, held_out, carried, strict)
 
 
-def export_weights(
+def weights_job(
     file: Path,
-    output: Path | None,
+    folder: Path | None,
     storage: Storage | None,
-    options: Mapping[str, Any],
     strict: bool,
-    package: str | None,
-) -> Path:
-    """Export a file of weights, and return the folder of the artifact, or of the project.
+    options: Mapping[str, Any],
+) -> Job:
+    """Return the export of a file of weights; print what was recognised in it.
 
-    Prints first what was recognised in the file.
+    Raises:
+        ExportError: there is no folder to write, or the file has other parts.
     """
-    storage, folder = storage or "float32", output or Path(package or folder_of(file))
+    folder = folder or folder_of(file)
     with Display(f"reading {file}"):
         import_export()
+        from hello_export.job import Job
+
         found = read_outside(file, options)
     for line in found.account:
         click.echo(line, err=True)
+    return Job(found.network, found.training, folder, storage or "float32", strict=strict)
+
+
+def export(job: Job, package: str | None) -> None:
+    """Write an artifact, or the project of a package; print the proof, and what to do next."""
     with Display("writing the artifact") as progress:
-        made = writer(package)(
-            found.network, found.training, folder, storage, progress=progress, strict=strict
-        )
-    show_export(made, folder, storage, found.training.example, found.network.config, package)
-    return folder
+        if package:
+            from hello_export.package.project import write_package  # its templates need jinja2
+
+            made = write_package(package, job, progress)
+        else:
+            from hello_export.artifact import write_artifact
+
+            made = write_artifact(job, progress)
+    show_export(made, job, package)
 
 
 def folder_of(file: Path) -> Path:

@@ -24,11 +24,7 @@ STRAY_FILES = (
 
 
 def check_replaceable(folder: Path) -> None:
-    """Check that a path is free, or holds an artifact and nothing else.
-
-    Raises:
-        ArtifactError: something else is there.
-    """
+    """Raise an ArtifactError unless a path is free, or holds an artifact and nothing else."""
     if not is_folder(folder, ArtifactError):
         return
     held = [path for path in folder.iterdir() if not is_stray(path)]

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hello_runtime.errors import first_line, reason
+from hello_runtime.errors import DAMAGE, first_line, reason
 from hello_runtime.model.metadata import FORMAT_VERSION
-from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.model.model_file import MAX_SIZE, MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.files import read_regular
 from hello_train.files import CHECKPOINT_NAME
@@ -27,8 +27,6 @@ CONTENT = (MODEL_NAME, PROGRAM_NAME, CHECKPOINT_NAME)
 """The files of every artifact beside the manifest."""
 TOOLS = ("hello-rnn", "torch", "onnx", "numpy")
 """Distributions whose versions stand in the manifest, with onnxruntime's."""
-LARGEST = 2**31 - 1
-"""Bytes; the limit of a protobuf message, and so of a model."""
 LARGEST_MANIFEST = 2**26
 """Bytes; far more than a manifest with the largest guard has."""
 
@@ -70,12 +68,8 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_plain(file: Path, most: int = LARGEST) -> bytes:
-    """Return the content of an artifact's file.
-
-    Args:
-        file: where it is.
-        most: the largest size allowed, in bytes.
+def read_plain(file: Path, most: int = MAX_SIZE) -> bytes:
+    """Return the content of an artifact's file, of at most so many bytes.
 
     Raises:
         ArtifactError: it is missing, a link, a pipe or a device, too large, or cannot be read.
@@ -114,7 +108,7 @@ def read_manifest(file: Path) -> Manifest:
         storage: Storage = entries["weights"]
         if storage not in STORAGES:
             raise ValueError(f"weights are {storage!r}")
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise ArtifactError(
             f"{file}: damaged manifest ({first_line(error)}); export the run again"
         ) from error

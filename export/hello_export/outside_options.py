@@ -30,8 +30,8 @@ OPTIONS = (
     click.option(
         "--task",
         type=click.Choice(TASKS),
-        help="What WEIGHTS says: a label for each character, the character that comes next, or the "
-        "class of the line, one of --labels.  [default: rewrite]",
+        help="What WEIGHTS predicts: a label for each character, the next character, or "
+        "the class of the line, one of --labels.  [default: rewrite]",
     ),
     click.option(
         "--normalization",
@@ -94,26 +94,21 @@ def option_of(parameter: str) -> str:
 
 
 def read_outside(file: Path, options: Mapping[str, Any]) -> Outside:
-    """Read a network of one's own from a file.
-
-    Args:
-        file: the weights.
-        options: `OUTSIDE` and `cell`, by their parameter names.
+    """Read a network of one's own from a file; the options are `OUTSIDE` and `cell`.
 
     Raises:
         IntakeError: the text has everything that is wrong.
     """
-    from hello_export.intake.outside import read_network
+    from hello_export.intake.outside import Vocabulary, read_network
     from hello_export.intake.recognise import Choices
 
-    names = ("cell", "nonlinearity", "embedding", "linear", "ignored")
-    return read_network(
-        file,
+    vocabulary = Vocabulary(
         options["alphabet"],
         options["labels"],
-        Choices(**{name: options[name] for name in names}),
-        options["unknown"],
-        options["unknown_token"],
         options["task"] or "rewrite",
         options["normalization"] or "none",
+        options["unknown"],
+        options["unknown_token"],
     )
+    names = ("cell", "nonlinearity", "embedding", "linear", "ignored")
+    return read_network(file, vocabulary, Choices(**{name: options[name] for name in names}))

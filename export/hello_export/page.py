@@ -14,6 +14,7 @@ from hello_runtime import __version__
 from hello_runtime.errors import printable, reason
 from hello_runtime.model.load import load_model
 from hello_runtime.model.metadata import ModelInfo
+from hello_runtime.model.model_file import MAX_SIZE
 from hello_runtime.text.files import read_regular, write_whole
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,8 +24,8 @@ from hello_export.proof.javascript import modules_folder
 
 MODULES = (
     "tensors.mjs",
-    "model_file.mjs",
     "network.mjs",
+    "model_file.mjs",
     "drawing.mjs",
     "hello_rnn.mjs",
 )
@@ -34,31 +35,25 @@ EXPORT = re.compile(r"^export ", re.MULTILINE)
 GENERATOR = "hello-rnn"
 """How the name of the program begins that is in each page that we wrote."""
 MARK = f'<meta name="generator" content="{GENERATOR} '.encode()
-LARGEST = 2**31 - 1
-"""Bytes of a page that is replaced, at most."""
 MADE = {
-    "rewrite": "What the model makes of it",
-    "classify": "The class of each line, and how sure the model is",
-    "next": "How the model goes on",
+    "rewrite": "Output",
+    "classify": "Class of each line, and its probability",
+    "next": "Continuation",
 }
 """What stands over the output, for each task."""
 FATES = {
-    "copy": "and copied",
-    "label": "which reads them as one character",
+    "copy": "copied",
+    "label": "read as one unknown character",
 }
 """What becomes of unknown characters, where the model says anything of each of them."""
 
 
 def check_replaceable(page: Path) -> None:
-    """Check that a path is free, or holds a page that we wrote.
-
-    Raises:
-        PageError: something else is there.
-    """
+    """Raise a PageError unless a path is free, or holds a page that we wrote."""
     if not page.parent.is_dir():
         raise PageError(f"cannot write {page}: there is no folder {page.parent}; make it first")
     try:
-        if page.exists() and MARK not in read_regular(page, LARGEST):
+        if page.exists() and MARK not in read_regular(page, MAX_SIZE):
             raise PageError(f"cannot write {page}: it is no page of hello-export; name another")
     except OSError as error:
         raise PageError(f"cannot write {page}: {reason(error)}") from error
@@ -109,10 +104,10 @@ def title(info: ModelInfo) -> str:
 def lead(info: ModelInfo) -> str:
     """Return a sentence on the model."""
     layers = "one layer" if info.layers == 1 else f"{info.layers} layers"
-    reads = "left to right" if info.causal else "both ways"
+    reads = "left to right" if info.causal else "bidirectional"
     return (
-        f"{info.cell.upper()}, {layers} of {info.hidden_size}, reads {reads}. The model is inside "
-        f"this page: it works without a network, and nothing that you type leaves it."
+        f"{info.cell.upper()}, {layers} of {info.hidden_size} hidden values, {reads}. "
+        "The model is in this page: it works offline, and your text stays here."
     )
 
 

@@ -37,13 +37,9 @@ SPARE = 1_000_000
 def check_model(
     file: Path, content: bytes, expected: ModelProto, tools: Mapping[str, object]
 ) -> None:
-    """Check that a model is the expected one, but for the version that wrote it.
+    """Check that a model is what the checkpoint makes, but for the version that wrote it.
 
-    Args:
-        file: where it is, for the error.
-        content: its bytes.
-        expected: what the checkpoint makes.
-        tools: the versions in the manifest, by distribution.
+    `tools` are the versions in the manifest, for the error.
 
     Raises:
         ArtifactError: it is not; the text names the part that differs.
@@ -78,13 +74,9 @@ def parse_model(file: Path, content: bytes) -> ModelProto:
 
 
 def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[str, object]) -> None:
-    """Check that a program is the expected one, without opening it.
+    """Check that a program is what the checkpoint makes, without opening it.
 
-    Args:
-        file: where it is, for the error.
-        content: its bytes.
-        expected: what the checkpoint makes.
-        tools: the versions in the manifest, by distribution.
+    `tools` are the versions in the manifest, for the error.
 
     Raises:
         ArtifactError: it is not; the text names the part that differs.
@@ -98,11 +90,7 @@ def check_program(file: Path, content: bytes, expected: bytes, tools: Mapping[st
 
 
 def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str, ...]) -> NoReturn:
-    """Raise the error for a file that is not what the checkpoint makes.
-
-    Raises:
-        ArtifactError: always.
-    """
+    """Raise the ArtifactError for a file that is not what the checkpoint makes."""
     others = [
         f"{maker} {shown(tools[maker])}, and here is {version(maker)}"
         for maker in makers
@@ -111,9 +99,9 @@ def refuse(file: Path, part: str, tools: Mapping[str, object], makers: tuple[str
     written = f"; the manifest says that it was written with {', '.join(others)}" if others else ""
     cure = "verify it with that version, or make" if others else "make"
     raise ArtifactError(
-        f"{file}: {part} is not what hello-export makes of the checkpoint{written}; nothing of it "
-        f"was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or add "
-        f"--trust-program if you trust who made it"
+        f"{file}: {part} is not what this hello-export makes of the checkpoint{written}; nothing "
+        f"of it was run; {cure} it again (hello-export {shlex.quote(str(file.parent))}), or "
+        f"compare it as it is, with --trust-program, if you trust who made it"
     )
 
 

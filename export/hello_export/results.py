@@ -8,27 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hello_export.graph.storage import Storage
-
 if TYPE_CHECKING:
-    from hello_train.network.config import ModelConfig
-
     from hello_export.artifact import Export
+    from hello_export.job import Job
     from hello_export.proof.verdict import Report
 
 
-def show_export(
-    made: Export,
-    folder: Path,
-    storage: Storage,
-    example: str,
-    config: ModelConfig,
-    package: str | None,
-) -> None:
+def show_export(made: Export, job: Job, package: str | None) -> None:
     """Print the proof, and the command that decodes with the model, or that builds the wheel."""
+    folder, example = job.folder, job.training.example
     show_proof(made.report)
     if made.cost:
-        click.echo(f"{storage}: {made.cost}")
+        click.echo(f"{job.storage}: {made.cost}")
     if package:
         # Without a slash pip takes it for the name of a distribution, and asks its index.
         project = folder if folder.is_absolute() else f"./{folder}"
@@ -37,8 +28,8 @@ def show_export(
         return
     click.echo(f"saved {folder}; now, with or without torch:")
     arguments = [example] if example[:1] != "-" else ["--", example]
-    if config.task == "next":
-        prompt = [] if "\n" in config.input_alphabet else ["--prompt", example[:1]]
+    if job.network.config.task == "next":
+        prompt = [] if "\n" in job.network.config.input_alphabet else ["--prompt", example[:1]]
         arguments = ["--generate", "200", *prompt]
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any, TypeAlias
 
 import numpy as np
 from hello_runtime.model.model_file import MODEL_NAME
+from hello_runtime.model.tasks import Task
 from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.pairs import AnyPair
 from hello_train.data.sources import passage_pair
@@ -30,120 +32,72 @@ RANDOM = (400, 250)
 """Rows of random text, and the characters of each."""
 
 
+WORDS: dict[Task, str] = {
+    "rewrite": "of {characters} characters that leave a choice, {text}, {agreement:.4%} are "
+    "written as with float32",
+    "classify": "of {lines} lines, {text}, {accuracy:.2%} get their class, and "
+    "{float32_accuracy:.2%} with float32",
+    "next": "{bits:.4f} bits per character on {characters} characters, {text}, and "
+    "{float32_bits:.4f} with float32",
+}
+"""The cost of each task, in words."""
+
+Measured: TypeAlias = "tuple[dict[str, float | int], str]"
+"""What was measured, by name, and on which text, in words."""
+
+
 @dataclass(frozen=True)
 class RoundingCost:
-    """What smaller weights save and cost: here the bytes, in its subclasses the rest."""
+    """What smaller weights save and cost."""
 
     bytes: int
     """Size of the model file."""
     float32_bytes: int
     """Its size with weights in float32."""
+    task: Task
+    """The network's, which says what is measured."""
+    measures: dict[str, float | int]
+    """By name, as in `WORDS`; with `float32_` before it what the weights in float32 give."""
+    text: str
+    """What it was measured on, in words."""
 
-    @property
-    def cost(self) -> str:
-        """What they cost, in words."""
-        raise NotImplementedError
+    def to_json(self) -> dict[str, Any]:
+        """Return the `rounding_cost` entry of the manifest."""
+        sizes = {"bytes": self.bytes, "float32_bytes": self.float32_bytes}
+        return {**sizes, **self.measures, "text": self.text}
 
     def __str__(self) -> str:
         return (
             f"{MODEL_NAME} has {self.bytes / 1000:.1f} kB, and {self.float32_bytes / 1000:.1f} kB "
-            f"in float32; {self.cost}"
-        )
-
-
-@dataclass(frozen=True)
-class RewritingCost(RoundingCost):
-    """What they cost a network that rewrites."""
-
-    agreement: float
-    """Share of the characters that are written as with float32, 0 to 1."""
-    characters: int
-    """The number of characters compared: those that leave the network a choice."""
-    text: str
-    """What the characters were taken from, in words."""
-
-    @property
-    def cost(self) -> str:
-        """What they cost, in words."""
-        return (
-            f"of {self.characters} characters that leave a choice, {self.text}, "
-            f"{self.agreement:.4%} are written as with float32"
-        )
-
-
-@dataclass(frozen=True)
-class ClassesCost(RoundingCost):
-    """What they cost a classifier."""
-
-    accuracy: float
-    """Share of the lines that get their class, 0 to 1."""
-    float32_accuracy: float
-    """That share with weights in float32."""
-    lines: int
-    """The number of lines."""
-    text: str
-    """What the lines are, in words."""
-
-    @property
-    def cost(self) -> str:
-        """What they cost, in words."""
-        return (
-            f"of {self.lines} lines, {self.text}, {self.accuracy:.2%} get their class, and "
-            f"{self.float32_accuracy:.2%} with float32"
-        )
-
-
-@dataclass(frozen=True)
-class NextCost(RoundingCost):
-    """What they cost a network of `next`."""
-
-    bits: float
-    """Bits per character."""
-    float32_bits: float
-    """Those with weights in float32."""
-    characters: int
-    """The number of characters."""
-    text: str
-    """What the characters are of, in words."""
-
-    @property
-    def cost(self) -> str:
-        """What they cost, in words."""
-        return (
-            f"{self.bits:.4f} bits per character on {self.characters} characters, {self.text}, and "
-            f"{self.float32_bits:.4f} with float32"
+            f"in float32; {WORDS[self.task].format(text=self.text, **self.measures)}"
         )
 
 
 def rounding_cost(
     network: Network, rounded: Network, held_out: Sequence[AnyPair], *, size: int, float32_size: int
 ) -> RoundingCost:
-    """Measure the cost of rounded weights on text.
+    """Measure what rounded weights cost on text, beside the network with weights in float32.
 
-    Args:
-        network: with weights in float32.
-        rounded: the same network with rounded weights.
-        held_out: held-out lines; if they have no character to compare, random text is used.
-        size: bytes of the model file.
-        float32_size: bytes of the model file with weights in float32.
+    If no held-out line has a character to compare, random text is used. The sizes are bytes of
+    the model file.
     """
-    sizes = (size, float32_size)
-    if network.config.task == "classify":
-        return classes_cost(network, rounded, held_out, sizes)
-    if network.config.task == "next":
-        return next_cost(network, rounded, held_out, sizes)
+    task = network.config.task
+    measure = {"rewrite": compare_writing, "classify": compare_classes, "next": compare_bits}[task]
+    return RoundingCost(size, float32_size, task, *measure(network, rounded, held_out))
+
+
+def compare_writing(network: Network, rounded: Network, held_out: Sequence[AnyPair]) -> Measured:
+    """Return the share of the characters that are written as with float32, and their number."""
     text, lines = HELD_OUT, [pair.input for pair in held_out]
     share, characters = agreement(network, rounded, first_characters(lines, MOST_CHARACTERS))
     if not characters:
         text = f"drawn from the alphabet, {NONE_HELD_OUT}"
         share, characters = agreement(network, rounded, random_lines(network))
-    return RewritingCost(*sizes, share, characters, text)
+    return {"agreement": share, "characters": characters}, text
 
 
-def classes_cost(
-    network: Network, rounded: Network, held_out: Sequence[AnyPair], sizes: tuple[int, int]
-) -> ClassesCost:
-    """Return the cost for a classifier; for `sizes` and the others see `rounding_cost`."""
+def compare_classes(network: Network, rounded: Network, held_out: Sequence[AnyPair]) -> Measured:
+    """Return the share of the lines that get their class, and their number."""
     lines, text = [pair.input for pair in held_out], HELD_OUT
     if not lines:
         lines = random_lines(network)
@@ -154,13 +108,12 @@ def classes_cost(
         sum(map(str.__eq__, found, targets)) / len(lines)
         for found in (classified(rounded, lines), own)
     )
-    return ClassesCost(*sizes, accuracy, float32_accuracy, len(lines), text)
+    found = {"accuracy": accuracy, "float32_accuracy": float32_accuracy, "lines": len(lines)}
+    return found, text
 
 
-def next_cost(
-    network: Network, rounded: Network, held_out: Sequence[AnyPair], sizes: tuple[int, int]
-) -> NextCost:
-    """Return the cost for a network of `next`; for `sizes` and the others see `rounding_cost`."""
+def compare_bits(network: Network, rounded: Network, held_out: Sequence[AnyPair]) -> Measured:
+    """Return the bits per character, and the number of characters."""
     count = MOST_CHARACTERS // max((len(pair.input) for pair in held_out), default=1)
     pairs, text = held_out[:count], "of the held-out text"
     if not pairs:
@@ -169,7 +122,8 @@ def next_cost(
         pairs = [passage_pair(SAMPLE_START + sample) for sample in drawn]
         text = f"which the network drew, {NONE_HELD_OUT}"
     (float32_bits, counts), (bits, _) = predicted(network, pairs), predicted(rounded, pairs)
-    return NextCost(*sizes, bits, float32_bits, sum(count for _, count in counts.values()), text)
+    count = sum(count for _, count in counts.values())
+    return {"bits": bits, "float32_bits": float32_bits, "characters": count}, text
 
 
 def random_lines(network: Network) -> list[str]:

@@ -8,10 +8,12 @@ private folder with a copy of what was read.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hello_runtime.model.kinds import PROJECT, RUN, kind_of
 from hello_runtime.model.model_file import MODEL_NAME, read_model
 from hello_train.files import CHECKPOINT_NAME
 from hello_train.network.checkpoint import Training, load_checkpoint
@@ -92,19 +94,32 @@ def artifact_folder(path: Path) -> Path:
         ArtifactError: there is no model.
     """
     file = path if path.is_file() else path / MODEL_NAME
+    kind = kind_of(path)
     if not os.path.lexists(file):
-        raise ArtifactError(f"{file}: no model there; name an artifact folder of hello-export")
+        raise ArtifactError(without_artifact(path, kind))
     if file.name != MODEL_NAME:
-        raise ArtifactError(f"{file}: an artifact's model is {MODEL_NAME}; name its folder")
+        what = f"it is {kind}, and " if kind else ""
+        raise ArtifactError(f"{file}: {what}an artifact's model is {MODEL_NAME}; name its folder")
     return file.parent
 
 
-def check_manifest(file: Path, manifest: Manifest, network: Network, training: Training) -> None:
-    """Check that a manifest describes the network as the checkpoint does.
+def without_artifact(path: Path, kind: str | None) -> str:
+    """Return what a path is, at which there is no model, and what to do."""
+    name = shlex.quote(str(path))
+    if kind == PROJECT:
+        return (
+            f"{path}: it is {PROJECT}, without the checkpoint that its model must agree with; its "
+            f"test compares what the model says: pytest {name}"
+        )
+    if kind == RUN and (path / "artifact" / MODEL_NAME).exists():
+        return f"{path}: it is {RUN}; name its artifact, {path / 'artifact'}"
+    if kind == RUN:
+        return f"{path}: it is {RUN}, and no artifact was made of it; run: hello-export {name}"
+    return f"{path / MODEL_NAME}: no model there; name an artifact folder of hello-export"
 
-    Raises:
-        ArtifactError: an entry differs; the text names the first.
-    """
+
+def check_manifest(file: Path, manifest: Manifest, network: Network, training: Training) -> None:
+    """Raise an ArtifactError unless a manifest describes the network as the checkpoint does."""
     described = {"config": network.config.to_json(), "training": training.record()}
     for name, value in described.items():
         if manifest.entries.get(name) != value:

@@ -11,7 +11,7 @@ is imported from its module on first use. Read it in this order:
   models of the other tasks;
 - `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
   parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
-  graph by the rules in `operators`;
+  graph by the rules in `operators`. `kinds` names what was given in the place of a model;
 - `engine`: `devices` opens the model, `calls` runs it, with the copies of `copying`, `batching`
   groups texts and the `windows` of long lines into these calls, whose size is in `blocks`,
   `workers` makes them in threads, and `lifecycle` protects them when the process exits or forks;

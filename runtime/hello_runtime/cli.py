@@ -20,7 +20,6 @@ from hello_runtime.results import (
     STANDARD_INPUT,
     decode_blocks,
     decode_file,
-    described,
     encoded,
     generated,
     score,
@@ -187,7 +186,7 @@ def main(
     generate: int | None,
     **drawing: Any,
 ) -> None:
-    """Rewrite each line of text, print its class, or generate text: as the model can.
+    """Rewrite or classify each line of text, or generate text, by the task of the model.
 
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """
@@ -206,7 +205,9 @@ def main(
     elif stream:
         results = stream_lines(decoder)
     elif info:
-        results = encoded(described(decoder, as_json))
+        from hello_runtime.info import describe
+
+        results = encoded(describe(decoder, as_json))
     else:
         factor = memory_factor(decoder.info, decoder._numbers_per_character, as_json=as_json)
         blocks = read_blocks(texts, input_file, factor)

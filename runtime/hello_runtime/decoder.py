@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import Annotation, run_ahead, unshared
 from hello_runtime.engine.blocks import block_size
@@ -22,7 +20,7 @@ from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
-from hello_runtime.text.codepoints import LONGEST_ROW, check_type, to_codepoints
+from hello_runtime.text.codepoints import LONGEST_ROW, check_type
 from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import Normaliser, normalise
 
@@ -115,8 +113,7 @@ class Decoder(Calls):
         text = self._read(text)
         if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
-        second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
-        (decoded,) = self._run(["decoded"], to_codepoints(text)[None], second)
+        (decoded,) = self._run_alone(["decoded"], text)
         return self._row_text(decoded)
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
@@ -135,8 +132,8 @@ class Decoder(Calls):
     def decode_batches(self, batches: Iterable[Iterable[str]]) -> Generator[list[str], None, None]:
         """Yield the outputs of each batch, in order; for more texts than fit into memory.
 
-        One batch is read ahead, so that the engine works while the caller reads and writes. A text
-        of a recent batch is not run again.
+        One batch is read ahead, so that the engine works while the caller reads and writes; a batch
+        of one text is run at once. A text of a recent batch is not run again.
 
         >>> list(Decoder.open().decode_batches([["hello"], ["hell", "hello"]]))
         [['ohlol'], ['ohlo', 'ohlol']]

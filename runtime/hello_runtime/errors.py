@@ -110,6 +110,8 @@ class UnknownCharacterError(HelloRuntimeError):
         )
 
 
+DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading JSON of another shape than expected may raise."""
 LONGEST = 400
 """Characters that an error quotes of a foreign text, at most."""
 

@@ -28,11 +28,7 @@ START = "\n"
 
 
 def check_drawing(characters: int, temperature: float, top: int | None, seed: int | None) -> None:
-    """Check how characters shall be drawn.
-
-    Raises:
-        ValueError: a value is out of its range.
-    """
+    """Raise a ValueError if characters cannot be drawn so."""
     if characters < 0:
         raise ValueError(f"characters is {characters}; it must be at least 0")
     if not (temperature >= 0 and math.isfinite(temperature)):

@@ -27,7 +27,7 @@ def describe(decoder: Decoder, as_json: bool) -> str:
         "hidden_size": info.hidden_size,
         "causal": info.causal,
         "input_alphabet": info.input_alphabet,
-        **what_it_says(info),
+        **labels_of(info),
         "unknown": info.unknown,
         "normalization": info.normalization,
         "guarded": info.guard is not None,
@@ -56,7 +56,7 @@ def describe(decoder: Decoder, as_json: bool) -> str:
     return "".join(lines)
 
 
-def what_it_says(info: ModelInfo) -> dict[str, Any]:
+def labels_of(info: ModelInfo) -> dict[str, Any]:
     """Return the labels or the classes of a model; of the task `next` they are its alphabet."""
     if info.task == "classify":
         return {"classes": list(info.classes)}

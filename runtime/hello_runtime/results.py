@@ -57,14 +57,6 @@ def encoded(text: str) -> Generator[Bytes, None, None]:
     yield text.encode()
 
 
-def described(decoder: Decoder, as_json: bool) -> str:
-    """Return the facts about a model, as lines of text or as JSON."""
-    # Imported here, because it imports numpy, for which the command's help should not wait.
-    from hello_runtime.info import describe
-
-    return describe(decoder, as_json)
-
-
 def decode_blocks(
     decoder: Decoder, blocks: Iterator[Block], as_json: bool
 ) -> Generator[Bytes, None, None]:

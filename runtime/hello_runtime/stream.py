@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hello_runtime.engine.calls import Array
 
 Row = TypeVar("Row")
+Output = TypeVar("Output")
 
 
 class Stream:
@@ -39,7 +40,7 @@ class Stream:
         >>> [stream.feed(character) for character in "hello"]
         ['o', 'h', 'l', 'o', 'l']
 
-        After an error the stream is as it was before the call.
+        After an error, or Ctrl-C, the stream is as it was before the call.
 
         Args:
             text: the piece.
@@ -50,7 +51,7 @@ class Stream:
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        return "".join(self._feed(self._decoder._rewrite_chunks, text, final))
+        return self._feed(self._decoder._rewrite_chunks, "".join, text, final)
 
     def annotate(self, text: str = "", *, final: bool = False) -> Annotation:
         """Return the output for the next piece, and what each character read became; see `feed`.
@@ -59,8 +60,7 @@ class Stream:
         >>> Decoder.open().stream().annotate("hel").lengths.tolist()
         [1, 1, 1]
         """
-        rows = self._feed(self._annotate_chunks, text, final)
-        return Parts(rows).joined() if rows else EMPTY
+        return self._feed(self._annotate_chunks, joined, text, final)
 
     def _annotate_chunks(self, text: str, state: Array) -> Iterator[tuple[Annotation, Array]]:
         """Yield the row of each chunk of a text, and the state behind it."""
@@ -68,9 +68,16 @@ class Stream:
         return ((row, state) for (row,), state in chunks)
 
     def _feed(
-        self, run: Callable[[str, Array], Iterator[tuple[Row, Array]]], text: str, final: bool
-    ) -> list[Row]:
-        """Return what a function makes of the next piece, for each engine call."""
+        self,
+        run: Callable[[str, Array], Iterator[tuple[Row, Array]]],
+        join: Callable[[list[Row]], Output],
+        text: str,
+        final: bool,
+    ) -> Output:
+        """Return what `join` makes of the rows of the next piece, one for each engine call.
+
+        Whatever goes wrong, Ctrl-C included, the stream changes only when there is all to return.
+        """
         check_type(text)
         held = self._normaliser.held
         count = len(held)
@@ -80,11 +87,17 @@ class Stream:
                 settled += self._normaliser.finish()
             self._decoder._check_alphabet(settled, before=self._read)
             chunks = list(run(settled, self._state))
-        except Exception:
+            output = join([row for row, _ in chunks])
+            state = chunks[-1][1] if chunks else self._state
+            read = self._read + len(settled)
+        except BaseException:
             del held[count:]
             self._normaliser.held = held
             raise
-        if chunks:
-            _, self._state = chunks[-1]
-        self._read += len(settled)
-        return [row for row, _ in chunks]
+        self._state, self._read = state, read  # between these and the return nothing can interrupt
+        return output
+
+
+def joined(rows: list[Annotation]) -> Annotation:
+    """Return the row of a whole text, of which there may be none."""
+    return Parts(rows).joined() if rows else EMPTY

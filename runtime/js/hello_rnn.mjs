@@ -11,9 +11,9 @@
  */
 
 import { draw, uniform } from "./drawing.mjs";
-import { KEPT, ModelFileError, NOTHING, openModel } from "./model_file.mjs";
-import { Network } from "./network.mjs";
-import { checkFinite } from "./tensors.mjs";
+import { KEPT, NOTHING, openModel } from "./model_file.mjs";
+import { Network, softmax } from "./network.mjs";
+import { ModelFileError, checkFinite } from "./tensors.mjs";
 
 export { ModelFileError };
 
@@ -56,10 +56,7 @@ export function load(content, { unknown } = {}) {
 }
 
 class Model extends Network {
-  /**
-   * @param {ModelParts} parts
-   * @param {Unknown} [unknown]
-   */
+  /** @param {ModelParts} parts @param {Unknown} [unknown] */
   constructor(parts, unknown) {
     super(parts);
     const own = parts.info.unknown;
@@ -81,9 +78,9 @@ class Model extends Network {
   }
 
   /**
-   * A text that arrives in pieces: `feed` returns the output for the next one. A model with a normal
-   * form holds back the last letter and its marks, because more marks may follow, unless `final`.
-   * So is the first half of a surrogate pair.
+   * A text that arrives in pieces: `feed` returns the output for the next one. Unless it is the
+   * last (`final`), the first half of a surrogate pair is held back, and by a model with a normal
+   * form the last letter and its marks, because more marks may follow.
    */
   stream() {
     this.need("rewrite");
@@ -118,24 +115,17 @@ class Model extends Network {
     return 0;
   }
 
-  /**
-   * The class of a line, and the probability of each class; an empty line has none.
-   *
-   * @param {string} text
-   */
+  /** A line's class, and the probability of each; an empty one has none. @param {string} text */
   classify(text) {
     this.need("classify");
     const { codes } = this.check(text);
     if (codes.length === 0) return { label: "", confidence: 0, probabilities: [] };
     const logits = this.classLogits(codes);
     checkFinite(logits);
-    const highest = Math.max(...logits);
-    const weights = Array.from(logits, (logit) => Math.exp(logit - highest));
-    const sum = weights.reduce((total, each) => total + each);
-    const best = logits.indexOf(highest);
+    const { best, sum } = softmax(logits);
     return {
       label: this.info.classes[best], confidence: 1 / sum,
-      probabilities: weights.map((each) => each / sum),
+      probabilities: Array.from(logits, (logit) => Math.exp(logit - logits[best]) / sum),
     };
   }
 
@@ -231,29 +221,17 @@ class Model extends Network {
   }
 
   /**
-   * The outputs of the graph for one row, without its batch axis: `decoded` and `confidence` of
-   * `rewrite`, and the logits.
+   * The outputs of the graph for one row, without its batch axis: the label that is best in each
+   * step gives `decoded` and, by its probability, `confidence`.
    *
    * @param {number[]} codes [steps]
    * @param {Float32Array[]} [state] of a causal model, which is moved
    * @param {boolean} [all] whether `logits` are [steps, labels], or those of the last step alone
    */
   run(codes, state = this.zeroState(), all = false) {
-    const ids = codes.map((code) => this.id(code));
-    return this.choose(codes, ids, this.features(ids, state), all);
-  }
-
-  /**
-   * The best label of each step, and its probability.
-   *
-   * @param {number[]} codes
-   * @param {number[]} ids
-   * @param {Float32Array} features [steps, width]
-   * @param {boolean} all
-   */
-  choose(codes, ids, features, all) {
     const { guard, labels, labelWidth, unknownId, count: L } = this.parts;
-    const steps = ids.length, width = features.length / steps;
+    const steps = codes.length, ids = codes.map((code) => this.id(code));
+    const features = this.features(ids, state), width = features.length / steps;
     const logits = new Float32Array(all ? steps * L : L);
     const decoded = new Int32Array(steps * labelWidth);
     const confidence = new Float32Array(steps);
@@ -263,18 +241,14 @@ class Model extends Network {
       for (let label = 0, at = guard ? guard.classes[ids[step]] * L : 0; label < L; label++, at++) {
         if (guard && !guard.allowed[at]) row[label] = FORBIDDEN_LOGIT;
       }
-      let best = 0, sum = 0;
-      for (let label = 1; label < L; label++) if (row[label] > row[best]) best = label;
-      for (let label = 0; label < L; label++) {
-        if (row[label] > FORBIDDEN_LOGIT) sum += Math.exp(row[label] - row[best]);
-      }
+      const { best, sum } = softmax(row);
       const copied = ids[step] === unknownId && this.info.unknown !== "label";
       for (let place = 0; place < labelWidth; place++) {
         let element = labels[best * labelWidth + place];
         if (copied) element = place === 0 ? KEPT : NOTHING;
         decoded[step * labelWidth + place] = element === KEPT ? codes[step] : element;
       }
-      confidence[step] = copied ? 1 : 1 / sum; // softmax
+      confidence[step] = copied ? 1 : 1 / sum;
     }
     return { decoded, confidence, logits };
   }

@@ -6,19 +6,15 @@
  * wrong text; it cannot do anything else, and what is no such file ends in a `ModelFileError`.
  */
 
+import { CELLS } from "./network.mjs";
 import { ENTRY, GRAPH, MODEL, ModelFileError, Tensors, need, readMessage, toText, transposed }
   from "./tensors.mjs";
-
-export { ModelFileError };
 
 /** The newest format that is read. */
 export const FORMAT_VERSION = 2;
 
 /** In the table of labels. */
 export const NOTHING = -1, KEPT = -2;
-
-/** The gates of each cell, in the order of their blocks of rows. */
-const GATES = { rnn: "i", gru: "zrh", lstm: "iofc" };
 
 /** @typedef {"error" | "copy" | "label"} Unknown The policy for characters outside the alphabet. */
 /**
@@ -68,7 +64,7 @@ function readParts(bytes) {
   const ids = unknownId + 1;
   const embedding = tensors.weight("embedding", [ids, -1], 0);
   let width = embedding.length / ids;
-  const gates = GATES[info.cell], rows = gates.length * info.hidden_size;
+  const { gates } = CELLS[info.cell], rows = gates.length * info.hidden_size;
   /** @type {Weights[][]} of each layer, of each direction */
   const layers = [];
   for (let layer = 0; layer < info.layers; layer++) {
@@ -155,7 +151,7 @@ function readInfo(metadata) {
   const info = {
     task: /** @type {"rewrite" | "next" | "classify"} */ (metadata.task ?? "rewrite"),
     classes: /** @type {string[]} */ (JSON.parse(metadata.classes ?? "[]")),
-    cell: /** @type {keyof typeof GATES} */ (metadata.cell),
+    cell: metadata.cell,
     nonlinearity: /** @type {"tanh" | "relu"} */ (metadata.nonlinearity),
     causal: /** @type {boolean} */ (JSON.parse(metadata.causal)),
     layers: Number(metadata.layers),
@@ -169,7 +165,7 @@ function readInfo(metadata) {
   need(["rewrite", "next", "classify"].includes(info.task), "its task is");
   need(["none", "nfc", "nfd"].includes(info.normalization), "its normal form is");
   need(Array.isArray(info.classes), "its classes are");
-  need(Object.hasOwn(GATES, info.cell), "its cell is");
+  need(Object.hasOwn(CELLS, info.cell), "its cell is");
   need(["tanh", "relu"].includes(info.nonlinearity), "its nonlinearity is");
   need(typeof info.causal === "boolean", "its direction is");
   need(info.layers > 0 && info.hidden_size > 0, "its size is");

@@ -22,21 +22,23 @@
 
 /**
  * The equations of a cell: from x = W x + b and r = R h + c, [gates * hidden], to the states,
- * [hidden] each. The gates are in ONNX's order.
+ * [hidden] each. `gates` has the order of the gates in x and r, which is ONNX's.
  *
  * @typedef {(x: Float32Array, r: Float32Array, states: Float32Array[],
  *   activation: (x: number) => number) => void} Step
  */
 
-/** @type {Record<string, {states: number, step: Step}>} */
-const CELLS = {
+/** @type {Record<string, {gates: string, states: number, step: Step}>} */
+export const CELLS = {
   rnn: {
+    gates: "i",
     states: 1,
     step(x, r, [h], activation) {
       for (let j = 0; j < h.length; j++) h[j] = activation(x[j] + r[j]);
     },
   },
   gru: {
+    gates: "zrh",
     states: 1,
     step(x, r, [h]) {
       for (let j = 0, H = h.length; j < H; j++) {
@@ -48,6 +50,7 @@ const CELLS = {
     },
   },
   lstm: {
+    gates: "iofc",
     states: 2,
     step(x, r, [h, c]) {
       for (let j = 0, H = h.length; j < H; j++) {
@@ -97,6 +100,20 @@ function affine(A, b, v, from, width, y) {
     y[row] = sum;
   }
   return y;
+}
+
+/**
+ * The best of some logits, and the sum of e to the power of each less the best: softmax gives the
+ * best a probability of 1 / sum.
+ *
+ * @param {Float32Array} logits
+ */
+export function softmax(logits) {
+  const L = logits.length;
+  let best = 0, sum = 0;
+  for (let label = 1; label < L; label++) if (logits[label] > logits[best]) best = label;
+  for (let label = 0; label < L; label++) sum += Math.exp(logits[label] - logits[best]);
+  return { best, sum };
 }
 
 export class Network {

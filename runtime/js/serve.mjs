@@ -10,6 +10,7 @@
 
 import { readFileSync, readSync, writeSync } from "node:fs";
 import { load } from "./hello_rnn.mjs";
+import { softmax } from "./network.mjs";
 
 const model = load(readFileSync(process.argv[2]));
 
@@ -38,9 +39,8 @@ for (;;) {
   const codes = Array.from(read(steps));
   if (model.info.task === "classify") {
     const logits = model.classLogits(codes);
-    const label = logits.indexOf(Math.max(...logits));
-    const sum = logits.reduce((total, each) => total + Math.exp(each - logits[label]), 0);
-    write([Int32Array.of(label), Float32Array.of(1 / sum), logits]);
+    const { best, sum } = softmax(logits);
+    write([Int32Array.of(best), Float32Array.of(1 / sum), logits]);
     continue;
   }
   const state = model.zeroState();

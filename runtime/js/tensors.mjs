@@ -142,11 +142,7 @@ export function toText(bytes) {
   return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
 }
 
-/**
- * @param {unknown} condition
- * @param {string} what is not as it should be
- * @returns {asserts condition}
- */
+/** @param {unknown} condition @param {string} what is wrong @returns {asserts condition} */
 export function need(condition, what) {
   if (!condition) {
     throw new ModelFileError(

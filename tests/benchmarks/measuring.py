@@ -87,13 +87,13 @@ def run_process(command: Sequence[str | Path], folder: Path | None = None) -> Pr
     """Run a command in a folder, its output dropped; return its time and memory.
 
     Raises:
-        RuntimeError: it fails.
+        RuntimeError: it fails; the text has what it wrote to stderr.
     """
     words = [str(word) for word in command]
     launch = [sys.executable, "-S", "-c", LAUNCHER, *words]
-    result = subprocess.run(launch, stdout=subprocess.PIPE, check=False, text=True, cwd=folder)
+    result = subprocess.run(launch, capture_output=True, check=False, text=True, cwd=folder)
     if result.returncode:
-        raise RuntimeError(f"{' '.join(words)} failed")
+        raise RuntimeError(f"{' '.join(words)} failed:\n{result.stderr}")
     seconds, kilobytes, processor = map(float, result.stdout.split())
     return Process(seconds, kilobytes * 1024 / 1e6, processor)
 

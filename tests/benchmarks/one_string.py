@@ -20,11 +20,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from hello_export.graph.onnx_graph import IR_VERSION, OPSET
 from hello_export.graph.program_file import load_program
 from hello_export.graph.torchscript import save_program
 from hello_runtime import Decoder
-from hello_runtime.model.model_file import locate
+from hello_runtime.model.model_file import IR_VERSION, OPSET, locate
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 from measuring import medians, repeated, show

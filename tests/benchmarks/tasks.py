@@ -26,13 +26,15 @@ from hello_runtime import Decoder
 from hello_runtime.text.pairs import Pair
 from hello_train.data.lines import Split, read
 from hello_train.data.sources import class_source, passage_source
+from hello_train.fit.job import Job
 from hello_train.fit.task_options import (
     TASK_OPTIONS,
     LearnedTask,
     configure_classes,
     configure_next,
 )
-from hello_train.fit.task_run import TaskRun, run_task
+from hello_train.fit.task_run import run_task
+from hello_train.report.tasks import TaskRun
 from measuring import machine
 from torch import Tensor, nn
 
@@ -118,7 +120,7 @@ def learn(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) ->
 def ours(task: LearnedTask, lines: Split, epochs: int) -> TaskRun:
     options = replace(TASK_OPTIONS[task], epochs=epochs, minutes=None)
     with TemporaryDirectory() as folder:
-        run = run_task(task, lines, task, options, Path(folder))
+        run = run_task(task, Job(lines, task, options, Path(folder)))
     assert run
     return run
 

@@ -13,19 +13,11 @@ from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.text.normal_forms import NORMAL_FORMS
 
-from hello_train.data.corruption import (
-    CORRUPTIONS,
-    DECOMPOSING,
-)
+from hello_train.data.corruption import CORRUPTIONS, DECOMPOSING
 from hello_train.errors import TrainError
-from hello_train.fit.options import (
-    EVALUATIONS,
-    HELLO_OPTIONS,
-    TEXT_OPTIONS,
-    run_folder,
-)
+from hello_train.fit.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, run_folder
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.results import print_comparison, print_result
+from hello_train.results import print_comparison, print_hello
 from hello_train.start import import_training, learn_task, name_of, train_lines
 from hello_train.usage import (
     SECTIONS,
@@ -35,6 +27,7 @@ from hello_train.usage import (
     choose_options,
     complete_corruption,
     default,
+    options_given,
 )
 
 
@@ -64,7 +57,6 @@ from hello_train.usage import (
 @click.option(
     "--skip-unaligned",
     is_flag=True,
-    default=None,
     help="Leave out lines that cannot be aligned, and say how many; otherwise they are an error.",
 )
 @click.option(
@@ -78,9 +70,8 @@ from hello_train.usage import (
     "--corrupt",
     metavar=f"[{'|'.join(CORRUPTIONS)}|MODULE:FUNCTION]",
     shell_complete=complete_corruption,
-    help="The corruption that makes an input of each line of --text.  FUNCTION takes a line and "
-    "returns a text, always the same for equal lines; its MODULE is looked for in "
-    "the current folder first, and imported last.",
+    help="Makes the input of each line of --text.  FUNCTION takes a line and returns a text, "
+    "always the same for equal lines; its MODULE is looked for in the current folder first.",
 )
 @click.option(
     "--classes",
@@ -93,7 +84,7 @@ from hello_train.usage import (
     "--next",
     "next_",
     is_flag=True,
-    help="With --text: learn which character comes next in running text, to generate more of it.",
+    help="With --text: learn to predict the next character of running text, to generate text.",
 )
 @click.option(
     "--extra",
@@ -132,14 +123,14 @@ from hello_train.usage import (
 @click.option(
     "--unknown",
     type=click.Choice(UNKNOWN_POLICIES),
-    help="What an unknown character becomes: an error, a copy of itself, or what the network says "
-    "of it, to which it is one character like others.  [default: error for hello and --next, label "
+    help="What an unknown character becomes: an error, a copy of itself, or the label that the "
+    "network chooses, which reads all of them as one.  [default: error for hello and --next, label "
     "for --classes; for other text label, or copy where no label keeps a character]",
 )
 @click.option(
     "--guarded/--unguarded",
     default=None,
-    help="Allow only the substitutions of the training lines, or all.  "
+    help="Allow a character only the labels that it had in training, or any.  "
     "[default: unguarded for hello, guarded for text]",
 )
 @click.option(
@@ -166,15 +157,14 @@ from hello_train.usage import (
 @click.option(
     "--rare",
     type=FiniteRange(0, 1, max_open=True),
-    help="Unless --unknown is error: characters with a smaller share of the text are unknown, and "
-    "labels with one are not learned."
+    help="Smallest share of the text of a character, or it is unknown, and of a label, or it is "
+    "not learned; without effect if --unknown is error."
     f"  [default: {TEXT_OPTIONS.rare:g}]",
 )
 @click.option(
     "--keep/--no-keep",
     default=None,
-    help="Whether characters that stay share one label, or have one each.  [default: keep, for "
-    "text]",
+    help="Characters that stay share one label, or have one each.  [default: keep, for text]",
 )
 @click.option(
     "--most-labels",
@@ -221,27 +211,20 @@ def main(
     resume: bool,
     compare: bool,
     every: int | None,
-    skip_unaligned: bool | None,
-    **given: Any,
+    skip_unaligned: bool,
+    **_: Any,
 ) -> None:
     """Train a character RNN, GRU or LSTM and save a checkpoint.
 
     Without --pairs, --text or --classes it learns the example hello -> ohlol. If a start does not
     learn it, another follows from the next seed, up to 20 in all.
     """
-    others = {
-        "extra": extra or None,
-        "resume": resume or None,
-        "compare": compare,
-        "every": every,
-        "skip_unaligned": skip_unaligned,
-    }
-    check_task_usage(classes, next_, text, {**given, **others, "corrupt": corrupt, "pairs": pairs})
+    given = options_given(click.get_current_context())
+    check_task_usage(given)
+    check_usage(given)
     if classes or next_:
-        check_usage(classes or text, (), None, {**given, **others})
         learn_task(classes or text, extra, given, output, by_class=bool(classes), resume=resume)
         return
-    check_usage(pairs, text, corrupt, {**given, **others})
     paths = pairs or text
     defaults = TEXT_OPTIONS if paths else HELLO_OPTIONS
     if corrupt in DECOMPOSING:
@@ -249,8 +232,9 @@ def main(
     options = choose_options(defaults, given)
     if paths:
         folder = output or run_folder(name_of(paths[0]), options.cell)
-        skips = bool(skip_unaligned)
-        train_lines(paths, corrupt, extra, options, folder, resume=resume, skip_unaligned=skips)
+        train_lines(
+            paths, corrupt, extra, options, folder, resume=resume, skip_unaligned=skip_unaligned
+        )
         return
     import_training()
     from hello_train.fit.hello import HELLO, compare_cells, run_hello
@@ -262,4 +246,4 @@ def main(
         print_comparison(compare_cells(options, folder, callbacks), folder)
     else:
         folder = output or run_folder("hello", options.cell)
-        print_result(run_hello(options, folder, callbacks), options)
+        print_hello(run_hello(options, folder, callbacks), folder, options)

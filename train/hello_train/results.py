@@ -11,12 +11,12 @@ import click
 from hello_runtime.text.normal_forms import NormalForm
 
 from hello_train.data.lines import Split
-from hello_train.files import REPORT_NAME
+from hello_train.files import CHECKPOINT_NAME, REPORT_NAME
 from hello_train.fit.options import TrainOptions
 
 if TYPE_CHECKING:
-    from hello_train.fit.run import Run
-    from hello_train.fit.task_run import TaskRun
+    from hello_train.report.pages import HelloRun, Run, TextRun
+    from hello_train.report.tasks import TaskRun
 
 
 def print_reading(lines: Split, form: NormalForm) -> None:
@@ -35,32 +35,49 @@ def print_reading(lines: Split, form: NormalForm) -> None:
         )
 
 
-def print_result(run: Run, options: TrainOptions) -> None:
+def print_hello(run: HelloRun, folder: Path, options: TrainOptions) -> None:
+    """Print the result of a run on hello."""
+    print_run(run, folder, options, example_of(run))
+
+
+def print_result(run: TextRun, folder: Path, options: TrainOptions) -> None:
     """Print the result of a run that rewrites text."""
     from hello_runtime.text.score import score_table
 
-    example = run.training.example
     table = score_table(run.scores, "held-out lines") if run.scores else None
-    print_run(run, options, table, f"{example} -> {run.network.rewrite(example)}")
+    print_run(run, folder, options, example_of(run), table, run.remarks)
 
 
-def print_task(run: TaskRun, options: TrainOptions) -> None:
+def print_task(run: TaskRun, folder: Path, options: TrainOptions) -> None:
     """Print the result of a run that does another task."""
     from hello_runtime.text.measures import measures_table
 
     sample = run.sample
-    if run.config.task == "classify":
+    if run.by_class:
         from hello_train.fit.task_evaluation import classified
 
         example = run.training.example
         sample = f"{example} -> {classified(run.network, [example])[0]}"
-    title = "held-out lines" if run.config.task == "classify" else "held-out text"
+    title = "held-out lines" if run.by_class else "held-out text"
     table = measures_table(run.measures, title) if run.measures else None
-    print_run(run, options, table, sample)
+    print_run(run, folder, options, sample, table, run.remarks)
 
 
-def print_run(run: Run, options: TrainOptions, table: str | None, sample: str) -> None:
-    """Print the table of a run, its remarks, what it says, and the next command."""
+def example_of(run: Run) -> str:
+    """Return the example of a run, and what the network makes of it."""
+    example = run.training.example
+    return f"{example} -> {run.network.rewrite(example)}"
+
+
+def print_run(
+    run: Run,
+    folder: Path,
+    options: TrainOptions,
+    sample: str,
+    table: str | None = None,
+    remarks: Sequence[str] = (),
+) -> None:
+    """Print the table of a run, its remarks, what the network says, and the next command."""
     if options.projection is False and run.config.projection:
         click.echo(
             f"note: a projection was added, for {run.config.features} hidden values are not "
@@ -69,18 +86,18 @@ def print_run(run: Run, options: TrainOptions, table: str | None, sample: str) -
         )
     if table:
         click.echo(table)
-    for remark in run.remarks:
+    for remark in remarks:
         click.echo(f"note: {remark}", err=True)
     click.echo(sample)
-    click.echo(f"saved {run.checkpoint}, and {REPORT_NAME} beside it; now:")
-    click.echo(shlex.join(["hello-export", str(run.checkpoint.parent)]))
+    click.echo(f"saved {folder / CHECKPOINT_NAME}, and {REPORT_NAME} beside it; now:")
+    click.echo(shlex.join(["hello-export", str(folder)]))
 
 
-def print_comparison(runs: Sequence[Run], folder: Path) -> None:
+def print_comparison(runs: Sequence[HelloRun], folder: Path) -> None:
     """Print for each cell when its network was right first, and where the report is."""
     from hello_train.fit.hello import HELLO
 
     for run in runs:
         epoch = next(s.first for s in run.history.outputs if s.text == HELLO.target)
-        click.echo(f"{run.config.cell}: first said {HELLO.target!r} in epoch {epoch}")
+        click.echo(f"{run.config.cell}: first wrote {HELLO.target!r} in epoch {epoch}")
     click.echo(f"saved {folder}; now open {folder / REPORT_NAME}")

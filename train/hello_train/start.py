@@ -58,6 +58,7 @@ def train_lines(
     names = [printable(path.name) for path in (*paths, *extra)]
     data = ", ".join([*names, printable(corrupt or "pairs")])
     import_training()
+    from hello_train.fit.job import Job
     from hello_train.fit.parallel import team
     from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.run import run_lines
@@ -66,9 +67,9 @@ def train_lines(
         if joined.leads:
             print_reading(lines, form)
         callbacks = [ProgressDisplay()] if joined.leads else []
-        run = run_lines(lines, data, options, folder, callbacks, resume=resume, team=joined)
+        run = run_lines(Job(lines, data, options, folder, callbacks, resume, joined))
     if run:
-        print_result(run, options)
+        print_result(run, folder, options)
 
 
 def learn_task(
@@ -88,6 +89,7 @@ def learn_task(
     source = (class_source if by_class else passage_source)(form)
     lines = read(source, paths, extra, options.holdout, options.seed)
     import_training()
+    from hello_train.fit.job import Job
     from hello_train.fit.parallel import team
     from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.task_run import run_task
@@ -99,9 +101,9 @@ def learn_task(
             print_reading(lines, form)
         shown = ProgressDisplay(quality=partial(quality_of, by_class))
         callbacks = [shown] if joined.leads else []
-        run = run_task(task, lines, data, options, folder, callbacks, resume=resume, team=joined)
+        run = run_task(task, Job(lines, data, options, folder, callbacks, resume, joined))
     if run:
-        print_task(run, options)
+        print_task(run, folder, options)
 
 
 @contextmanager

@@ -4,82 +4,40 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hello_train.data.corruption import CORRUPTIONS
 from hello_train.fit.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
 
-TASKS = {"classes": "--classes", "next": "--next"}
-"""The options that choose another task than rewriting."""
 LINES = "--text, --pairs or --classes"
 """The options that name lines to learn."""
-REWRITING = (
-    "corrupt",
-    "guarded",
-    "pairs",
-    "keep",
-    "most_labels",
-    "skip_unaligned",
-)
+REWRITING = ("corrupt", "guarded", "pairs", "keep", "most_labels", "skip_unaligned")
 """Options of rewriting alone."""
 LINE_OPTIONS = (
-    "batch_characters",
-    "holdout",
-    "rare",
-    "patience",
-    "extra",
-    "resume",
-    "keep",
-    "most_labels",
-    "normalization",
-    "skip_unaligned",
-)
+    "batch_characters", "holdout", "rare", "patience", "extra", "resume", "keep", "most_labels",
+    "normalization", "skip_unaligned",
+)  # fmt: skip
 """Options that need many lines."""
 
 SECTIONS = {
     "What is learned": (
-        "cell",
-        "compare",
-        "text",
-        "corrupt",
-        "pairs",
-        "skip_unaligned",
-        "classes",
-        "next_",
-        "extra",
-        "holdout",
-        "normalization",
+        "cell", "compare", "text", "corrupt", "pairs", "skip_unaligned", "classes", "next_",
+        "extra", "holdout", "normalization",
     ),
     "Training": (
-        "output",
-        "minutes",
-        "epochs",
-        "patience",
-        "learning_rate",
-        "batch_characters",
-        "seed",
-        "every",
-        "resume",
+        "output", "minutes", "epochs", "patience", "learning_rate", "batch_characters", "seed",
+        "every", "resume",
     ),
     "Network": (
-        "bidirectional",
-        "hidden_size",
-        "embedding_dim",
-        "layers",
-        "projection",
-        "nonlinearity",
-        "guarded",
-        "unknown",
-        "rare",
-        "keep",
-        "most_labels",
+        "bidirectional", "hidden_size", "embedding_dim", "layers", "projection", "nonlinearity",
+        "guarded", "unknown", "rare", "keep", "most_labels",
     ),
-}
+}  # fmt: skip
 """The sections of the help, with the parameters in each."""
 
 
@@ -96,82 +54,68 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def check_task_usage(
-    classes: Sequence[Path], next_: bool, text: Sequence[Path], given: Mapping[str, Any]
-) -> None:
-    """Raise for options that do not fit a classifier or a network of the task next.
+def options_given(context: click.Context) -> dict[str, Any]:
+    """Return the options that the command line has, by their parameter names."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
 
-    Args:
-        classes: those of --classes.
-        next_: whether there is --next.
-        text: those of --text.
-        given: the other options by name; None for one that was not given.
 
-    Raises:
-        click.UsageError: what is wrong.
-    """
-    if not classes and not next_:
+def check_task_usage(given: Mapping[str, Any]) -> None:
+    """Raise a UsageError for options that do not fit a classifier or a network of the task next."""
+    if not given.keys() & {"classes", "next_"}:
         return
-    task = TASKS["classes" if classes else "next"]
-    if classes and (text or next_):
+    task = "--classes" if "classes" in given else "--next"
+    if "classes" in given and given.keys() & {"text", "next_"}:
         raise click.UsageError("--classes excludes --text and --next.")
-    if next_ and not text:
+    if "next_" in given and "text" not in given:
         raise click.UsageError("--next learns running text: --next --text PATH.")
     for name in REWRITING:
-        if given[name] not in (None, ()):
+        if name in given:
             option = name.replace("_", "-")
             raise click.UsageError(f"--{option} is for text that is rewritten, and not for {task}.")
-    if given["unknown"] == "copy":
+    if given.get("unknown") == "copy":
         raise click.UsageError(f"--unknown copy is for text that is rewritten, and not for {task}.")
-    if next_ and given["bidirectional"]:
+    if "next_" in given and given.get("bidirectional"):
         raise click.UsageError(
             "--next reads from the start only: it would see what it shall guess."
         )
 
 
-def check_usage(
-    pairs: Sequence[Path], text: Sequence[Path], corrupt: str | None, given: Mapping[str, Any]
-) -> None:
-    """Raise for options that contradict each other or would be ignored.
-
-    Args:
-        pairs: those of --pairs.
-        text: those of --text.
-        corrupt: that of --corrupt.
-        given: the other options by name; None for one that was not given.
-
-    Raises:
-        click.UsageError: what is wrong.
-    """
-    paths = pairs or text
-    if pairs and text:
+def check_usage(given: Mapping[str, Any]) -> None:
+    """Raise a UsageError for options that contradict each other or would be ignored."""
+    has_lines = bool(given.keys() & {"pairs", "text", "classes"})
+    if {"pairs", "text"} <= given.keys():
         raise click.UsageError("--pairs and --text exclude each other.")
-    if corrupt and not text:
+    if given.get("corrupt") and "text" not in given:
         raise click.UsageError("--corrupt belongs to --text: --text PATH --corrupt HOW.")
-    if text and not corrupt:
+    if "text" in given and not (given.get("corrupt") or "next_" in given):
         raise click.UsageError(
             "--text needs --corrupt HOW, to learn to rewrite, or --next, to learn to generate."
         )
-    if given["epochs"] is not None and given["minutes"] is not None:
+    if {"epochs", "minutes"} <= given.keys():
         raise click.UsageError("--epochs and --minutes exclude each other.")
-    if given["nonlinearity"] and given["cell"] != "rnn":
+    if "nonlinearity" in given and given.get("cell") != "rnn":
         raise click.UsageError("--nonlinearity is for --cell rnn; the gates of the others are set.")
-    names = [name for name in LINE_OPTIONS if given[name] is not None]
-    if names and not paths:
+    names = [name for name in LINE_OPTIONS if name in given]
+    if names and not has_lines:
         raise click.UsageError(
             f"--{names[0].replace('_', '-')} needs {LINES}: hello is a single line."
         )
-    if "WORLD_SIZE" in os.environ and not paths:
+    if "WORLD_SIZE" in os.environ and not has_lines:
         raise click.UsageError(f"torchrun needs {LINES}: hello is a single line.")
-    if given["compare"] and (paths or given["cell"]):
+    if "compare" in given and (has_lines or "cell" in given):
         raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
-    if given["every"] and paths:
+    if "every" in given and has_lines:
         raise click.UsageError("--every is for hello; lines of text are too many to print.")
 
 
 def choose_options(defaults: TrainOptions, given: Mapping[str, Any]) -> TrainOptions:
-    """Return the defaults, replaced by the options of the command line."""
-    changes = {name: value for name, value in given.items() if value is not None}
+    """Return the defaults, replaced by the options that were given and that a training has."""
+    names = {field.name for field in fields(TrainOptions)}
+    changes = {name: value for name, value in given.items() if name in names}
     if changes.keys() & {"epochs", "minutes"}:
         changes = {"epochs": None, "minutes": None} | changes
     return replace(defaults, **changes)

@@ -30,10 +30,7 @@ class Graph:
     def weight(self, name: str, value: NDArray[np.float32], channels: int) -> str:
         """Add a weight in its stored type and its expansion to float32; return the latter's name.
 
-        Args:
-            name: name of the float32 value.
-            value: the weight.
-            channels: the axis along which int8 has one scale for each entry.
+        In int8 each entry of the axis `channels` has a scale of its own.
 
         Raises:
             ExportError: the weight is not exact in the stored type.

@@ -49,6 +49,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx
+from hello_runtime.model.model_file import IR_VERSION, OPSET
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
@@ -62,9 +63,6 @@ from hello_export.graph.lookup import PAGE, build_lookup
 from hello_export.graph.metadata import metadata
 from hello_export.graph.signature import TensorSpec, inputs, outputs
 from hello_export.graph.storage import Storage
-
-OPSET = 12
-IR_VERSION = 7
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {"rnn": {}, "gru": {"linear_before_reset": 1}, "lstm": {}}
 """Attributes of each cell's node, beside `hidden_size`."""
@@ -180,14 +178,8 @@ def write_line_layers(
     """Write the layers of a network that reads whole lines, (t, b, E) -> (t, b, features).
 
     They start from zero states. The backward steps of a classifier's last layer are left in the
-    order in which they were read: from the end of each row to its start.
-
-    Args:
-        graph: the graph to write to.
-        config: the network's configuration.
-        weights: the network's weights, by PyTorch's names.
-        x: name of the input.
-        steps: name of a value with the axes time and batch, for their sizes.
+    order in which they were read: from the end of each row to its start. `x` is the name of the
+    input, and `steps` that of a value with the axes time and batch, for their sizes.
     """
     size = graph.node("Shape", [steps], "time_and_batch")  # (2)
     if config.bidirectional:

@@ -17,7 +17,7 @@ from torch import Tensor
 from hello_export.errors import ExportError
 from hello_export.graph.storage import Storage
 
-LARGEST = 127
+LARGEST_MULTIPLE = 127
 SIGNIFICANT_BITS = 16
 
 
@@ -42,7 +42,7 @@ def round_weights(network: Network, storage: Storage) -> Network:
 def quantize(matrix: Tensor) -> Tensor:
     """Round a matrix, [channels, inputs], to multiples of each channel's scale."""
     largest = matrix.abs().amax(1, keepdim=True)
-    mantissa, exponent = torch.frexp(largest / LARGEST)
+    mantissa, exponent = torch.frexp(largest / LARGEST_MULTIPLE)
     # Rounded up, so that the largest value is at most 127 times the scale.
     scale = torch.ldexp((mantissa * 2**SIGNIFICANT_BITS).ceil() / 2**SIGNIFICANT_BITS, exponent)
     return torch.where(largest > 0, (matrix / scale).round() * scale, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hello_runtime.model.graph_check import Permitted, outputs_of
 from hello_train.network.config import ModelConfig
 
 
@@ -18,26 +19,18 @@ class TensorSpec(NamedTuple):
 
 
 def inputs(config: ModelConfig) -> list[TensorSpec]:
-    """Return the inputs: the code points, and the row lengths or the state."""
-    codepoints = TensorSpec("codepoints", "int32", ("batch", "time"))
-    lengths = TensorSpec("lengths", "int32", ("batch",))
-    return [codepoints, state(config, "state") if config.has_state else lengths]
+    """Return the inputs: the code points, and the row lengths or the state.
+
+    The state has the layers' hidden states, then an LSTM's cell states.
+    """
+    second = TensorSpec("lengths", "int32", ("batch",))
+    if config.has_state:
+        second = TensorSpec("state", "float32", (config.slots, "batch", config.hidden_size))
+    return [TensorSpec("codepoints", "int32", ("batch", "time")), second]
 
 
 def outputs(config: ModelConfig) -> list[TensorSpec]:
-    """Return the outputs; their values at padded positions are unspecified."""
-    axes: tuple[str | int, ...] = ("batch",) if config.task == "classify" else ("batch", "time")
-    width = () if config.width is None else (config.width,)
-    chosen = {
-        "rewrite": [TensorSpec("decoded", "int32", (*axes, *width))],
-        "classify": [TensorSpec("label", "int32", axes)],
-        "next": [],
-    }[config.task]
-    confidence = [TensorSpec("confidence", "float32", axes)] if chosen else []
-    found = [*chosen, *confidence, TensorSpec("logits", "float32", (*axes, config.labels))]
-    return [*found, state(config, "state_out")] if config.has_state else found
-
-
-def state(config: ModelConfig, name: str) -> TensorSpec:
-    """Return the state of a causal model: hidden states, then an LSTM's cell states, by layer."""
-    return TensorSpec(name, "float32", (config.slots, "batch", config.hidden_size))
+    """Return the outputs that the runtime expects; at padded positions they are unspecified."""
+    permitted = Permitted(config.task, config.output_labels, config.labels, config.copies_unknown)
+    state = (config.slots, config.hidden_size) if config.has_state else None
+    return [TensorSpec(name, *declared) for name, declared in outputs_of(permitted, state).items()]

@@ -32,12 +32,7 @@ def account(
 ) -> list[str]:
     """Return what was recognised: the network, each tensor with its role, then each odd row.
 
-    Args:
-        name: of the file or module.
-        config: of the network that was built.
-        parts: what was recognised.
-        tensors: by their own names, the unused ones too.
-        rows: what the embedding's rows are read for.
+    `tensors` are by their own names, the unused ones too.
     """
     rounded = rounding_note({own: tensors[own] for own in parts.roles})
     return [
@@ -110,9 +105,7 @@ def form_lines(config: ModelConfig) -> list[str]:
 def label_lines(config: ModelConfig, left_out: int) -> list[str]:
     """Return the classes, or which labels write anything but one character of their own.
 
-    Args:
-        config: of the network that was built.
-        left_out: the number of logits that it has not.
+    `left_out` is the number of logits that the network has not.
     """
     if config.task == "next":
         never = f"; logits of other entries, which it never draws: {left_out}" if left_out else ""

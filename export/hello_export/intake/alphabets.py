@@ -185,9 +185,7 @@ class Pairs(list[tuple[Any, Any]]):
 def by_id(source: str, pairs: Sequence[tuple[Any, Any]]) -> tuple[str | None, ...]:
     """Return entries in the order of their ids; None for an id that no entry has.
 
-    Args:
-        source: for errors.
-        pairs: entries and ids, or ids and entries, whose ids are texts in JSON.
+    The pairs are entries and ids, or ids and entries; in JSON those ids are texts.
 
     Raises:
         IntakeError: an id is no id, or stands twice.
@@ -218,11 +216,7 @@ def by_id(source: str, pairs: Sequence[tuple[Any, Any]]) -> tuple[str | None, ..
 
 
 def check_entries(source: str, values: Sequence[Entry | None]) -> None:
-    """Check that each entry stands there once and can be written as UTF-8.
-
-    Raises:
-        IntakeError: one does not, or there are no entries.
-    """
+    """Raise an IntakeError unless there are entries, each once, and UTF-8 can hold them."""
     if not values:
         raise IntakeError(f"{source}: it has no entries")
     ids: dict[Entry, list[int]] = {}

@@ -24,10 +24,6 @@ class Faults:
             self.texts.append(str(error))
 
     def check(self) -> None:
-        """Raise what was collected.
-
-        Raises:
-            IntakeError: something was.
-        """
+        """Raise what was collected as an IntakeError."""
         if self.texts:
             raise IntakeError("; ".join(self.texts))

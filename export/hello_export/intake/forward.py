@@ -102,11 +102,7 @@ class ModuleForward:
         return self.run(torch.tensor(chosen).reshape(PROBE))
 
     def _check(self, found: Any, shape: list[int]) -> None:
-        """Check that logits were returned.
-
-        Raises:
-            IntakeError: they were not; the text says how `call` can return them.
-        """
+        """Raise an IntakeError, which says how `call` can return them, unless these are logits."""
         axes = shape[:1] if self._by_line else shape
         sizes_wanted = ", ".join(map(str, [*axes, self._labels or "labels"]))
         names = "[batch, labels]" if self._by_line else "[batch, time, labels]"

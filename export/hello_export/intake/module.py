@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,23 +14,22 @@ from hello_runtime.errors import printable
 from hello_runtime.model.model_file import UNKNOWN_POLICIES, Unknown
 from hello_runtime.model.tasks import TASKS, Task
 from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
-from hello_train.network.checkpoint import Training
-from hello_train.network.model import Network
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from hello_export.artifact import Export, write_artifact
 from hello_export.errors import IntakeError
 from hello_export.graph.storage import STORAGES, Storage
-from hello_export.intake.account import account, example
 from hello_export.intake.agreement import MOST_CHARACTERS, check_forward
-from hello_export.intake.alphabets import Entries, Given, GivenLabels, read_entries, read_labels
+from hello_export.intake.alphabets import Entries, Given, GivenLabels
 from hello_export.intake.faults import Faults
 from hello_export.intake.forward import Call, ModuleForward
-from hello_export.intake.network import build_network, drawn_logits, find_rows
+from hello_export.intake.network import drawn_logits, find_rows
+from hello_export.intake.outside import Outside, Vocabulary, assemble
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import value_faults
+from hello_export.job import Job
 from hello_export.progress import SILENT, Display, Progress
 from hello_export.proof.cases import readable_cases
 from hello_export.proof.table import warnings
@@ -123,88 +122,58 @@ def export(
     check_arguments(module, task, weights, unknown, normalization)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     choices = Choices(cell, nonlinearity, embedding, linear, ignored)
+    vocabulary = Vocabulary(alphabet, labels, task, normalization, unknown, unknown_token)
     with unchanged(module), named_errors(name):
         with showing(f"reading {name}", quiet):
-            taken = take(
-                module, call, choices, alphabet, labels, unknown, unknown_token, task, normalization
-            )
+            forward, taken = take(module, call, choices, vocabulary)
         tell(taken.account, quiet)
         with showing(COMPARING, quiet) as progress:
             progress.phase(COMPARING)
             proved = weights == "float32"  # the proof of rounded weights knows no forward
             check_forward(
                 module,
-                taken.forward,
+                forward,
                 taken.network,
                 readable_cases(taken.network.config),
                 most=MOST_CHARACTERS if proved else None,
             )
-            made = write_artifact(
+            job = Job(
                 taken.network,
                 taken.training,
                 Path(folder),
                 weights,
-                progress=progress,
                 strict=strict,
-                forward=taken.forward if proved else None,
+                forward=forward if proved else None,
             )
+            made = write_artifact(job, progress)
         tell(warnings(made.report), quiet)
     return made
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What was taken from a module."""
-
-    forward: ModuleForward
-    network: Network
-    training: Training
-    account: list[str]
-    """What was recognised, in lines for people."""
-
-
 def take(
-    module: nn.Module,
-    call: Call | None,
-    choices: Choices,
-    alphabet: Given,
-    labels: GivenLabels | None,
-    unknown: Unknown | None,
-    unknown_token: str | None,
-    task: Task,
-    normalization: NormalForm,
-) -> Taken:
-    """Return the network that a module's parts make; for the arguments see `export`.
+    module: nn.Module, call: Call | None, choices: Choices, vocabulary: Vocabulary
+) -> tuple[ModuleForward, Outside]:
+    """Return a module's forward, and the network that its parts make.
 
     Raises:
         IntakeError: the text has all that is wrong.
     """
     faults = Faults()
-    entries = label_entries = None
-    with faults.collecting():
-        entries = read_entries(alphabet)
-    with faults.collecting():
-        label_entries = None if labels is None else read_labels(labels)
+    entries, labels = vocabulary.read(faults)
+    task = vocabulary.task
     with faults.collecting():
         forward = ModuleForward(module, call, by_line=task == "classify")
         found, parts = recognise_module(forward, choices, entries)
         faults.texts += value_faults({name: found.tensors[name] for name in parts.roles})
     faults.check()
     assert entries
-    network = build_network(
-        parts, entries, label_entries, unknown, unknown_token, task, normalization
-    )
-    rows = find_rows(parts, entries, unknown_token)
-    drawn = drawn_logits(entries, parts.labels, len(parts.embedding)) if task == "next" else None
-    forward.read(rows, parts.labels, drawn)
     kind = type(module)
     source = {"module": printable(f"{kind.__module__}.{kind.__qualname__}")}
-    return Taken(
-        forward,
-        network,
-        Training.from_outside(source, example(network.config.input_alphabet)),
-        account(kind.__name__, network.config, parts, found.everything, rows),
-    )
+    taken = assemble(kind.__name__, source, parts, found.everything, vocabulary, entries, labels)
+    rows = find_rows(parts, entries, vocabulary.unknown_token)
+    drawn = drawn_logits(entries, parts.labels, len(parts.embedding)) if task == "next" else None
+    forward.read(rows, parts.labels, drawn)
+    return forward, taken
 
 
 def recognise_module(
@@ -238,11 +207,7 @@ def recognise_module(
 def check_arguments(
     module: object, task: str, weights: str, unknown: str | None, normalization: str
 ) -> None:
-    """Check the arguments that name one of a few things.
-
-    Raises:
-        IntakeError: one does not.
-    """
+    """Raise an IntakeError unless arguments that name one of a few things do so."""
     faults = [
         f"{name}={value!r} must be one of {', '.join(map(repr, possible))}"
         for name, value, possible in (

@@ -45,11 +45,8 @@ def readings(
 ) -> list[Reading]:
     """Return the readings that leave fewest tensors without a role.
 
-    Args:
-        rest: the tensors that belong to no recurrence.
-        recurrence: says how wide the embedding and the linear layer are.
-        embedding: the name that was chosen for the embedding.
-        linear: the name that was chosen for the linear layer, or `NONE`.
+    `rest` are the tensors that belong to no recurrence. `embedding` and `linear` are names that
+    were chosen; the latter may be `NONE`.
     """
     embeddings: Sequence[str | None] = matrices(rest, recurrence.input_size, embedding)
     linears: Sequence[str | None] = matrices(rest, recurrence.features, linear)

@@ -172,7 +172,9 @@ def recurrence_faults(everything: Sequence[Recurrence], choices: Choices) -> lis
     elif len(candidates) > 1:
         cells = dict.fromkeys(found.cell for found in candidates if found.cell)
         by_cell = f"choose with --cell {' or '.join(cells)}, or " if len(cells) > 1 else ""
-        listed = ", ".join(f"{found.title} with {found.shown_measure}" for found in candidates)
+        listed = ", ".join(
+            f"{found.title} with {found.shown_recurrent_weights}" for found in candidates
+        )
         faults += [
             f"there are {len(candidates)} recurrences, {listed}: {by_cell}leave others out with "
             f"--ignore PREFIX",

@@ -67,7 +67,7 @@ class Recurrence:
     """Whether it is a loop of cells, each of which may have a bias or none."""
 
     @cached_property
-    def measure(self) -> str | None:
+    def recurrent_weights(self) -> str | None:
         """The name of the recurrent weights that tell cell and size; None if there are none."""
         matrices = (kinds["weight_hh"] for kinds in self.names.values() if "weight_hh" in kinds)
         return next((name for name in matrices if self.tensors[name].ndim == 2), None)
@@ -82,15 +82,19 @@ class Recurrence:
         """The key of the cell in `CELLS`, or None if the shapes fit none."""
         if self.projected:
             return "lstm"
-        if self.measure is None:
+        if self.recurrent_weights is None:
             return None
-        rows, hidden = self.tensors[self.measure].shape
+        rows, hidden = self.tensors[self.recurrent_weights].shape
         return CELL_OF_GATES.get(rows // hidden) if hidden and rows % hidden == 0 else None
 
     @cached_property
     def output_size(self) -> int | None:
         """Width of one direction's output."""
-        return None if self.measure is None else self.tensors[self.measure].shape[1]
+        return (
+            None
+            if self.recurrent_weights is None
+            else self.tensors[self.recurrent_weights].shape[1]
+        )
 
     @cached_property
     def input_size(self) -> int | None:
@@ -166,9 +170,9 @@ class Recurrence:
         return ", ".join(f"{name} {list(self.tensors[name].shape)}" for name in names)
 
     @property
-    def shown_measure(self) -> str:
+    def shown_recurrent_weights(self) -> str:
         """The recurrent weights that tell cell and size, or any tensor, with its shape."""
-        return self.shown(self.measure or self.own_names[0])
+        return self.shown(self.recurrent_weights or self.own_names[0])
 
     def _gaps(self) -> Iterator[str]:
         """Yield the faults of missing layers and directions."""
@@ -213,16 +217,16 @@ class Recurrence:
 
     def _wrong_shapes(self) -> Iterator[str]:
         """Yield the faults of tensors whose shapes are not those of the cell."""
-        if self.measure is None:
+        if self.recurrent_weights is None:
             return
         if self.cell is None:
             blocks = ", ".join(f"{CELLS[name].title} {n}" for n, name in CELL_OF_GATES.items())
             yield (
-                f"{self.shown(self.measure)} fits no cell: its rows must be a multiple of its "
-                f"columns ({blocks})"
+                f"{self.shown(self.recurrent_weights)} fits no cell: its rows must be a multiple "
+                f"of its columns ({blocks})"
             )
             return
-        rows, hidden = self.tensors[self.measure].shape
+        rows, hidden = self.tensors[self.recurrent_weights].shape
         for part, kinds in self.names.items():
             width = self.directions * hidden if part.layer else self.input_size
             wanted = {
@@ -236,7 +240,7 @@ class Recurrence:
                     yield (
                         f"{self.shown(name)} must be "
                         f"{str(wanted[kind]).replace('None', 'width of the embedding')} beside "
-                        f"{self.shown(self.measure)} of {CELLS[self.cell].title}"
+                        f"{self.shown(self.recurrent_weights)} of {CELLS[self.cell].title}"
                     )
 
 

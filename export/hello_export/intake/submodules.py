@@ -94,11 +94,9 @@ def output_width(recurrence: nn.Module) -> int:
 
 
 def find_parts(module: nn.Module, run: Callable[[], object]) -> Found:
-    """Return the parts of a module.
+    """Return the parts of a module; `run` runs its forward once, on anything.
 
-    Args:
-        module: it is left as it is by the caller's `unchanged`.
-        run: runs its forward once, on anything.
+    The module is left as it is by the caller's `unchanged`.
     """
     state = {
         name: value.detach().clone()
@@ -155,11 +153,8 @@ def called_by(module: nn.Module, run: Callable[[], object]) -> set[nn.Module]:
 def effective(parts: Mapping[str, nn.Module], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a module's tensors, with weights of its parts as they are computed.
 
-    A parametrization, a weight norm or a pruning keeps what a weight is computed from.
-
-    Args:
-        parts: its embeddings, recurrences and linear layers.
-        state: its state dict.
+    A parametrization, a weight norm or a pruning keeps what a weight is computed from. The parts
+    are embeddings, recurrences and linear layers.
     """
     tensors = dict(state)
     for prefix, part in parts.items():

@@ -38,6 +38,8 @@ PREFIXES = ("module.", "_orig_mod.")
 """What `nn.DataParallel` and `torch.compile` put before the names of a module's tensors."""
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 """The types of weights."""
+OUR_BUFFERS = frozenset({"alphabet", "alphabet_ids", "labels"})
+"""What only the program of an artifact has."""
 KINDS = "a state dict saved by torch.save, .safetensors, .npz or TorchScript"
 SAVE_WEIGHTS = (
     "save its weights, torch.save(model.state_dict(), 'weights.pt'), or export the module itself "
@@ -95,11 +97,7 @@ def parse(content: bytes) -> Any:
 
 @contextmanager
 def damaged(kind: str) -> Iterator[None]:
-    """Raise whatever a library says of a damaged file as an `IntakeError`.
-
-    Raises:
-        IntakeError: any error but for lack of memory.
-    """
+    """Raise what a library says of a damaged file, but lack of memory, as an IntakeError."""
     try:
         yield
     except (IntakeError, MemoryError):
@@ -209,6 +207,11 @@ def load_program(members: Mapping[str, bytes]) -> dict[str, Tensor]:
             f"it is a TorchScript program without a state dict, such as torch.jit.freeze makes; "
             f"{SAVE_WEIGHTS}"
         )
+    if tensors.keys() >= OUR_BUFFERS:
+        raise IntakeError(
+            "it is the program of an artifact of hello-export, whose network and alphabet are in "
+            "the checkpoint beside it; export the artifact"
+        )
     return tensors
 
 
@@ -239,11 +242,7 @@ def state_dict(content: Any) -> dict[str, Tensor]:
 
 
 def check_tensors(content: Mapping[Any, Any]) -> None:
-    """Check that a state dict has tensors alone, of the plain kind.
-
-    Raises:
-        IntakeError: it has anything else, or nothing.
-    """
+    """Raise an IntakeError unless a state dict has tensors, plain ones, and nothing else."""
     if not content:
         raise IntakeError("it has no tensors")
     others = [

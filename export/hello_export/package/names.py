@@ -21,6 +21,8 @@ RULE = (
 )
 RESERVED = ("hello_export", "hello_rnn", "hello_runtime", "hello_train")
 """Names of this distribution and its packages."""
+DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
+"""Names that on Windows no file or folder can have; they stand for devices."""
 REQUIREMENT = re.compile(r"hello[-_.]rnn\b", re.IGNORECASE)
 """How a requirement of this distribution begins."""
 
@@ -49,6 +51,8 @@ def fault_of(name: str) -> str | None:
         return "it is a keyword of Python"
     if name.lower() in {module.lower() for module in sys.stdlib_module_names} | {"test", "tests"}:
         return "a module of Python's standard library has this name, or its tests"
+    if DEVICES.fullmatch(name):
+        return "on Windows this is the name of a device, and no folder can have it"
     if name.lower() in RESERVED:
         return "hello-rnn itself has this name"
     return installed_as(name)

@@ -10,30 +10,28 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hello_runtime import __version__
-from hello_runtime.errors import reason
+from hello_runtime.errors import DAMAGE, reason
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.files import folder_beside
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hello_export.errors import ArtifactError, PackageError
 from hello_export.folders import is_folder, is_stray, put_in_place
-from hello_export.graph.storage import Storage
 from hello_export.manifest import LARGEST_MANIFEST, digest, read_plain
 from hello_export.package.names import check_name
 from hello_export.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from hello_runtime.text.pairs import AnyPair
-    from hello_train.network.checkpoint import Training
     from hello_train.network.config import ModelConfig
-    from hello_train.network.model import Network
 
     from hello_export.artifact import Export
+    from hello_export.job import Job
     from hello_export.package.goldens import Golden
 
 RECORD_NAME = "hello-export.json"
@@ -62,11 +60,7 @@ DOES = {
 
 
 def check_project(folder: Path) -> None:
-    """Check that a path is free, or holds a project as we wrote it and nothing else.
-
-    Raises:
-        PackageError: something else is there.
-    """
+    """Raise a PackageError unless a path is free, or holds a project as we wrote it alone."""
     if not is_folder(folder, PackageError):
         return
     digests = recorded(folder)
@@ -90,7 +84,7 @@ def recorded(folder: Path) -> dict[str, str]:
     try:
         record = json.loads(read_plain(folder / RECORD_NAME, LARGEST_MANIFEST))
         return {str(name): str(value) for name, value in record["sha256"].items()}
-    except (ArtifactError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    except (ArtifactError, *DAMAGE):
         return {}
 
 
@@ -106,30 +100,8 @@ def kept_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def write_package(
-    name: str,
-    network: Network,
-    training: Training,
-    folder: Path,
-    storage: Storage = "float32",
-    held_out: Sequence[AnyPair] = (),
-    baseline: Path | None = None,
-    progress: Progress = SILENT,
-    *,
-    strict: bool = False,
-) -> Export:
-    """Export a network as `write_artifact` does, and put a project with the model in place.
-
-    Args:
-        name: of the package.
-        network: the network to export.
-        training: its example becomes the first golden text.
-        folder: where the project goes.
-        storage: how the model stores the weights.
-        held_out: held-out lines on which the cost of smaller weights is measured.
-        baseline: the run's baseline file, which is checked, and is no part of a package.
-        progress: shows what is being done and how far it is.
-        strict: whether a witness's difference refuses the export too.
+def write_package(name: str, job: Job, progress: Progress = SILENT) -> Export:
+    """Export a network as `write_artifact` does, and put the project `name` with it in place.
 
     Raises:
         PackageError: the name or the folder is refused, or cannot be written.
@@ -141,20 +113,18 @@ def write_package(
     from hello_export.package.goldens import golden_texts
 
     check_name(name)
-    folder = Path(os.path.realpath(folder))
+    folder = Path(os.path.realpath(job.folder))
     check_project(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with folder_beside(folder) as beside:
             artifact = beside / f"{folder.name}.artifact"
-            export = write_artifact(
-                network, training, artifact, storage, held_out, baseline, progress, strict=strict
-            )
+            export = write_artifact(replace(job, folder=artifact), progress)
             progress.phase(f"writing the package {name}")
-            golden = golden_texts(round_weights(network, storage), training)
+            golden = golden_texts(round_weights(job.network, job.storage), job.training)
             unfinished = beside / folder.name
             content = (artifact / MODEL_NAME).read_bytes()
-            write_files(unfinished, files_of(name, network.config, golden, content))
+            write_files(unfinished, files_of(name, job.network.config, golden, content))
             put_in_place(unfinished, folder)
     except OSError as error:
         raise PackageError(f"cannot write {folder}: {reason(error)}") from error

@@ -89,12 +89,9 @@ def perturbed(network: Network, seed: int) -> Reference:
 
 
 def condition(config: ModelConfig, row: Row, perturbed_rows: Sequence[Row]) -> Condition:
-    """Return a row's condition; it is no less than the values, which are rounded themselves.
+    """Return a row's condition, by the outputs of each perturbed network.
 
-    Args:
-        config: the network's configuration.
-        row: the reference's outputs.
-        perturbed_rows: the outputs of each perturbed network.
+    It is no less than the values, which are rounded themselves.
     """
     logits: Array = np.where(row["logits"] == FORBIDDEN_LOGIT, 0, row["logits"])
     steps = np.maximum(np.abs(logits), magnification("logits", row, perturbed_rows)).max(1)
@@ -117,11 +114,7 @@ def magnification(tensor: str, row: Row, perturbed_rows: Sequence[Row]) -> Array
 
 
 def check_finite(case: Case, rows: Sequence[Row]) -> None:
-    """Check that the reference's numbers are finite.
-
-    Raises:
-        ParityError: one is infinite or NaN.
-    """
+    """Raise a ParityError unless the reference's numbers are finite."""
     for row in rows:
         for tensor in row.keys() & set(NUMBERS):
             if not np.isfinite(row[tensor]).all():

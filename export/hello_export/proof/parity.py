@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from hello_runtime.engine.copying import with_copies
 from hello_runtime.errors import first_line
-from hello_runtime.text.codepoints import to_codepoints
+from hello_runtime.text.codepoints import ascending_codepoints
 from hello_runtime.text.edits import KEEP, NOTHING
 from hello_train.fit.threads import one_thread
 from hello_train.network.config import ModelConfig
@@ -124,7 +124,7 @@ def run_engine(
         if refuses and not engine.copies_refused:
             # What a graph says of such characters is nobody's: its runtime lets none through, or
             # copies them itself.
-            found = with_copies(found, case.codepoints, to_codepoints(config.input_alphabet))
+            found = with_copies(found, case.codepoints, ascending_codepoints(config.input_alphabet))
     except ParityError as error:
         verdict.failure = str(error)
     except Exception as error:  # each engine raises classes of its own
@@ -137,11 +137,7 @@ def run_engine(
 
 
 def check_shapes(engine: str, config: ModelConfig, case: Case, found: Outputs) -> None:
-    """Check the type and shape of each output that an engine gives.
-
-    Raises:
-        ParityError: they are not those of the signature.
-    """
+    """Raise a ParityError unless each output has the type and shape of the signature."""
     sizes = dict(zip(("batch", "time"), case.codepoints.shape, strict=True))
     for tensor in outputs(config):
         if tensor.name not in found:

@@ -35,11 +35,7 @@ class Runtime(Engine):
         self._decoder = Decoder.open(folder, unknown=unknown, threads=1)
 
     def check_declaration(self) -> None:
-        """Check the metadata of the model file.
-
-        Raises:
-            ParityError: it is not that of the network.
-        """
+        """Raise a ParityError unless the model file has the metadata of the network."""
         found = self._decoder.info._replace(weights="", training={}, graph_copies=False)
         expected = ModelInfo(
             cell=self._config.cell,

@@ -113,8 +113,7 @@ class Verdict:
     def allow(self, rounding: Mapping[str, float]) -> None:
         """Set the allowed shares, and sort the mismatches into ties and text differences.
 
-        Args:
-            rounding: the largest share between PyTorch's float32 and float64, by tensor.
+        `rounding` is the largest share between PyTorch's float32 and float64, by tensor.
         """
         activations = ACTIVATION_FACTOR * self.activation_error
         for tensor in NUMBERS:
@@ -198,11 +197,7 @@ class Report:
         return [fault for fault in found if fault]
 
     def check(self) -> None:
-        """Check that a target was compared, and that every one that was agrees.
-
-        Raises:
-            ParityError: otherwise; the text has the fault of every target that has one.
-        """
+        """Raise a ParityError with the faults of all targets, or if no target was compared."""
         if all(verdict.not_compared for verdict in self.verdicts if verdict.role == "target"):
             raise ParityError("no target was compared, which proves nothing")
         if faults := self.faults("target"):

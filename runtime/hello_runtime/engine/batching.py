@@ -156,10 +156,17 @@ def run_ahead(
     with Workers(threads) as workers:
         start = partial(start_batch, partial(run_pieces, run, workers), workers, size, windowed)
         for texts in batches:
-            fresh = [text for text in dict.fromkeys(texts) if text not in rows]
-            rows.update(dict.fromkeys(fresh, EMPTY))  # replaced by `finish`
-            remembered += sum(map(len, fresh))
-            pending.append(start(texts, fresh))
+            text = texts[0] if len(texts) == 1 and not pending else None
+            if isinstance(text, str) and len(text) <= LONGEST_ROW:
+                if text not in rows:  # a lone text: there is nothing to run beside it
+                    ((rows[text],),) = run([text])
+                    remembered += len(text)
+                yield [rows[text]]
+            else:
+                fresh = [text for text in dict.fromkeys(texts) if text not in rows]
+                rows.update(dict.fromkeys(fresh, EMPTY))  # replaced by `finish`
+                remembered += sum(map(len, fresh))
+                pending.append(start(texts, fresh))
             if len(pending) > 1:
                 yield finish(pending.popleft(), rows)
             if remembered > REMEMBERED:

@@ -21,7 +21,13 @@ from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import EngineError, ModelFileError, PolicyError, ProviderError, first_line
 from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
-from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
+from hello_runtime.text.codepoints import (
+    LONGEST_ROW,
+    ascending_codepoints,
+    padded,
+    to_codepoints,
+    to_text,
+)
 from hello_runtime.text.edits import NOTHING
 
 if TYPE_CHECKING:
@@ -59,7 +65,9 @@ class Calls:
         check_policy(file, self.info, unknown)
         refuses = (self.info.task, self.info.unknown) == ("rewrite", "error")
         self._copied = (  # the alphabet, where all other characters are copied after the call
-            to_codepoints(self.info.input_alphabet) if refuses and unknown == "copy" else None
+            ascending_codepoints(self.info.input_alphabet)
+            if refuses and unknown == "copy"
+            else None
         )
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
@@ -80,8 +88,18 @@ class Calls:
         self._second_input = "state" if state else "lengths"
         self._generation = LIFECYCLE.generation
 
+    def _run_alone(self, outputs: list[str], text: str) -> list[Array]:
+        """Return the outputs for a single text of 1 to `LONGEST_ROW` characters."""
+        second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
+        return self._run(outputs, to_codepoints(text)[None], second)
+
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
         """Run texts as one batch; yield the rows of each chunk of them."""
+        if len(texts) == 1 and len(texts[0]) <= LONGEST_ROW:
+            results = self._run_alone(outputs, texts[0])
+            if len(results) == 1:
+                return iter([[Annotation(self._row_text(results[0]), NO_CONFIDENCE)]])
+            return iter([self._split(results, np.array([len(texts[0])], np.int32))])
         if self.info.causal:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))

@@ -27,9 +27,11 @@ def with_copies(
     Args:
         found: the outputs by name; those but `decoded` and `confidence` stay as they are.
         codepoints: what was read, [batch, time].
-        alphabet: the code points of the alphabet.
+        alphabet: the code points of the alphabet, in ascending order.
     """
-    known = np.isin(codepoints, alphabet)
+    known = alphabet.take(alphabet.searchsorted(codepoints), mode="clip") == codepoints
+    if known.all():
+        return dict(found)
     copied = dict(found)
     if "confidence" in found:
         copied["confidence"] = np.where(known, found["confidence"], np.float32(1))

@@ -30,9 +30,9 @@ import numpy as np
 
 from hello_runtime.errors import first_line
 from hello_runtime.model.labels import oldest_format, width_of
-from hello_runtime.model.onnx_wire import Attribute, Dimension, Graph, Node, Tensor, ValueInfo, need
+from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo, need
 from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
-from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Size, Value, constant
+from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Value, constant
 from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ MAX_PRODUCTS = 1 << 16
 """What even the smallest file may use; `Budget` adds to it in proportion to the file's size."""
 
 
-class Says(NamedTuple):
-    """What a model may say."""
+class Permitted(NamedTuple):
+    """What the metadata permits a model to say."""
 
     task: Task
     labels: Sequence[Edit]
@@ -72,13 +72,8 @@ class Says(NamedTuple):
     """Whether it may also copy a character, without such a label."""
 
 
-def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[State, int]:
+def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[State, int]:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
-
-    Args:
-        graph: the graph.
-        says: what the metadata lets it say.
-        file_size: the size of the model file in bytes.
 
     Returns:
         Its state, and how many numbers it makes of each character, in all its nodes.
@@ -88,17 +83,19 @@ def check_graph(graph: Graph, says: Says, file_size: int) -> tuple[State, int]:
     """
     inputs = declarations(graph.input)
     state = state_of(inputs)
-    values = work_out(graph, inputs, file_size)
-    check_outputs(declarations(graph.output), values, outputs_of(says, state))
-    if says.task == "rewrite":
-        check_labels(values["decoded"], graph.initializer, says.labels, copies=says.copies)
-    elif says.task == "classify":
-        check_classes(values["label"], graph.initializer, says.size)
+    values = infer_values(graph, inputs, file_size)
+    check_outputs(declarations(graph.output), values, outputs_of(permitted, state))
+    if permitted.task == "rewrite":
+        check_labels(
+            values["decoded"], graph.initializer, permitted.labels, copies=permitted.copies
+        )
+    elif permitted.task == "classify":
+        check_classes(values["label"], graph.initializer, permitted.size)
     sizes = [size_of(value.shape) for value in values.values()]
     return state, sum(count for count, free in sizes if free)
 
 
-def work_out(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
+def infer_values(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
     """Return what is known of each value in a graph, by name.
 
     Raises:
@@ -241,17 +238,13 @@ def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
             raise ValueError("an input or output has no type or shape")
         found[info.name] = (
             DTYPES.get(tensor.elem_type, "unknown"),
-            tuple(map(declared_size, tensor.shape.dim)),
+            tuple(
+                size.dim_param or "unknown" if size.dim_value is None else size.dim_value
+                for size in tensor.shape.dim
+            ),
         )
     need(len(found) == len(declared), "an input or output is declared twice")
     return found
-
-
-def declared_size(dimension: Dimension) -> Size:
-    """Return the size of an axis: a number, or the name of a free size."""
-    if dimension.dim_value is not None:
-        return dimension.dim_value
-    return dimension.dim_param or "unknown"
 
 
 def state_of(inputs: Mapping[str, Declared]) -> State:
@@ -270,18 +263,18 @@ def state_of(inputs: Mapping[str, Declared]) -> State:
     raise ValueError("its inputs are not codepoints with lengths, or with a state")
 
 
-def outputs_of(says: Says, state: tuple[int, int] | None) -> dict[str, Declared]:
+def outputs_of(permitted: Permitted, state: tuple[int, int] | None) -> dict[str, Declared]:
     """Return the outputs that a model must declare, in order."""
-    axes: Shape = (BATCH,) if says.task == "classify" else (BATCH, TIME)
+    axes: Shape = (BATCH,) if permitted.task == "classify" else (BATCH, TIME)
     expected: dict[str, Declared] = {}
-    if says.task == "classify":
+    if permitted.task == "classify":
         expected["label"] = ("int32", axes)
-    elif says.task == "rewrite":
-        width = width_of(says.labels)
+    elif permitted.task == "rewrite":
+        width = width_of(permitted.labels)
         expected["decoded"] = ("int32", axes if width is None else (*axes, width))
-    if says.task != "next":
+    if permitted.task != "next":
         expected["confidence"] = ("float32", axes)
-    expected["logits"] = ("float32", (*axes, says.size))
+    expected["logits"] = ("float32", (*axes, permitted.size))
     if state:
         expected["state_out"] = ("float32", (state[0], BATCH, state[1]))
     return expected
@@ -292,11 +285,7 @@ def check_outputs(
     values: Mapping[str, Value],
     expected: Mapping[str, Declared],
 ) -> None:
-    """Check that the declared outputs are the expected ones, and that the graph computes them so.
-
-    Raises:
-        ValueError: they are not, or it does not.
-    """
+    """Raise a ValueError unless the declared outputs are the expected ones, and computed so."""
     need(list(declared) == list(expected), f"its outputs are not {', '.join(expected)}")
     for name, (dtype, shape) in expected.items():
         need(declared[name] == (dtype, shape), f"the output {name} is declared otherwise")
@@ -307,11 +296,7 @@ def check_outputs(
 def check_labels(
     decoded: Value, constants: Sequence[Tensor], labels: Sequence[Edit], *, copies: bool
 ) -> None:
-    """Check that a graph can write only what its labels write, and copies if it `copies`.
-
-    Raises:
-        ValueError: it may write something else.
-    """
+    """Raise a ValueError if a graph may write anything but its labels, and copies if `copies`."""
     if decoded.sources is None:
         raise ValueError("what it writes is computed and not chosen")
     keeps = copies or any(KEEP in label for label in labels)
@@ -329,11 +314,7 @@ def check_labels(
 
 
 def check_classes(label: Value, constants: Sequence[Tensor], count: int) -> None:
-    """Check that the label of a line is the number of a class: a copy of a constant from 0 up.
-
-    Raises:
-        ValueError: it may be something else.
-    """
+    """Raise a ValueError unless a line's label is the number of a class, copied from a constant."""
     sources = label.sources or frozenset()
     tables = [np.frombuffer(t.raw_data, "<i4") for t in constants if t.name in sources]
     need(tables and len(tables) == len(sources), "its label is computed and not chosen")

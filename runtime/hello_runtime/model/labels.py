@@ -89,11 +89,7 @@ def oldest_format(
 
 
 def check_labels(labels: Sequence[Edit]) -> None:
-    """Check that labels are edits, each once.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise a ValueError unless labels are edits, each once."""
     need(labels, "it has no labels")
     for number, label in enumerate(labels):
         with of_label(number):
@@ -111,11 +107,7 @@ def of_label(number: int) -> Iterator[None]:
 
 
 def check_guard(guard: Guard, alphabet: str, labels: Sequence[Edit]) -> None:
-    """Check that a guard gives each character of an alphabet some labels.
-
-    Raises:
-        ValueError: it does not.
-    """
+    """Raise a ValueError unless a guard gives each character of an alphabet some labels."""
     need(guard.keys() == set(alphabet), "guard is not of the characters that it reads")
     for numbers in set(guard.values()):
         known = all(0 <= number < len(labels) for number in numbers)
@@ -141,19 +133,13 @@ def labels_from_json(value: object, version: int) -> tuple[Edit, ...]:
     else:
         if not isinstance(value, list):
             raise ValueError("its labels are not a list")
-        labels = tuple([label_from_json(number, label) for number, label in enumerate(value)])
+        found = []
+        for number, label in enumerate(value):
+            with of_label(number):
+                found.append(from_json(label))
+        labels = tuple(found)
     check_labels(labels)
     return labels
-
-
-def label_from_json(number: int, value: object) -> Edit:
-    """Return the label that a list of a file holds.
-
-    Raises:
-        ValueError: it is no edit.
-    """
-    with of_label(number):
-        return from_json(value)
 
 
 def guard_to_json(guard: Guard | None, labels: Sequence[Edit], version: Format) -> Any:
@@ -175,12 +161,6 @@ def guard_from_json(
     value: object, version: int, alphabet: str, labels: Sequence[Edit]
 ) -> Guard | None:
     """Return the guard that a file holds.
-
-    Args:
-        value: as the file holds it.
-        version: the format of the file.
-        alphabet: the characters that the model reads.
-        labels: its labels.
 
     Raises:
         ValueError: it is no guard of such a model.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hello_runtime.errors import ModelFileError, first_line
-from hello_runtime.model.graph_check import Says, State, check_graph
+from hello_runtime.model.graph_check import Permitted, State, check_graph
 from hello_runtime.model.metadata import ModelInfo, parse_metadata
 from hello_runtime.model.model_file import IR_VERSION, OPSET, parse, read_content
 from hello_runtime.model.onnx_wire import Entry, Graph, Model, OperatorSet, need
@@ -38,8 +38,8 @@ def load_model(file: Path) -> CheckedModel:
     graph = parse(file, Graph, model.graph)
     try:
         check_versions(model)
-        says = Says(info.task, info.output_labels, info.label_count, info.graph_copies)
-        state, numbers = check_graph(graph, says, len(content))
+        permitted = Permitted(info.task, info.output_labels, info.label_count, info.graph_copies)
+        state, numbers = check_graph(graph, permitted, len(content))
         need(info.has_state == (state is not None), "its inputs are not those of its metadata")
     except ValueError as error:
         raise ModelFileError(
@@ -62,10 +62,6 @@ def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def check_versions(model: Model) -> None:
-    """Check the versions of the file format and of the operators.
-
-    Raises:
-        ValueError: they are not ours.
-    """
+    """Raise a ValueError unless the versions of file format and operators are ours."""
     need(model.ir_version == IR_VERSION, f"its IR version is {model.ir_version}")
     need([*model.opset_import] == [OperatorSet("", OPSET)], "it has other sets of operators")

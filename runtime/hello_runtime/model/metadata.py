@@ -173,11 +173,7 @@ def parse_labels(
 
 
 def check_alphabet(alphabet: object) -> None:
-    """Check the characters that a model reads.
-
-    Raises:
-        ValueError: they are no text, or one of them is there twice or is a surrogate.
-    """
+    """Raise a ValueError unless an alphabet is a text without surrogates, each character once."""
     if not (isinstance(alphabet, str) and alphabet):
         raise ValueError("an alphabet is not a text")
     alphabet.encode()
@@ -185,11 +181,7 @@ def check_alphabet(alphabet: object) -> None:
 
 
 def check_info(info: ModelInfo) -> None:
-    """Check the types and values of a model's metadata, other than its labels.
-
-    Raises:
-        ValueError: one of them is not valid.
-    """
+    """Raise a ValueError unless a model's metadata, other than its labels, have valid values."""
     need(info.cell.isidentifier(), f"cell is {info.cell!r}")
     need(info.unknown in UNKNOWN_POLICIES, f"unknown is {info.unknown!r}")
     need(info.nonlinearity in NONLINEARITIES, f"nonlinearity is {info.nonlinearity!r}")

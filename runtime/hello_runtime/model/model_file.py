@@ -56,8 +56,23 @@ def locate(path: str | Path | None, cell: str) -> Path:
     if file.is_dir():
         file = file / MODEL_NAME
     if not file.is_file():
-        raise ModelFileError(f"{file}: no model there; hello-export writes one")
+        raise ModelFileError(without_model(Path(path), file))
     return file
+
+
+def without_model(path: Path, file: Path) -> str:
+    """Return what a path is, at which there is no such model file, and what to do."""
+    import shlex  # imported here, as the next one: no start waits for what errors say
+
+    from hello_runtime.model.kinds import PROJECT, RUN, kind_of
+
+    kind = kind_of(path)
+    what = f"{path}: it is {kind}" if kind in (RUN, PROJECT) else f"{file}: no model there"
+    for inside in (*path.glob(f"artifact/{MODEL_NAME}"), *path.glob(f"src/*/{MODEL_NAME}")):
+        return f"{what}; its model is {inside}"
+    if kind == RUN:
+        return f"{what}, and no model was made of it; run: hello-export {shlex.quote(str(path))}"
+    return f"{what}; hello-export writes one"
 
 
 def read_model(file: Path) -> bytes:
@@ -102,6 +117,14 @@ def parse(file: Path, kind: type[Message], content: bytes | memoryview) -> Messa
             f"read any file; save it with its weights inside"
         ) from error
     except ValueError as error:
+        from hello_runtime.model.kinds import ONNX, START, kind_of_content
+
+        found = kind_of_content(bytes(content[:START]), file.suffix)
+        if kind is Model and found not in (None, ONNX):
+            raise ModelFileError(
+                f"{file}: it is no ONNX model, but {found}; name an artifact of hello-export, or "
+                f"the {MODEL_NAME} in it"
+            ) from error
         raise ModelFileError(
             f"{file}: no ONNX model, or cut off, or none of hello-export ({first_line(error)})"
         ) from error

@@ -146,38 +146,34 @@ class Field(NamedTuple):
     name: str
     kind: type
     """`int`, `str`, `bytes`, or the class of a message."""
-    repeated: bool = False
     below: int | None = None
     """Exclusive limit of a non-negative integer; None for any integer of 64 bits."""
-
-
-def one(name: str, kind: type, below: int | None = None) -> Field:
-    """Return a field that occurs at most once."""
-    return Field(name, kind, below=below)
+    repeated: bool = False
+    """Whether it may occur several times: a list."""
 
 
 def many(name: str, kind: type) -> Field:
-    """Return a field that may occur several times: a list."""
+    """Return a field that is a list."""
     return Field(name, kind, repeated=True)
 
 
 FIELDS: Mapping[type, Mapping[int, Field]] = {
     Model: {
-        1: one("ir_version", int),
-        2: one("producer_name", str),
-        3: one("producer_version", str),
-        4: one("domain", str),
-        5: one("model_version", int),
-        6: one("doc_string", str),
-        7: one("graph", bytes),
+        1: Field("ir_version", int),
+        2: Field("producer_name", str),
+        3: Field("producer_version", str),
+        4: Field("domain", str),
+        5: Field("model_version", int),
+        6: Field("doc_string", str),
+        7: Field("graph", bytes),
         8: many("opset_import", OperatorSet),
         14: many("metadata_props", Entry),
     },
-    OperatorSet: {1: one("domain", str), 2: one("version", int)},
-    Entry: {1: one("key", str), 2: one("value", str)},
+    OperatorSet: {1: Field("domain", str), 2: Field("version", int)},
+    Entry: {1: Field("key", str), 2: Field("value", str)},
     Graph: {
         1: many("node", Node),
-        2: one("name", str),
+        2: Field("name", str),
         5: many("initializer", Tensor),
         11: many("input", ValueInfo),
         12: many("output", ValueInfo),
@@ -185,31 +181,31 @@ FIELDS: Mapping[type, Mapping[int, Field]] = {
     Node: {
         1: many("input", str),
         2: many("output", str),
-        3: one("name", str),
-        4: one("op_type", str),
+        3: Field("name", str),
+        4: Field("op_type", str),
         5: many("attribute", Attribute),
     },
     Attribute: {
-        1: one("name", str),
-        3: one("i", int),
-        5: one("t", Tensor),
+        1: Field("name", str),
+        3: Field("i", int),
+        5: Field("t", Tensor),
         8: many("ints", int),
         9: many("strings", str),
-        20: one("type", int, below=15),
+        20: Field("type", int, below=15),
     },
     Tensor: {
         1: many("dims", int),
-        2: one("data_type", int, below=1 << 31),
-        8: one("name", str),
-        9: one("raw_data", bytes),
+        2: Field("data_type", int, below=1 << 31),
+        8: Field("name", str),
+        9: Field("raw_data", bytes),
         13: many("external_data", bytes),
-        14: one("data_location", int, below=2),
+        14: Field("data_location", int, below=2),
     },
-    ValueInfo: {1: one("name", str), 2: one("type", Type)},
-    Type: {1: one("tensor_type", TensorType)},
-    TensorType: {1: one("elem_type", int, below=1 << 31), 2: one("shape", TensorShape)},
+    ValueInfo: {1: Field("name", str), 2: Field("type", Type)},
+    Type: {1: Field("tensor_type", TensorType)},
+    TensorType: {1: Field("elem_type", int, below=1 << 31), 2: Field("shape", TensorShape)},
     TensorShape: {1: many("dim", Dimension)},
-    Dimension: {1: one("dim_value", int), 2: one("dim_param", str)},
+    Dimension: {1: Field("dim_value", int), 2: Field("dim_param", str)},
 }
 """The fields that each message may have, by number."""
 
@@ -219,11 +215,7 @@ class OutsideDataError(ValueError):
 
 
 def need(condition: object, reason: str) -> None:
-    """Raise an error unless a condition holds.
-
-    Raises:
-        ValueError: it does not hold.
-    """
+    """Raise a ValueError unless a condition holds."""
     if not condition:
         raise ValueError(reason)
 

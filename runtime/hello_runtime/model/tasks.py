@@ -40,11 +40,7 @@ def check_task(
     guard: Guard | None,
     unknown: Unknown,
 ) -> None:
-    """Check that a network of a task has the labels, direction and policy of that task.
-
-    Raises:
-        ValueError: it has not.
-    """
+    """Raise a ValueError unless a network has the labels, direction and policy of its task."""
     need(task in TASKS, f"task is {task!r:.60}; it must be one of {', '.join(TASKS)}")
     if task == "classify":
         check_classes(classes)
@@ -64,11 +60,7 @@ def check_task(
 
 
 def check_classes(classes: Sequence[str]) -> None:
-    """Check the names of classes: at least two different ones, each a line of text.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise a ValueError unless these name classes: two or more, each another line of text."""
     need(len(classes) >= FEWEST_CLASSES, f"it has {len(classes)} classes; two are the fewest")
     for name in classes:
         is_text = isinstance(name, str) and 0 < len(name) <= LONGEST_CLASS

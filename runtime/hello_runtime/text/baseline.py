@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hello_runtime.errors import BaselineError, first_line, reason
+from hello_runtime.errors import DAMAGE, BaselineError, first_line, reason
 from hello_runtime.text.edits import LONGEST_EDIT
 from hello_runtime.text.files import read_regular, write_whole
 
@@ -24,9 +24,6 @@ it."""
 BASELINE_BYTES = 1 << 28
 """Bytes of a file that is read, at most. hello-train counts the words of 20 million characters, so
 its files are smaller."""
-
-DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading JSON of another shape than expected may raise."""
 
 WORD = re.compile(r"\w+")
 

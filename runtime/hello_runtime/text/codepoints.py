@@ -20,11 +20,7 @@ decoding, a causal model reads it in chunks of this many, and a bidirectional on
 
 
 def check_type(text: object, index: int = 0) -> None:
-    """Check that a text is a str; `index` is its index in its batch.
-
-    Raises:
-        TypeError: it is not.
-    """
+    """Raise a TypeError unless a text is a str; `index` is its index in its batch."""
     if not isinstance(text, str):
         raise TypeError(f"text {index} is of type {type(text).__name__}, not str")
 
@@ -32,6 +28,15 @@ def check_type(text: object, index: int = 0) -> None:
 def to_codepoints(text: str) -> Codepoints:
     """Return the code points of a text, int32 [characters]; a lone surrogate counts as one."""
     return np.frombuffer(utf_32_le_encode(text, "surrogatepass")[0], LITTLE_ENDIAN)
+
+
+def ascending_codepoints(alphabet: str) -> Codepoints:
+    """Return the code points of an alphabet, int32 [characters], in ascending order.
+
+    >>> ascending_codepoints("ba").tolist()
+    [97, 98]
+    """
+    return to_codepoints("".join(sorted(alphabet)))
 
 
 def to_text(codepoints: NDArray[Any]) -> str:

@@ -54,12 +54,7 @@ def rewrite(text: str, edits: Iterable[Edit]) -> str:
 
 
 def check_edit(edit: Edit) -> None:
-    """Check the elements of an edit.
-
-    Raises:
-        ValueError: the edit is too long, or an element is neither a character nor KEEP, or it is
-            LF, which would make two lines of one.
-    """
+    """Raise a ValueError unless an edit is short enough, of KEEP and characters other than LF."""
     if len(edit) > LONGEST_EDIT:
         raise ValueError(f"it has {len(edit)} elements; {LONGEST_EDIT} are possible")
     for element in edit:

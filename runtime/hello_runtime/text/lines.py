@@ -22,7 +22,7 @@ from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
 from hello_runtime.text.long_text import LongText, Text
 from hello_runtime.text.normal_forms import NormalForm, Normaliser
 
-CONVERT = "convert it first, for instance with iconv -t UTF-8"
+CONVERT = "if it is text, convert it first, for instance with iconv -t UTF-8"
 BYTE_ORDER_MARK = "\ufeff"
 Bytes: TypeAlias = bytes | bytearray
 PART = 1 << 16

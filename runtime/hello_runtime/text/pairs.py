@@ -121,11 +121,9 @@ def normalising(parse: Callable[[str], AnyPair], form: NormalForm) -> Callable[[
 def read_pairs(
     path: Path, parse: Callable[[str], AnyPair] = parse_pair
 ) -> Iterator[tuple[int, AnyPair]]:
-    """Yield each pair of a file with the number of its line; those without an input are left out.
+    """Yield each pair of a file, plain or gzip, with the number of its line.
 
-    Args:
-        path: a file, plain or gzip.
-        parse: returns the pair of a line.
+    `parse` returns the pair of a line. Pairs without an input are left out.
 
     Raises:
         InputError: the file cannot be read, or a line is no pair.

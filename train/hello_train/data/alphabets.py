@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,18 +91,14 @@ def choose_alphabets(
         possible[char].add(edit)
     total = inputs.total()
     frequent = {edit for edit, count in counts.items() if count >= floor * total}
-    chosen = set(sorted(frequent, key=lambda edit: (-counts[edit], order(edit)))[:most_labels])
+    chosen = set(sorted(frequent, key=lambda edit: (-counts[edit], sort_key(edit)))[:most_labels])
     learned = {
         char: possible[char] & chosen
         for char in sorted(inputs)
         if inputs[char] >= floor * total and possible[char] & chosen
     }
-    if len(learned) < 2:
-        raise DataError(
-            f"of the {len(inputs)} different characters of the text {len(learned)} would be "
-            f"learned, and that is nothing to tell apart; give other text, or a smaller --rare"
-        )
-    labels = tuple(sorted(set().union(*learned.values()), key=order))
+    check_alphabet(learned, inputs)
+    labels = tuple(sorted(set().union(*learned.values()), key=sort_key))
     dropped = frequent - chosen
     return Alphabets(
         "".join(learned),
@@ -114,8 +110,17 @@ def choose_alphabets(
     )
 
 
-def order(edit: Edit) -> tuple[bool, tuple[str, ...]]:
-    """Return by what labels are sorted: those that keep the character first, KEEP before others."""
+def check_alphabet(learned: Collection[str], counts: Counter[str]) -> None:
+    """Raise a DataError if fewer than two of the characters that were counted are learned."""
+    if len(learned) < 2:
+        raise DataError(
+            f"of the {len(counts)} different characters of the text {len(learned)} would be "
+            f"learned, and that is nothing to tell apart; give other text, or a smaller --rare"
+        )
+
+
+def sort_key(edit: Edit) -> tuple[bool, tuple[str, ...]]:
+    """Return the key that sorts labels: first those with KEEP, and KEEP before characters."""
     return KEEP not in edit, tuple(element or "" for element in edit)
 
 
@@ -130,11 +135,7 @@ def guard_of(possible: Mapping[str, set[Edit]], labels: Iterable[Edit]) -> Guard
 
 
 def check_changes(substitutions: Substitutions, data: str) -> None:
-    """Check that some characters change; `data` has the names of the files.
-
-    Raises:
-        DataError: every target is its input.
-    """
+    """Raise a DataError if every target is its input; `data` has the names of the files."""
     if not changeable(substitutions):
         raise DataError(
             f"{data}: every character is written as it is read, so there is nothing to learn; give "

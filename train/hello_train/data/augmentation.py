@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.text.edits import KEEP, Edit
 from numpy.typing import NDArray
 
@@ -29,12 +30,7 @@ class Augmentation:
     """
 
     def __init__(self, config: ModelConfig, case_rate: float) -> None:
-        """Prepare the tables.
-
-        Args:
-            config: of the network that is trained.
-            case_rate: share of the lines that are put into upper case, and into lower case.
-        """
+        """Prepare the tables; `case_rate` is that of `TrainOptions`."""
         self._unknown_id = config.unknown_id
         self._hides = config.unknown != "error"
         self._case_rate = case_rate
@@ -45,8 +41,9 @@ class Augmentation:
         self._classes, allowed = label_classes(config)
         self._counts: Flags = np.pad(allowed, ((0, 0), (0, 1)))
         self._counts_unknown: Flags = keeps & (config.unknown == "label")
+        characters = alphabet_labels(config.input_alphabet)
         self._upper, self._lower = (
-            (in_case(config.input_alphabet, change), labels_in_case(labels, change))
+            (in_case(characters, change), in_case(labels, change))
             for change in (str.upper, str.lower)
         )
 
@@ -90,16 +87,7 @@ class Augmentation:
         labels[rows] = np.where(fits, new_labels, labels[rows])
 
 
-def in_case(alphabet: str, change: Callable[[str], str]) -> Integers:
-    """Return the position of each character of an alphabet in another case, [alphabet + 1].
-
-    It is the character's own position if the other case is not in the alphabet or has more than one
-    character. The last entry, for characters outside the alphabet, is its own position too.
-    """
-    return labels_in_case([(char,) for char in alphabet], change)
-
-
-def labels_in_case(labels: Sequence[Edit], change: Callable[[str], str]) -> Integers:
+def in_case(labels: Sequence[Edit], change: Callable[[str], str]) -> Integers:
     """Return the number of each label with its characters in another case, [labels + 1].
 
     It is the label's own number if there is no such label. The last entry, for what is no label, is

@@ -67,12 +67,8 @@ class Batches:
     ) -> None:
         """Cut the lines into segments.
 
-        Args:
-            config: of the network that is trained.
-            pairs: the training lines.
-            characters: of a batch, at most, unless a single segment has more.
-            case_rate: share of the lines that are put into upper case, and into lower case.
-            seed: of the order and the augmentation.
+        A batch has at most so many `characters`, unless a single segment has more. `case_rate` is
+        that of `TrainOptions`.
         """
         self._pairs = pairs
         self._characters = characters

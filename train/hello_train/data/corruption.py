@@ -27,6 +27,7 @@ from typing import TypeAlias
 
 from hello_runtime.errors import first_line
 
+from hello_train.data.clusters import is_mark
 from hello_train.errors import ConfigError, DataError
 
 LONGEST_INPUT = 0xFFFF
@@ -66,7 +67,8 @@ def strip_diacritics(char: str) -> str:
         return DOTLESS[char]
     if not unicodedata.category(char).startswith("L"):
         return char
-    stripped = "".join(c for c in unicodedata.normalize("NFD", char) if not is_mark(c))
+    parts = unicodedata.normalize("NFD", char)
+    stripped = "".join(part for part in parts if not unicodedata.combining(part))
     if len(stripped) != 1:
         return char
     plain_name, _, mark = unicodedata.name(stripped, "").partition(" WITH ")
@@ -82,11 +84,6 @@ DOTLESS = {"ı": "i", "ȷ": "j"}
 """Letters without a dot, which neither decomposition nor name relates to i and j."""
 
 
-def is_mark(char: str) -> bool:
-    """Tell whether a character is a combining mark."""
-    return unicodedata.combining(char) != 0
-
-
 def lowercase(char: str) -> str:
     """Return a character in lower case, or itself if its lower case is longer (`İ`)."""
     lowered = char.lower()
@@ -98,12 +95,7 @@ def strip_marks(line: str) -> str:
 
     So `żółw` becomes `zołw`: the stroke of `ł` is part of the letter.
     """
-    return "".join(c for c in unicodedata.normalize("NFD", line) if not is_combining(c))
-
-
-def is_combining(char: str) -> bool:
-    """Tell whether a character is a mark by its general category, as vowel signs are too."""
-    return unicodedata.category(char).startswith("M")
+    return "".join(c for c in unicodedata.normalize("NFD", line) if not is_mark(c))
 
 
 def drop_all(pattern: str) -> Callable[[str], str]:

@@ -209,11 +209,7 @@ class Reader:
         self.unaligned += 1
 
     def check_aligned(self) -> None:
-        """Check that every line could be aligned.
-
-        Raises:
-            DataError: the first one that could not, and how many there are.
-        """
+        """Raise a DataError with the first line that could not be aligned, if there is one."""
         if self.unaligned:
             more = self.unaligned - 1
             others = f" ({more} more {'line' if more == 1 else 'lines'} cannot be aligned)"
@@ -309,11 +305,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def check_holdout(holdout: float, kept: int, lines: int, units: str = "lines") -> None:
-    """Check that a split leaves lines on both sides; `units` is what they are called.
-
-    Raises:
-        DataError: it does not.
-    """
+    """Raise a DataError unless a split leaves lines, or other `units`, on both sides."""
     if kept == lines:
         raise DataError(
             f"holding out {holdout:g} of {lines} different {units} leaves none to learn; give more "

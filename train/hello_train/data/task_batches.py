@@ -35,13 +35,9 @@ class ClassBatches:
     def __init__(
         self, config: ModelConfig, pairs: Sequence[AnyPair], *, characters: int, seed: int
     ) -> None:
-        """Prepare the batches.
+        """Prepare the batches of lines with their classes.
 
-        Args:
-            config: of the network that is trained.
-            pairs: the training lines, with their classes.
-            characters: of a batch with its padding, at most, unless a single line has more.
-            seed: of the order.
+        A batch has at most so many `characters`, with padding, unless a single line has more.
         """
         self._config = config
         self._pairs = pairs

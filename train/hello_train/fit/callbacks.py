@@ -23,6 +23,8 @@ class Progress:
     """Seconds trained so far."""
     accuracy: float | None = None
     """Share of the held-out characters that were right at the last evaluation, 0 to 1."""
+    threads: str = ""
+    """How many threads were chosen, and why, in words; empty where none are."""
 
 
 class Callback:

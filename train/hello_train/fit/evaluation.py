@@ -52,15 +52,11 @@ class Evaluator:
         fitting = sum(1 for size in sizes if size <= bound)
         self._sample = list(self._holdout[: max(1, fitting)])
         self._inputs = [pair.input for pair in self._sample]
-        self._measure_sample()
+        self.unchanged = self._measure_unchanged()
+        """The quality of no change, of a classifier that of the most frequent class, 0 to 1."""
 
-    def _measure_sample(self) -> None:
-        self._no_change = accuracy(right_by_character(self._inputs, self._sample))
-
-    @property
-    def unchanged(self) -> float:
-        """The accuracy of no change: the share of characters that equal their target, 0 to 1."""
-        return self._no_change
+    def _measure_unchanged(self) -> float:
+        return accuracy(right_by_character(self._inputs, self._sample))
 
     def evaluate(self, network: Network) -> Counts:
         """Return how many characters a network gets right; empty without held-out lines."""
@@ -96,12 +92,9 @@ def is_due(state: TrainingState, options: TrainOptions, team: Team, done: float)
 
 
 def record(state: TrainingState, outcome: Outcome, unchanged: float) -> None:
-    """Add an evaluation to the history, and keep the weights if they are the best so far.
+    """Add the outcome of an evaluation to the history, and keep the weights if they are the best.
 
-    Args:
-        state: the training state; its weights are those that were evaluated.
-        outcome: what `Evaluator.outcome` returned; nothing is recorded if its counts are empty.
-        unchanged: `Evaluator.unchanged`
+    Nothing is recorded if its counts are empty. `unchanged` is that of the evaluator.
     """
     counts, found, sample = outcome
     if not counts:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.text.baseline import BASELINE_NAME
-from hello_runtime.text.edits import Edit
 from hello_runtime.text.pairs import Pair
 
-from hello_train.data.alphabets import Alphabets, guard_of
+from hello_train.data.alphabets import Alphabets
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.holdout import save_holdout
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
-from hello_train.fit.run import Run
 from hello_train.fit.state import new_state
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
@@ -26,27 +26,24 @@ from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from hello_train.report.history import History, OutputSpan
 
+if TYPE_CHECKING:
+    from hello_train.report.pages import HelloRun
+
 HELLO = Pair("hello", "ohlol")
 HELLO_DATA = f"{HELLO.input} -> {HELLO.target}"
 
 
-def hello_alphabets(characters: str = "ehlo") -> Alphabets:
-    """Return alphabets in which each character is read, and is a label."""
-    labels = tuple([(char,) for char in characters])
-    possible: dict[str, set[Edit]] = {
-        char: {(target,) for given, target in zip(*HELLO, strict=True) if given == char}
-        for char in characters
-    }
-    return Alphabets(characters, labels, guard_of(possible, labels))
-
-
-HELLO_ALPHABETS = hello_alphabets()
+HELLO_ALPHABETS = Alphabets(
+    "ehlo",
+    alphabet_labels("ehlo"),
+    alphabet_guard({"e": "h", "h": "o", "l": "lo", "o": "l"}, "ehlo"),
+)
 """`ehlo`, for input and output: `hello` is [1, 0, 2, 2, 3] and `ohlol` [3, 1, 2, 3, 2]."""
 STARTS = 20
 """Largest number of seeds that a run tries."""
 
 
-def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback] = ()) -> Run:
+def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback] = ()) -> HelloRun:
     """Train `hello` -> `ohlol` until the network says it; save checkpoint and report.
 
     If no start learns it, the files of the last start go to the folder `LOST_NAME` inside, and an
@@ -67,7 +64,7 @@ def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback]
     )
     is_lost = network.rewrite(HELLO.input) != HELLO.target
     home = folder / LOST_NAME if is_lost else folder
-    checkpoint = save_checkpoint(home, network, training)
+    save_checkpoint(home, network, training)
     save_holdout(home, [])
     (home / BASELINE_NAME).unlink(missing_ok=True)
     from hello_train.report.pages import HelloRun, hello_page, write_report
@@ -80,12 +77,12 @@ def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback]
             f"--minutes, or another --learning-rate; the last one is in {home}, and "
             f"{home / REPORT_NAME} shows it"
         )
-    return Run(network, training, checkpoint, recorder.history, {})
+    return run
 
 
 def compare_cells(
     options: TrainOptions, folder: Path, callbacks: Sequence[Callback] = ()
-) -> list[Run]:
+) -> list[HelloRun]:
     """Train `hello` -> `ohlol` with each cell, each in its own folder, and write a common report.
 
     Raises:
@@ -95,10 +92,9 @@ def compare_cells(
     runs = []
     for cell in CELLS:
         runs.append(run_hello(replace(options, cell=cell), folder / cell, callbacks))
-    from hello_train.report.pages import HelloRun, compare_page, write_report
+    from hello_train.report.pages import compare_page, write_report
 
-    shown = [HelloRun(run.network, run.training, run.history, HELLO) for run in runs]
-    write_report(folder / REPORT_NAME, compare_page(shown))
+    write_report(folder / REPORT_NAME, compare_page(runs))
     return runs
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Protocol
 
 from hello_runtime.text.pairs import AnyPair
 
@@ -33,17 +32,9 @@ SAVE_SECONDS = 30.0
 """Seconds between two writes of the resume file; it is also written after each evaluation."""
 
 
-class BatchSource(Protocol):
-    """Training lines as batches."""
-
-    def order(self, epoch: int) -> list[Segments]:
-        """Return the lines of each batch of an epoch, in the epoch's order."""
-
-    def load(self, segments: Segments, epoch: int, number: int) -> Batch | PaddedBatch:
-        """Return a batch of `order`; `number` is its position there."""
-
-
-def batches_of(config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions) -> BatchSource:
+def batches_of(
+    config: ModelConfig, pairs: Sequence[AnyPair], options: TrainOptions
+) -> Batches | ClassBatches:
     """Return the batches of a training, as its task needs them."""
     characters, case_rate, seed = options.batch_characters, options.case_rate, options.seed
     if config.task == "classify":
@@ -60,6 +51,8 @@ class Ending:
     """Share of its epochs or minutes, 0 to 1; less than 1 where its patience ended it."""
     epochs: float
     """Epochs learned, the last one in part."""
+    minutes: float
+    """Minutes that it took."""
 
 
 class Trainer:
@@ -75,16 +68,9 @@ class Trainer:
         resume_file: ResumeFile | None = None,
         team: Team = ALONE,
     ) -> None:
-        """Prepare a training.
+        """Prepare a training; each process of a team has the same arguments.
 
-        Args:
-            state: a new one, or a restored one.
-            pairs: the training lines.
-            options: those of the training.
-            callbacks: called after each step, and at the end.
-            evaluator: evaluates the network; None for no evaluation.
-            resume_file: where the state is saved; None to save nothing.
-            team: the processes that train together, each with the same arguments.
+        Without an evaluator nothing is evaluated, and without a resume file nothing is saved.
         """
         self._state = state
         self._options = options
@@ -98,9 +84,7 @@ class Trainer:
         self._saved = time.monotonic()
         self._batches_per_epoch = 1
         self._done = self._epochs = 0.0
-        # The number of threads may change the last bits, so a training by epochs keeps to its own.
-        tunes = options.minutes is not None and is_tunable(team.device)
-        self._tuner = ThreadTuner() if tunes else None
+        self._tuner = ThreadTuner() if is_tunable(team.device, options) else None
         if state.position.sample:
             self._evaluator.choose_sample(state.position.sample)
 
@@ -127,7 +111,7 @@ class Trainer:
                 callback.on_end()
         if position.evaluated_step == position.step and state.best:
             state.network.load_state_dict(state.best)
-        return Ending(self._done, self._epochs)
+        return Ending(self._done, self._epochs, position.seconds / 60)
 
     def _batches(self, loader: Executor) -> Iterator[Batch | PaddedBatch]:
         """Yield the batches of all epochs that are left."""
@@ -190,7 +174,13 @@ class Trainer:
         elif time.monotonic() - self._saved > SAVE_SECONDS:
             self._save()
         progress = Progress(
-            position.epoch, self._done, loss, position.characters, position.seconds, state.accuracy
+            epoch=position.epoch,
+            done=self._done,
+            loss=loss,
+            characters=position.characters,
+            seconds=position.seconds,
+            accuracy=state.accuracy,
+            threads=self._tuner.outcome if self._tuner else "",
         )
         for callback in self._callbacks:
             callback.on_step(progress, state.network)

@@ -12,11 +12,7 @@ from hello_train.errors import FitError
 
 @contextmanager
 def memory_named(options: str) -> Iterator[None]:
-    """Turn a lack of memory into an error that names the options to lower.
-
-    Raises:
-        FitError: memory was lacking in the context.
-    """
+    """Turn a lack of memory into a FitError that names the options to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

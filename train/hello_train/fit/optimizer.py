@@ -62,9 +62,7 @@ def optimizer_step(
 def mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the mean cross-entropy over all labels but `IGNORED`; 0 if there are no others.
 
-    Args:
-        logits: float32 [..., labels]
-        labels: int64 [...]
+    The logits are float32 [..., labels], and the labels int64 [...].
     """
     total = nn.functional.cross_entropy(
         logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORED, reduction="sum"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hello_runtime.model.model_file import Unknown
+from hello_runtime.model.tasks import Task
 from hello_runtime.text.edits import KEEP
 from hello_runtime.text.normal_forms import NormalForm
 
@@ -72,6 +73,11 @@ class TrainOptions:
         if (self.epochs is None) == (self.minutes is None):
             raise ConfigError("a training ends by epochs or by minutes: give one of them")
 
+    @property
+    def floor(self) -> float:
+        """The share of the text below which a character is unknown; 0 if none may be."""
+        return 0.0 if self.unknown == "error" else self.rare
+
 
 HELLO_OPTIONS = TrainOptions(epochs=1000)
 """The defaults for hello."""
@@ -103,24 +109,32 @@ def run_folder(name: str, cell: str) -> Path:
     return Path("runs") / f"{name}-{cell}"
 
 
-def configure(options: TrainOptions, alphabets: Alphabets) -> ModelConfig:
-    """Return the configuration of a network with these alphabets.
+def configure(
+    options: TrainOptions,
+    alphabets: Alphabets,
+    task: Task = "rewrite",
+    classes: tuple[str, ...] = (),
+) -> ModelConfig:
+    """Return the configuration of a network with these alphabets, or of a classifier.
 
     Raises:
         ConfigError: the options do not make a network.
     """
     features = options.hidden_size * (2 if options.bidirectional else 1)
+    labels = alphabets.labels
     return ModelConfig(
         cell=options.cell,
         input_alphabet=alphabets.inputs,
-        output_labels=alphabets.labels,
+        output_labels=labels,
         embedding_dim=options.embedding_dim,
         hidden_size=options.hidden_size,
         layers=options.layers,
         bidirectional=options.bidirectional,
-        projection=bool(options.projection) or features != len(alphabets.labels),
-        unknown=options.unknown or ("label" if (KEEP,) in alphabets.labels else "copy"),
+        projection=bool(options.projection) or features != len(classes or labels),
+        unknown=options.unknown or ("label" if (KEEP,) in labels else "copy"),
         guard=alphabets.guard if options.guarded else None,
         nonlinearity=options.nonlinearity,
         normalization=options.normalization,
+        task=task,
+        classes=classes,
     )

@@ -72,6 +72,8 @@ class ProgressDisplay(Callback):
             parts.append(self._quality(progress.accuracy))
         if self._example is None:
             parts.append(rate(progress.characters, progress.seconds))
+        if progress.threads:
+            parts.append(progress.threads)
         if self._terminal and not self._every:
             self._draw(progress.done, "  ".join(parts))
         elif self._example is not None:

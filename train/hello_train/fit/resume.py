@@ -24,7 +24,7 @@ from hello_train.errors import ResumeError, TeamError, shortened
 from hello_train.files import RESUME_NAME
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.state import Position, TrainingState
-from hello_train.network.checkpoint import LARGEST, METADATA_KEY, entry, tensor_faults
+from hello_train.network.checkpoint import METADATA_KEY, NUMBER_LIMIT, entry, tensor_faults
 from hello_train.report.history import Evaluation, History
 
 FORMAT_VERSION = 2
@@ -149,11 +149,7 @@ def put_tensors(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
 
 
 def check_parts(state: TrainingState, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Check that tensors fit a training state; `best` and `adam` may be empty.
-
-    Raises:
-        ValueError: they do not fit.
-    """
+    """Raise a ValueError unless tensors fit a training state; `best` and `adam` may be empty."""
     weights = state.network.state_dict()
     adam = state.optimizer.tensors()
     for part, expected in (("network", weights), ("best", weights), ("adam", adam)):
@@ -198,7 +194,7 @@ def read_evaluation(row: Any) -> Evaluation:
         raise ValueError(f"by_character is {shortened(counted)}")
     for char, counts in counted.items():
         whole = isinstance(counts, list) and [type(count) for count in counts] == [int, int]
-        if not (whole and 0 <= counts[0] <= counts[1] < LARGEST):
+        if not (whole and 0 <= counts[0] <= counts[1] < NUMBER_LIMIT):
             raise ValueError(f"the counts of {shortened(char)} are {shortened(counts)}")
         by_character[char] = counts[0], counts[1]
     sample = row.get("sample", "")
@@ -218,7 +214,7 @@ def numbers(record: type, content: Any) -> dict[str, Any]:
         if kind not in (int, float):
             continue
         value = entry(content, name)
-        if type(value) not in (int, kind) or not 0 <= value < LARGEST:
+        if type(value) not in (int, kind) or not 0 <= value < NUMBER_LIMIT:
             raise ValueError(f"{name} is {shortened(value)}")
         found[name] = value
     return found

@@ -36,9 +36,9 @@ SHOWN_CLASSES = 20
 class ClassEvaluator(Evaluator):
     """Evaluates classifiers on held-out lines: how many of each class are right."""
 
-    def _measure_sample(self) -> None:
+    def _measure_unchanged(self) -> float:
         classes = Counter(pair.target for pair in self._sample)
-        self._no_change = max(classes.values(), default=0) / max(1, classes.total())
+        return max(classes.values(), default=0) / max(1, classes.total())
 
     def evaluate(self, network: Network) -> Counts:
         """Return for each class how many lines a network gets right; empty without lines."""
@@ -51,8 +51,8 @@ class ClassEvaluator(Evaluator):
 class NextEvaluator(Evaluator):
     """Evaluates networks of `next`: their bits per character, and a sample of what they draw."""
 
-    def _measure_sample(self) -> None:
-        self._no_change = 0.0
+    def _measure_unchanged(self) -> float:
+        return 0.0
 
     def outcome(self, network: Network) -> Outcome:
         """Return what a network predicts; its quality is 2 to the power of minus the bits."""
@@ -167,17 +167,11 @@ def confusions(
     return names, [[counts[target, said] for said in names] for target in names]
 
 
-def behind(measures: dict[str, Measures]) -> list[str]:
-    """Return a sentence if a count model is better than the network."""
+def count_models_ahead(measures: dict[str, Measures]) -> list[str]:
+    """Return the names of the count models that are better than the network."""
     if not measures:
         return []
     model = measures[MODEL]
     sign = 1 if "accuracy" in model else -1
     name = "accuracy" if "accuracy" in model else "bits"
-    ahead = [row for row, found in measures.items() if sign * found[name] > sign * model[name]]
-    if not ahead:
-        return []
-    return [
-        f"the model is not as good as {' and '.join(map(repr, ahead))}; train it longer, with more "
-        f"--minutes or --epochs"
-    ]
+    return [row for row, found in measures.items() if sign * found[name] > sign * model[name]]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.text.pairs import AnyPair
 
+from hello_train.data.alphabets import Alphabets, check_alphabet
 from hello_train.errors import DataError
-from hello_train.fit.options import TEXT_OPTIONS, TrainOptions
+from hello_train.fit.options import TEXT_OPTIONS, TrainOptions, configure
 from hello_train.network.config import ModelConfig
 
 LearnedTask = Literal["classify", "next"]
@@ -24,29 +25,18 @@ TASK_OPTIONS: dict[LearnedTask, TrainOptions] = {
 """The defaults of each task."""
 
 
-def count_characters(pairs: Sequence[AnyPair], *, targets: bool) -> Counter[str]:
-    """Count the characters that are read, and with `targets` those that are predicted."""
-    counts: Counter[str] = Counter()
-    for pair in pairs:
-        counts.update(pair.input)
-        if targets:
-            counts.update(pair.target[-1:])
-    return counts
-
-
-def alphabet_of(counts: Counter[str], floor: float) -> str:
-    """Return the characters in order whose share of the text is at least the floor.
+def alphabet_of(texts: Iterable[str], floor: float) -> str:
+    """Return the characters of texts, in order, whose share of all is at least the floor.
 
     Raises:
         DataError: fewer than two are left.
     """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text)
     least = floor * counts.total()
     alphabet = "".join(sorted(char for char, count in counts.items() if count >= least))
-    if len(alphabet) < 2:
-        raise DataError(
-            f"of the {len(counts)} different characters of the text {len(alphabet)} would be "
-            f"learned, and that is nothing to tell apart; give other text, or a smaller --rare"
-        )
+    check_alphabet(alphabet, counts)
     return alphabet
 
 
@@ -63,9 +53,8 @@ def configure_classes(pairs: Sequence[AnyPair], options: TrainOptions) -> ModelC
             f"every line has the class {classes[0]!r}, so there is nothing to tell apart; give "
             f"lines of other classes too"
         )
-    floor = options.rare if options.unknown == "label" else 0.0
-    alphabet = alphabet_of(count_characters(pairs, targets=False), floor)
-    return configure_task(options, alphabet, classes)
+    alphabet = alphabet_of((pair.input for pair in pairs), options.floor)
+    return configure(options, Alphabets(alphabet, (), guard={}), "classify", classes)
 
 
 def configure_next(pairs: Sequence[AnyPair], options: TrainOptions) -> ModelConfig:
@@ -75,29 +64,5 @@ def configure_next(pairs: Sequence[AnyPair], options: TrainOptions) -> ModelConf
         DataError: the text has hardly a character.
         ConfigError: the options do not make a network.
     """
-    floor = options.rare if options.unknown == "label" else 0.0
-    return configure_task(options, alphabet_of(count_characters(pairs, targets=True), floor))
-
-
-def configure_task(
-    options: TrainOptions, alphabet: str, classes: tuple[str, ...] = ()
-) -> ModelConfig:
-    """Return the configuration of a classifier, or without classes of a network of `next`."""
-    count = len(classes or alphabet)
-    features = options.hidden_size * (2 if options.bidirectional else 1)
-    return ModelConfig(
-        cell=options.cell,
-        input_alphabet=alphabet,
-        output_labels=() if classes else alphabet_labels(alphabet),
-        embedding_dim=options.embedding_dim,
-        hidden_size=options.hidden_size,
-        layers=options.layers,
-        bidirectional=options.bidirectional,
-        projection=bool(options.projection) or features != count,
-        unknown=options.unknown or "error",
-        guard=None,
-        nonlinearity=options.nonlinearity,
-        normalization=options.normalization,
-        task="classify" if classes else "next",
-        classes=classes,
-    )
+    alphabet = alphabet_of((pair.input + pair.target[-1:] for pair in pairs), options.floor)
+    return configure(options, Alphabets(alphabet, alphabet_labels(alphabet), guard={}), "next")

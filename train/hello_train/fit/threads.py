@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from hello_runtime.engine.cpus import available_cpus
+
+from hello_train.words import count
+
+if TYPE_CHECKING:
+    from hello_train.fit.options import TrainOptions
 
 ROUNDS = 3
 """Steps of a trial with each number of threads."""
@@ -17,6 +22,9 @@ STEP_OVERHEAD = 32
 """Fixed cost of a time step, in rows of a batch."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 40.0
 """Seconds between two trials; they double after a trial that changes nothing."""
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "WORLD_SIZE")
+"""Environment variables that set the number of threads; the last one is torchrun's, which shares
+the processors among its processes."""
 
 
 @contextmanager
@@ -49,7 +57,40 @@ class Steps(NamedTuple):
         return Steps(self.work + other.work, self.seconds + other.seconds)
 
 
-def fastest_threads(most: int) -> Generator[int, Steps, None]:
+def trial(counts: Iterable[int]) -> Generator[int, Steps, dict[int, Steps]]:
+    """Yield the number of threads for each step of a trial, and return the steps of each number.
+
+    One with which the steps are less than half as fast as with the best is tried once.
+    """
+    found = dict.fromkeys(sorted(counts), Steps())
+    left = list(found)
+    for _ in range(ROUNDS):
+        for threads in left:
+            found[threads] = found[threads].and_then((yield threads))
+        best = max(steps.rate for steps in found.values())
+        left = [threads for threads in left if found[threads].rate > best / 2]
+    return found
+
+
+def fastest_first(found: Mapping[int, Steps]) -> list[int]:
+    """Return the numbers of threads of a trial, the fastest first."""
+    return sorted(found, key=lambda threads: found[threads].rate, reverse=True)
+
+
+def outcome(found: Mapping[int, Steps]) -> str:
+    """Return in words which number of threads a trial chose, and why.
+
+    >>> outcome({1: Steps(10, 1.0), 2: Steps(10, 0.5)})
+    '2 threads, 2.0 times as fast as 1'
+    """
+    best, second, *_ = fastest_first(found)
+    gain = found[best].rate / max(found[second].rate, 1e-9)
+    return f"{count(best, 'thread')}, {gain:.1f} times as fast as {second}"
+
+
+def fastest_threads(
+    most: int, report: Callable[[dict[int, Steps]], object] = outcome
+) -> Generator[int, Steps, None]:
     """Yield the number of threads for each step; the caller sends work and time of that step.
 
     Two threads may be twice as fast as one on an idle machine, and a third as fast on a busy one,
@@ -57,18 +98,14 @@ def fastest_threads(most: int) -> Generator[int, Steps, None]:
     time to time, on ordinary steps, and the fastest is used until the next trial.
 
     Args:
-        most: the largest number of threads.
+        most: the largest number of threads, at least 2.
+        report: called with each trial's steps.
     """
     threads, pause = most, SHORTEST_PAUSE
     while True:
-        counts = {max(1, threads // 2), threads, min(most, threads * 2)}
-        trial = dict.fromkeys(sorted(counts), Steps())
-        for _ in range(ROUNDS):
-            for count in trial:
-                trial[count] = trial[count].and_then((yield count))
-            # Drop what is less than half as fast as the best.
-            best = max(trial, key=lambda count: trial[count].rate)
-            trial = {count: s for count, s in trial.items() if s.rate > trial[best].rate / 2}
+        found = yield from trial({max(1, threads // 2), threads, min(most, threads * 2)})
+        report(found)
+        best = fastest_first(found)[0]
         pause = min(2 * pause, LONGEST_PAUSE) if best == threads else SHORTEST_PAUSE
         threads = best
         until = pause
@@ -80,7 +117,9 @@ class ThreadTuner:
     """Sets the number of PyTorch's threads that is fastest at the moment."""
 
     def __init__(self) -> None:
-        self._counts = fastest_threads(available_cpus())
+        self.outcome = ""
+        """What the last trial chose, in words; empty before the end of the first."""
+        self._counts = fastest_threads(available_cpus(), self._keep)
         torch.set_num_threads(next(self._counts))
 
     @contextmanager
@@ -91,11 +130,34 @@ class ThreadTuner:
         work = time_steps * (rows + STEP_OVERHEAD)
         torch.set_num_threads(self._counts.send(Steps(work, time.monotonic() - start)))
 
+    def _keep(self, found: Mapping[int, Steps]) -> None:
+        self.outcome = outcome(found)
 
-def is_tunable(device: torch.device) -> bool:
-    """Return whether the number of threads matters and the user has not set it."""
+
+def is_tunable(device: torch.device, options: TrainOptions) -> bool:
+    """Tell whether a training may choose its number of threads.
+
+    It may change the last bits, so a training by epochs keeps to its own, and one with a variable
+    of the user's to that.
+    """
     return (
         device.type == "cpu"
+        and options.minutes is not None
         and available_cpus() > 1
-        and not {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "WORLD_SIZE"} & os.environ.keys()
+        and not set_by()
     )
+
+
+def set_by() -> list[str]:
+    """Return the environment variables that set the number of threads."""
+    return [name for name in VARIABLES if name in os.environ]
+
+
+def describe_threads(device: torch.device, options: TrainOptions) -> str:
+    """Return in words on how many threads a training runs, and why; empty on a GPU."""
+    if device.type != "cpu":
+        return ""
+    if is_tunable(device, options):
+        return f", 1 to {available_cpus()} threads as measured"
+    by = f" by {' and '.join(names)}" if (names := set_by()) else ""
+    return f", {count(torch.get_num_threads(), 'thread')}{by}"

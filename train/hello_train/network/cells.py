@@ -127,11 +127,11 @@ CELLS: dict[str, Cell] = {
         onnx_gates="iofc",
         step=lstm_step,
         meanings={
-            "hidden": "h = o tanh(c), what is said of the cell",
+            "hidden": "h = o tanh(c), what the cell lets out",
             "input": "i, how much of g is written to the cell",
             "forget": "f, how much of the cell before is kept",
             "candidate": "g, what may be written",
-            "output": "o, how much of the cell is said",
+            "output": "o, how much of the cell is let out",
             "cell": "c = f c\u2032 + i g, what is remembered",
         },
         colour="#009e73",

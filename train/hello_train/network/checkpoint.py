@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from hello_runtime.errors import first_line
+from hello_runtime.model.kinds import ARTIFACT, PROJECT, kind_of
 from hello_runtime.text.files import is_utf8, write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -31,8 +32,8 @@ FORMAT_VERSION = 2
 """Newest format of checkpoints that this version reads."""
 METADATA_KEY = "hello-rnn"
 """One key only: safetensors fixes no order of keys, and equal runs must give equal files."""
-LARGEST = 2**63
-"""Scores in a header are smaller."""
+NUMBER_LIMIT = 2**63
+"""Numbers in a header are smaller."""
 SHOWN_FAULTS = 4
 """Tensors that an error names, at most."""
 
@@ -95,7 +96,7 @@ class Training:
 
 def is_score(value: object) -> bool:
     """Tell whether a value is a share, a count, or None."""
-    return value is None or (type(value) in (int, float) and 0 <= value < LARGEST)  # type: ignore[operator]
+    return value is None or (type(value) in (int, float) and 0 <= value < NUMBER_LIMIT)  # type: ignore[operator]
 
 
 def format_version(config: ModelConfig, training: Training) -> int:
@@ -121,11 +122,7 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
 
 
 def check_writable(folder: Path, names: Sequence[str]) -> None:
-    """Check before a training that its run can be saved.
-
-    Args:
-        folder: the folder of the run.
-        names: the names of its files.
+    """Check before a training that its run, with files of these names, can be saved.
 
     Raises:
         CheckpointError: it cannot be saved.
@@ -141,6 +138,10 @@ def check_writable(folder: Path, names: Sequence[str]) -> None:
     )
     if not existing.is_dir():
         raise CheckpointError(f"cannot write {file}: {existing} is not a folder")
+    if (kind := kind_of(folder)) in (ARTIFACT, PROJECT):
+        raise CheckpointError(
+            f"cannot write {file}: {folder} is {kind}; name another folder with --output"
+        )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise CheckpointError(f"cannot write {file}: no permission in {existing}")
     for name in names:
@@ -156,6 +157,11 @@ def load_checkpoint(path: Path) -> tuple[Network, Training]:
     """
     file = path / CHECKPOINT_NAME if path.is_dir() else path
     if not file.is_file():
+        if kind_of(path) == PROJECT:
+            raise CheckpointError(
+                f"{path}: it is {PROJECT}, and has no checkpoint; name the run or the artifact "
+                f"that it was made of"
+            )
         raise CheckpointError(f"{file}: no checkpoint there; hello-train writes one")
     try:
         with safe_open(file, framework="pt") as content:
@@ -223,12 +229,7 @@ def entry(content: Any, name: str) -> Any:
 
 
 def tensor_faults(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """Return the faults of tensors, in words: missing, unknown, or of another shape, type or range.
-
-    Args:
-        expected: tensors of the right names and shapes.
-        found: tensors that were read.
-    """
+    """Return the faults of tensors, in words: missing, unknown, of another shape, type or range."""
     faults = [f"tensor {name} is missing" for name in sorted(expected.keys() - found.keys())]
     for name in sorted(found):
         tensor = found[name]

@@ -44,11 +44,7 @@ FIELD_TYPES: dict[type, tuple[str, ...]] = {
 
 
 def check_types(record: object, types: dict[type, tuple[str, ...]]) -> None:
-    """Check the types of a record's fields, and that its texts can be written as UTF-8.
-
-    Raises:
-        ConfigError: some fields have another type.
-    """
+    """Raise a ConfigError unless fields have these types, and UTF-8 can hold their texts."""
     faults = []
     for expected, names in types.items():
         for name in names:
@@ -145,11 +141,7 @@ class ModelConfig:
         self._check_sizes()
 
     def _check_sizes(self) -> None:
-        """Check the sizes that depend on the number of labels.
-
-        Raises:
-            ConfigError: the guard's table is too large, or the labels do not fit the network.
-        """
+        """Raise a ConfigError unless the network and its guard have room for that many labels."""
         rows = self.unknown_id + 1
         if self.graph_format > 1:
             rows = 1 + len(set((self.guard or {}).values()))
@@ -192,22 +184,21 @@ class ModelConfig:
 
     def to_json(self, version: Format | None = None) -> dict[str, Any]:
         """Return the configuration as a file of a version holds it, by default `format_version`."""
-        if self.task != "rewrite":
-            left_out = {"output_labels", "guard"} | ({"classes"} if not self.classes else set())
-            values = {field.name: getattr(self, field.name) for field in fields(self)}
-            values["classes"] = list(self.classes)
-            left_out |= {"normalization"} if self.normalization == "none" else set()
-            return {name: value for name, value in values.items() if name not in left_out}
         version = version or self.format_version
-        held = {
-            "output_labels": (LABELS_KEYS[version], labels_to_json(self.output_labels, version)),
-            "guard": ("guard", guard_to_json(self.guard, self.output_labels, version)),
-        }
-        left_out = {"task", "classes"}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["classes"] = list(self.classes)
+        if self.task == "rewrite":
+            values["output_labels"] = labels_to_json(self.output_labels, version)
+            values["guard"] = guard_to_json(self.guard, self.output_labels, version)
+        left_out = {
+            "rewrite": {"task", "classes"},
+            "next": {"output_labels", "guard", "classes"},
+            "classify": {"output_labels", "guard"},
+        }[self.task]
         if self.normalization == "none":  # as files have it that are older than this field
             left_out.add("normalization")
-        names = [field.name for field in fields(self) if field.name not in left_out]
-        return dict(held.get(name, (name, getattr(self, name))) for name in names)
+        names = {"output_labels": LABELS_KEYS[version]}
+        return {names.get(n, n): value for n, value in values.items() if n not in left_out}
 
     @property
     def labels(self) -> int:

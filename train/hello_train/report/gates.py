@@ -21,9 +21,7 @@ Values = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 def gates(network: Network, text: str) -> dict[str, Values]:
     """Return the gates and states of the first layer's forward direction, from a zero state.
 
-    Args:
-        network: any network, on the CPU.
-        text: at least one character.
+    The network is on the CPU, and the text not empty.
 
     Returns:
         float32 [time, hidden] by name, in the order of the equations, the hidden states last.
@@ -46,11 +44,9 @@ def gates(network: Network, text: str) -> dict[str, Values]:
 
 @torch.inference_mode()
 def certainty(network: Network, pair: Pair) -> list[float]:
-    """Return the probability of each character of a target, 0 to 1.
+    """Return the probability of each character of a target, 0 to 1, by a network on the CPU.
 
-    Args:
-        network: any network, on the CPU.
-        pair: a line; all characters of its target are labels.
+    All characters of the target are labels.
     """
     ids, labels = (
         torch.from_numpy(encode([text], alphabet))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from hello_runtime.text.pairs import AnyPair, output_pieces, pieces, target_places
 
+from hello_train.data.clusters import cut_at
+
 SHOWN_MISTAKES = 20
 """Kinds of mistakes that are returned, at most."""
 SHOWN_CONTEXTS = 3
@@ -50,9 +52,15 @@ def mistakes(outputs: Sequence[str], pairs: Sequence[AnyPair]) -> list[Mistake]:
                 counts[characters] += 1
                 if len(contexts[characters]) < SHOWN_CONTEXTS:
                     start, end = place[position : position + 2]
-                    before = pair.target[max(0, start - CONTEXT) : start]
-                    contexts[characters].append(Context(before, pair.target[end : end + CONTEXT]))
+                    contexts[characters].append(context_of(pair.target, start, end))
     return [
         Mistake(*characters, count, tuple(contexts[characters]))
         for characters, count in counts.most_common(SHOWN_MISTAKES)
     ]
+
+
+def context_of(target: str, start: int, end: int) -> Context:
+    """Return the surroundings of `target[start:end]`, which cut no letter from its marks."""
+    first = cut_at(target, max(0, start - CONTEXT), 1)
+    last = cut_at(target, end + CONTEXT, -1)
+    return Context(target[first:start], target[end:last])

@@ -39,12 +39,17 @@ TOOLS = ("hello-rnn", "torch", "matplotlib")
 
 
 @dataclass(frozen=True)
-class ShownRun:
-    """What every report shows."""
+class Run:
+    """What a run found: for its report, and for what the command prints."""
 
     network: Network
     training: Training
     history: History
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's configuration."""
+        return self.network.config
 
     @property
     def weights(self) -> int:
@@ -53,15 +58,15 @@ class ShownRun:
 
 
 @dataclass(frozen=True)
-class TextRun(ShownRun):
+class TextRun(Run):
     """A run on lines of text."""
 
     scores: dict[str, Score]
-    """The scores by name; empty if no line was held out."""
+    """By name, as `score_outputs` gives them; empty if no line was held out."""
     mistakes: list[Mistake]
     """The most frequent first."""
     remarks: Sequence[str] = ()
-    """Sentences on what went wrong, for the top of the page."""
+    """Sentences on what went wrong, and what to change."""
 
     @property
     def evaluations(self) -> list[Evaluation]:
@@ -70,7 +75,7 @@ class TextRun(ShownRun):
 
 
 @dataclass(frozen=True)
-class HelloRun(ShownRun):
+class HelloRun(Run):
     """A run on hello; its history is that of the last start."""
 
     pair: Pair
@@ -80,7 +85,7 @@ class HelloRun(ShownRun):
     @property
     def name(self) -> str:
         """The name of the cell."""
-        return CELLS[self.network.config.cell].title
+        return CELLS[self.config.cell].title
 
     @property
     def output(self) -> str:
@@ -101,7 +106,7 @@ class HelloRun(ShownRun):
     @property
     def loss_floor(self) -> float | None:
         """A lower bound of the loss, in nats; None if there is none."""
-        return loss_floor(self.network.config)
+        return loss_floor(self.config)
 
     @property
     def loss_before_the_last_tenth(self) -> float:
@@ -125,7 +130,7 @@ class HelloRun(ShownRun):
             self.name,
             self.history.losses,
             [other.history.losses for other in others],
-            CELLS[self.network.config.cell].colour,
+            CELLS[self.config.cell].colour,
             self.first_right,
             self.loss_floor,
         )
@@ -133,7 +138,7 @@ class HelloRun(ShownRun):
     @property
     def gate_pictures(self) -> list[tuple[str, str, Markup]]:
         """Name, meaning and heat map of each gate and state over the input."""
-        config, output, cell = self.network.config, self.output, CELLS[self.network.config.cell]
+        config, output, cell = self.config, self.output, CELLS[self.config.cell]
         columns = [
             f"{read} \u2192 {out}" for read, out in zip(self.pair.input, output, strict=True)
         ]
@@ -258,9 +263,5 @@ def compile_templates() -> None:
 
 
 def write_report(path: Path, content: str) -> None:
-    """Write a page to its file.
-
-    Raises:
-        ReportError: it cannot be written; an earlier file is unchanged.
-    """
+    """Write a page to its file; a ReportError leaves an earlier one as it is."""
     write_whole(path, content.encode(), ReportError)

@@ -118,7 +118,7 @@ def losses_by_epoch(
         axes.set_ylim(0, 1.05 * max(map(max, filter(None, every))))
         axes.xaxis.set_major_formatter(THOUSANDS)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("loss, nats a character")
+        axes.set_ylabel("loss, nats per character")
         axes.grid(axis="y")
 
     label = f"Loss of the {name} over {len(own)} epochs, from {own[0]:.2f} to {own[-1]:.2f}"
@@ -135,7 +135,7 @@ def loss_curve(evaluations: Sequence[Evaluation], unit: str = "character") -> Ma
         axes.set_ylim(*decades(losses))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_ylabel(f"loss, nats a {unit}")
+        axes.set_ylabel(f"loss, nats per {unit}")
 
     return draw(f"Training loss, from {losses[0]:.3g} to {losses[-1]:.3g}", WIDE_CURVE, paint)
 

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 from hello_runtime.text.measures import FORMATS, TITLES
 
 from hello_train.report.history import Evaluation
-from hello_train.report.pages import PAGES, ShownRun
+from hello_train.report.pages import PAGES, Run
 
 if TYPE_CHECKING:
     from hello_runtime.text.measures import Measures
 
 
 @dataclass(frozen=True)
-class ShownTask(ShownRun):
-    """What the report shows of a run."""
+class TaskRun(Run):
+    """A run of one of these tasks."""
 
     measures: Mapping[str, Measures]
+    """On the held-out lines, by the name of what was measured; empty without such lines."""
     classes: Sequence[str]
-    """The classes of the confusion matrix; none of the task `next`."""
+    """The most frequent classes, those of the confusion matrix; none of the task `next`."""
     confusion: Sequence[Sequence[int]]
     """[classes][classes]: how often a line of the first got the second."""
     sample: str
@@ -32,7 +33,7 @@ class ShownTask(ShownRun):
     @property
     def by_class(self) -> bool:
         """Whether it is a classifier."""
-        return self.network.config.task == "classify"
+        return self.config.task == "classify"
 
     @property
     def evaluations(self) -> Sequence[Evaluation]:
@@ -50,7 +51,7 @@ class ShownTask(ShownRun):
 
     def quality(self, evaluation: Evaluation) -> str:
         """Return what an evaluation found, in words."""
-        return quality_of(self.network.config.task == "classify", evaluation.accuracy)
+        return quality_of(self.by_class, evaluation.accuracy)
 
 
 def quality_of(by_class: bool, accuracy: float) -> str:
@@ -64,6 +65,6 @@ def quality_of(by_class: bool, accuracy: float) -> str:
     return f"{-math.log2(max(accuracy, math.ulp(0.0))):.3f} bits"
 
 
-def task_page(run: ShownTask) -> str:
+def task_page(run: TaskRun) -> str:
     """Return the report of a run."""
     return PAGES.get_template("task.html").render(run=run)

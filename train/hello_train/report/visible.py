@@ -6,6 +6,8 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
+from hello_train.data.clusters import is_mark
+
 DOTTED_CIRCLE = "\u25cc"
 """Stands before a combining mark that has no base."""
 
@@ -51,11 +53,6 @@ def is_unseen(char: str) -> bool:
     (Unicode's general categories C and Z).
     """
     return char != " " and unicodedata.category(char)[0] in "CZ"
-
-
-def is_mark(char: str) -> bool:
-    """Return whether a character is drawn on the one before it."""
-    return unicodedata.category(char).startswith("M")
 
 
 def code_point(char: str) -> str:
