@@ -172,3 +172,15 @@ MESSAGES = {
     r"for '.*\)",
 }
 """What names the fault of each, as a pattern."""
+
+
+class CrashingOnImport(OnnxRuntime):
+    """An engine whose library crashes the process that imports it."""
+
+    name, library = "crashing on import", "crashing_library"
+
+
+class NotImported(OnnxRuntime):
+    """An engine whose library cannot be imported, which it does not need after all."""
+
+    name, library = "not imported", "no_such_library"

@@ -17,7 +17,7 @@ import torch
 from click.testing import Result
 from hello_export import artifact, verify
 from hello_export.graph.onnx_graph import build_model
-from hello_export.proof import prove
+from hello_export.proof import installed, prove
 from hello_export.proof.c_engine import CSource
 from hello_export.proof.cases import Case, grid_cases, module_cases
 from hello_export.proof.engines import Engine, OnnxRuntime
@@ -122,7 +122,7 @@ ENGINES: tuple[type[Engine], ...] = (
     TorchScript,
     *(
         engine
-        for engine in prove.ENGINES
+        for engine in installed.ENGINES
         if engine not in (JavaScript, CSource) or not engine.missing()
     ),
 )
@@ -150,8 +150,8 @@ def shorten_proof(replace: Callable[[object, str, object], None]) -> None:
     for module in (artifact, verify):
         replace(module, "grid_cases", lambda *given: islice(grid_cases(*given), 4))
     replace(artifact, "module_cases", lambda config: islice(module_cases(config), 4))
-    replace(prove, "ENGINES", (OnnxRuntime,))
-    replace(prove, "open_engine", lambda engine, config, folder, _: engine(config, folder))
+    replace(installed, "ENGINES", (OnnxRuntime,))
+    replace(prove, "open_engine", lambda engine, config, folder, *_: engine(config, folder))
 
 
 def save_run(network: Network, folder: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from hello_export import cli
 from hello_export.artifact import write_artifact
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.job import Job
-from hello_export.proof import c_engine, parity, prove
+from hello_export.job import ExportJob
+from hello_export.proof import c_engine, installed, parity
 from hello_export.proof.c_engine import CSource, c_compiler
 from hello_export.proof.engines import OnnxRuntime
 from hello_export.proof.isolation import Isolated
@@ -40,8 +41,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "runs/hello-gru/artifact"
     folder.parent.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prove, "ENGINES", (OnnxRuntime,))
-        write_artifact(Job(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
+        patch.setattr(installed, "ENGINES", (OnnxRuntime,))
+        write_artifact(ExportJob(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
     return folder
 
 
@@ -117,7 +118,20 @@ def test_metadata_is_no_code(tmp_path: Path) -> None:
     for tensor in (*model.graph.input, *model.graph.output):
         for axis in tensor.type.tensor_type.shape.dim:
             axis.dim_value = axis.dim_value or 1
-    assert "*/ #error no /*" in c_engine.emx_compiler().compile(model)
+    from emx_onnx_cgen import Compiler
+
+    assert "*/ #error no /*" in Compiler().compile(model)
+
+
+def test_templates_on_demand_write_the_same_file(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jinja2 import Environment
+
+    read, generated = Environment.get_template, c_engine.generate(artifact / "model.onnx")
+    assert Environment.get_template is read
+    monkeypatch.setattr(c_engine, "templates_on_demand", nullcontext)
+    assert c_engine.generate(artifact / "model.onnx") == generated
 
 
 FAULTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
@@ -197,7 +211,7 @@ def test_a_program_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 def verify(patch: pytest.MonkeyPatch, artifact: Path, compiler: object, *options: str) -> Result:
     """Run `hello-export --verify` with this C compiler."""
-    patch.setattr(prove, "ENGINES", (OnnxRuntime, CSource))
+    patch.setattr(installed, "ENGINES", (OnnxRuntime, CSource))
     patch.setenv("CC", str(compiler))
     arguments = ["--verify", str(artifact), "--characters", "1", *options]
     return CliRunner().invoke(cli.main, arguments)
@@ -247,7 +261,8 @@ def test_nothing_is_left_of_a_process_that_is_killed(
     monkeypatch.setenv("CC", str(slow))
     monkeypatch.setattr("tempfile.tempdir", str(files))
     network, _ = load_checkpoint(artifact)
-    engine = Isolated(CSource, network.config, artifact)
+    engine = Isolated(CSource)
+    engine.open(network.config, artifact)
     while not at_work.exists():
         assert engine._process.poll() is None
     assert [folder.name for folder in files.glob("*/*/*.c")]

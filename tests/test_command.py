@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import re
@@ -18,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from command_server import CommandServer
 from hello_export.artifact import write_artifact
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_runtime import process
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
@@ -113,6 +114,21 @@ def test_a_signal_that_a_library_turned_into_an_import_error(
     assert told(ImportError("initialization failed")) == "Aborted!"
 
 
+def test_imports_collect_no_garbage_and_leave_the_setting() -> None:
+    with process.importing():
+        with process.importing():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with process.importing():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
 def test_what_is_printable() -> None:
     assert printable("żółw 🦀 a\tb\x1b\u2028" + os.fsdecode(b"\xe9") + "\ud800") == (
         "żółw 🦀 a\\tb\\x1b\\u2028\\xe9\\ud800"
@@ -180,7 +196,7 @@ def test_other_work_without_a_standard_error(stderr: str, tmp_path: Path) -> Non
 def test_an_artifact_is_verified_without_a_standard_error(
     tmp_path: Path, short_proof: None
 ) -> None:
-    write_artifact(Job(make_network(), TRAINING, tmp_path / "artifact"))
+    write_artifact(ExportJob(make_network(), TRAINING, tmp_path / "artifact"))
     result = shell("hello-export --verify artifact --characters 10 2>&-", tmp_path)
     assert result.returncode == 0
     assert "onnxruntime" in result.stdout

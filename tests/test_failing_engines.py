@@ -31,8 +31,8 @@ from hello_export import cli
 from hello_export.artifact import write_artifact
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.job import Job
-from hello_export.proof import isolation, parity, prove
+from hello_export.job import ExportJob
+from hello_export.proof import installed, isolation, parity
 from hello_export.proof.engines import Engine, OnnxRuntime
 from hello_export.proof.table import warnings
 from hello_train.network.checkpoint import load_checkpoint
@@ -47,8 +47,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An artifact of the golden GRU, which no test changes."""
     folder = tmp_path_factory.mktemp("exported") / "artifact"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prove, "ENGINES", (OnnxRuntime,))
-        write_artifact(Job(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
+        patch.setattr(installed, "ENGINES", (OnnxRuntime,))
+        write_artifact(ExportJob(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
     return folder
 
 
@@ -63,7 +63,7 @@ def invoke(
     patch: pytest.MonkeyPatch, engines: tuple[type[Engine], ...], *arguments: object
 ) -> Result:
     """Run `hello-export` in this process, with these engines of the ONNX graph."""
-    patch.setattr(prove, "ENGINES", engines)
+    patch.setattr(installed, "ENGINES", engines)
     return CliRunner().invoke(cli.main, [*map(str, arguments)])
 
 
@@ -197,9 +197,9 @@ HANGING = """
 import sys
 sys.path.insert(0, {tests!r})
 from hello_export import cli
-from hello_export.proof import prove
+from hello_export.proof import installed
 from bad_engines import Hanging
-prove.ENGINES = (Hanging,)
+installed.ENGINES = (Hanging,)
 cli.main(["--verify", {artifact!r}])
 """
 

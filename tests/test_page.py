@@ -309,7 +309,7 @@ def test_without_node_its_row_and_the_command_say_so(
     export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hello_export.proof.javascript.node_version", lambda: None)
-    monkeypatch.setattr("hello_export.proof.prove.ENGINES", (OnnxRuntime, JavaScript))
+    monkeypatch.setattr("hello_export.proof.installed.ENGINES", (OnnxRuntime, JavaScript))
     save_run(make_network(), tmp_path / "run")
     result = export("run", "--page", "page.html")
     assert (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.model.kinds import ONNX, TEXT, WHEEL, kind_of
-from hello_runtime.process import ending_at_once
+from hello_runtime.process import importing
 from hello_train.errors import TrainError
 from hello_train.files import CHECKPOINT_NAME, is_checkpoint
 from hello_train.fit.environment import set_defaults
@@ -26,7 +27,7 @@ from hello_export.progress import Display
 from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
-    from hello_export.job import Job
+    from hello_export.job import ExportJob
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
@@ -153,11 +154,14 @@ def main(
     if check_outside(run, own):
         assert run
         job = weights_job(run, folder, storage, strict, {"cell": cell, **outside})
+        export(job, package)
     elif run and cell:
         raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    elif run:
+        job = run_job(run, folder, storage, strict)
+        export(job, package)
     else:
-        job = run_job(run or hello_run(cell or "gru"), folder, storage, strict)
-    export(job, package)
+        job = export_hello(cell or "gru", folder, storage, strict, package)
     if page:
         show_page(job.folder / "src" / package if package else job.folder, page)
 
@@ -202,12 +206,12 @@ def no_checkpoint(file: Path) -> str:
 def import_export() -> None:
     """Import PyTorch and the modules that need it, late: the help must not wait for them."""
     set_defaults()
-    with ending_at_once():
+    with importing():
         import hello_export.artifact
         import hello_export.verify  # noqa: F401
 
 
-def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> Job:
+def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> ExportJob:
     """Return the export of a run, by default into its folder `artifact`, or in its own place.
 
     Raises:
@@ -220,7 +224,7 @@ def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: boo
         from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
-        from hello_export.job import Job
+        from hello_export.job import ExportJob
         from hello_export.manifest import stored_weights
 
         network, training = load_checkpoint(run)
@@ -234,7 +238,7 @@ def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: boo
     folder = folder or (home if stored else home / "artifact")
     baseline = home / BASELINE_NAME
     carried = baseline if os.path.lexists(baseline) else None
-    return Job(network, training, folder, storage, held_out, carried, strict)
+    return ExportJob(network, training, folder, storage, held_out, carried, strict)
 
 
 def weights_job(
@@ -243,7 +247,7 @@ def weights_job(
     storage: Storage | None,
     strict: bool,
     options: Mapping[str, Any],
-) -> Job:
+) -> ExportJob:
     """Return the export of a file of weights; print what was recognised in it.
 
     Raises:
@@ -252,15 +256,15 @@ def weights_job(
     folder = folder or folder_of(file)
     with Display(f"reading {file}"):
         import_export()
-        from hello_export.job import Job
+        from hello_export.job import ExportJob
 
         found = read_outside(file, options)
     for line in found.account:
         click.echo(line, err=True)
-    return Job(found.network, found.training, folder, storage or "float32", strict=strict)
+    return ExportJob(found.network, found.training, folder, storage or "float32", strict=strict)
 
 
-def export(job: Job, package: str | None) -> None:
+def export(job: ExportJob, package: str | None) -> None:
     """Write an artifact, or the project of a package; print the proof, and what to do next."""
     with Display("writing the artifact") as progress:
         if package:
@@ -272,6 +276,22 @@ def export(job: Job, package: str | None) -> None:
 
             made = write_artifact(job, progress)
     show_export(made, job, package)
+
+
+def export_hello(
+    cell: str, folder: Path | None, storage: Storage | None, strict: bool, package: str | None
+) -> ExportJob:
+    """Export the post's example, and return what was exported; train it if there is no checkpoint.
+
+    The engines' processes start beside the training: all of them can run this network.
+    """
+    set_defaults()
+    with importing():
+        from hello_export.proof.installed import start_engines
+    with start_engines() as processes:
+        job = run_job(hello_run(cell), folder, storage, strict)
+        export(replace(job, processes=processes), package)
+    return job
 
 
 def folder_of(file: Path) -> Path:
@@ -301,8 +321,6 @@ def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -
 def hello_run(cell: str) -> Path:
     """Return the folder of the post's example; train it now if there is no checkpoint."""
     import_export()
-    from dataclasses import replace
-
     from hello_train.fit.hello import HELLO, HELLO_DATA, run_hello
     from hello_train.fit.progress import ProgressDisplay
     from hello_train.network.checkpoint import load_checkpoint

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from hello_train.network.checkpoint import Training
     from hello_train.network.model import Network
 
+    from hello_export.proof.isolation import Processes
     from hello_export.proof.reference import Forward
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportJob:
     """What is exported, how, and where it goes."""
 
     network: Network
@@ -36,3 +37,5 @@ class Job:
     """Whether a witness's difference refuses the export too."""
     forward: Forward | None = None
     """That of the module that the network came in as, which the files must agree with."""
+    processes: Processes | None = None
+    """Those of engines that wait for the files."""

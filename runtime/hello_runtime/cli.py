@@ -15,7 +15,7 @@ import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown
-from hello_runtime.process import ending_at_once
+from hello_runtime.process import importing
 from hello_runtime.results import (
     STANDARD_INPUT,
     decode_blocks,
@@ -191,7 +191,7 @@ def main(
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """
     check_usage(click.get_current_context().params)
-    with ending_at_once():  # only now: help and usage errors do not wait for onnxruntime
+    with importing():  # only now: help and usage errors do not wait for onnxruntime
         from hello_runtime.decoder import Decoder
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
     if provider == "auto":

@@ -17,7 +17,8 @@ import click
 from hello_export.errors import ParityError
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.engines import Engine
-from hello_export.proof.prove import ENGINES, prove
+from hello_export.proof.installed import ENGINES
+from hello_export.proof.prove import prove
 from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import Report, Verdict
 from hello_train.network.model import Network

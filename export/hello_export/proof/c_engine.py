@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -58,6 +59,7 @@ class CSource(Engine):
     name = "emx-onnx-cgen"
     role = "witness"
     distribution = "emx-onnx-cgen"
+    library = "emx_onnx_cgen"
     largest_case = 1100
     """Its loops are plain, and a wide network a hundred times as slow as with onnxruntime."""
     writes_files = True
@@ -140,24 +142,43 @@ def c_compiler() -> list[str] | None:
     return next((command for command in c_compilers() if shutil.which(command[0])), None)
 
 
-@cache
-def emx_compiler() -> Any:
-    """Return the generator, made once: it takes a second to read its templates.
+class OnDemand:
+    """A template of jinja2 that is read when it is first used."""
 
-    Weights beyond 100 kB go into a second file, because compiling them takes long.
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self._template = cache(read)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._template(), name)
+
+
+@contextmanager
+def templates_on_demand() -> Iterator[None]:
+    """Have jinja2 read a template when it is used, and not when it is asked for, in this context.
+
+    emx-onnx-cgen asks for all its templates, 190 of them, and reading them takes a second; a graph
+    of ours needs eight.
     """
-    from emx_onnx_cgen import Compiler
+    from jinja2 import Environment
 
-    return Compiler()
+    read = Environment.get_template
+    Environment.get_template = lambda *given: OnDemand(partial(read, *given))  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Environment.get_template = read  # type: ignore[method-assign]
 
 
 def generate(model_file: Path) -> tuple[str, bytes]:
     """Return a model's C file, for one row and one character, and the file of its weights.
 
+    Weights beyond 100 kB go into that second file, because compiling them takes long.
+
     The metadata is left out: emx-onnx-cgen writes it into a comment, and a text in it that ends the
     comment would make code of the rest.
     """
     import onnx
+    from emx_onnx_cgen import Compiler
 
     model = onnx.load(model_file)
     model.ClearField("metadata_props")
@@ -165,7 +186,8 @@ def generate(model_file: Path) -> tuple[str, bytes]:
         for axis in tensor.type.tensor_type.shape.dim:
             if axis.dim_param:
                 axis.dim_value = 1
-    source, weights = emx_compiler().compile_with_weight_data(model)
+    with templates_on_demand():
+        source, weights = Compiler().compile_with_weight_data(model)
     return source, weights or b""
 
 

@@ -1,24 +1,20 @@
 """The engines that open an exported file, a class for each.
 
 `role` says whether the artifact is for an engine, and `limit` which networks it cannot run. None of
-these imports torch. `torchscript_engine` has the engine of the TorchScript program,
-`runtime_engine` this project's own runtime, `javascript` the page's module, and `c_engine` a C
-file.
+these imports torch, and each imports its library when it is used: the processes of all import this
+file. `torchscript_engine` has the engine of the TorchScript program, `runtime_engine` this
+project's own runtime, `javascript` the page's module, and `c_engine` a C file.
 """
 
 from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from hello_runtime import Decoder
-from hello_runtime.engine.devices import CPU, CUDA, CUDA_OPTIONS, preload_libraries
-from hello_runtime.engine.ort import onnxruntime
 from hello_runtime.errors import ProviderError
 from hello_runtime.model.model_file import MODEL_NAME
 from hello_train.network.config import ModelConfig
@@ -47,6 +43,8 @@ class Engine(ABC):
     name: ClassVar[str]
     distribution: ClassVar[str]
     """The Python distribution that has it."""
+    library: ClassVar[str | None] = None
+    """The module that it imports to open a file, if that takes long."""
     role: ClassVar[Role] = "target"
     activation_error: ClassVar[float] = 0.0
     """Largest error of its tanh and sigmoid, if they are approximations and not float32's best.
@@ -68,6 +66,8 @@ class Engine(ABC):
     @classmethod
     def installed_version(cls) -> str | None:
         """Return the version that is installed, or None."""
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             return version(cls.distribution)
         except PackageNotFoundError:
@@ -157,17 +157,26 @@ class OnnxRuntime(GraphEngine):
 
     name = "onnxruntime"
     distribution = "onnxruntime"
+    library = "hello_runtime.engine.ort"
     activation_error = 6.1e-7
-    provider: ClassVar[str] = CPU
-    options: ClassVar[Mapping[str, str]] = {}
+    provider: ClassVar[str] = "CPUExecutionProvider"
 
     @classmethod
     def installed_version(cls) -> str | None:
         """Return the version, whichever of onnxruntime's distributions is installed."""
+        from hello_runtime.engine.ort import onnxruntime
+
         found: str = onnxruntime.__version__
         return found
 
+    @classmethod
+    def provider_options(cls) -> dict[str, str]:
+        """Return the options with which the provider computes in float32."""
+        return {}
+
     def __init__(self, config: ModelConfig, folder: Path) -> None:
+        from hello_runtime.engine.ort import onnxruntime
+
         super().__init__(config, folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -175,7 +184,7 @@ class OnnxRuntime(GraphEngine):
             str(folder / MODEL_NAME),
             options,
             providers=[self.provider],
-            provider_options=[dict(self.options)],
+            provider_options=[self.provider_options()],
             enable_fallback=0,
         )
         if self.session.get_providers()[0] != self.provider:
@@ -209,12 +218,20 @@ class OnnxRuntimeCuda(OnnxRuntime):
 
     name = "onnxruntime CUDA"
     distribution = "onnxruntime-gpu"
-    provider = CUDA
-    options = CUDA_OPTIONS
+    provider = "CUDAExecutionProvider"
+
+    @classmethod
+    def provider_options(cls) -> dict[str, str]:
+        """Return those of the runtime."""
+        from hello_runtime.engine.devices import CUDA_OPTIONS
+
+        return CUDA_OPTIONS
 
     @classmethod
     def runs_here(cls) -> bool:
         """Tell whether a session runs on CUDA on this machine."""
+        from hello_runtime import Decoder
+
         try:
             Decoder.open(provider="cuda")
         except ProviderError:
@@ -222,6 +239,8 @@ class OnnxRuntimeCuda(OnnxRuntime):
         return True
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
+        from hello_runtime.engine.devices import preload_libraries
+
         preload_libraries()
         super().__init__(config, folder)
 
@@ -233,6 +252,7 @@ class ReferenceEvaluator(GraphEngine):
     role = "witness"
     largest_case = LARGE
     distribution = "onnx"
+    library = "onnx.reference"
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:
@@ -260,6 +280,7 @@ class OpenVino(GraphEngine):
     name = "OpenVINO"
     role = "witness"
     distribution = "openvino"
+    library = "openvino"
 
     def __init__(self, config: ModelConfig, folder: Path) -> None:
         import openvino
@@ -288,6 +309,7 @@ class Tract(GraphEngine):
     role = "witness"
     largest_case = LARGE
     distribution = "tract"
+    library = "tract"
     activation_error = 1.1e-6
 
     @classmethod

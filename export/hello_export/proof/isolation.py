@@ -7,18 +7,24 @@ The process is a fresh Python that imports this module and nothing of the progra
 (`multiprocessing`, and so `ProcessPoolExecutor`, runs that program's script again in each process,
 unless the script has a guard `if __name__ == "__main__"`.) Requests and answers are pickles on
 its standard input and output. It ends when its standard input does, and so with its parent.
+
+It imports its engine's library at once, and may be started long before there is a file to open:
+`Processes` holds those that wait for it.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -36,10 +42,11 @@ PATIENCE = 600
 """Seconds within which an engine must answer."""
 
 WORKER = (
-    "import sys; sys.path[:] = sys.argv[1:]; "
+    "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; "
     "from hello_export.proof.isolation import serve; serve()"
 )
-"""The process's program. It sets the path first: with -c Python looks into the current folder."""
+"""The process's program. It sets the path first: with -c Python looks into the current folder. No
+garbage is collected until the imports are done, as in a command (`hello_runtime.process`)."""
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Environment that keeps an engine's libraries to one thread: several engines run at once."""
@@ -48,11 +55,11 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 class Isolated:
     """An engine of this class in a process of its own, with the methods of an `Engine`."""
 
-    def __init__(self, engine: type[Engine], config: ModelConfig, folder: Path) -> None:
-        """Start the process, which opens the file in the background.
+    def __init__(self, engine: type[Engine]) -> None:
+        """Start the process, which imports what the engine needs; `open` must follow.
 
         Raises:
-            OSError: the system starts no other process, or has no place for temporary files.
+            OSError: the system starts no other process.
         """
         self.name = engine.name
         self.version = engine.installed_version() or "-"
@@ -60,22 +67,30 @@ class Isolated:
         self.activation_error = engine.activation_error
         self.copies_refused = engine.copies_refused
         self.largest_case = engine.largest_case
+        self._writes_files = engine.writes_files
         self._files: TemporaryDirectory[str] | None = None
-        folders: dict[str, str] = {}
-        if engine.writes_files:  # deleted here, because a process that is killed deletes nothing
-            self._files = TemporaryDirectory(ignore_cleanup_errors=True)
-            folders = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._files.name)
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, *map(str, sys.path)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # this process reports a crash, and once
-                env={**os.environ, **ONE_THREAD, **folders},
+                env={**os.environ, **ONE_THREAD},
             )
         # A thread, because reading from a pipe has no time limit.
         self._pipe = ThreadPoolExecutor(1)
-        self._opened = self._pipe.submit(self._exchange, pickle.dumps((engine, config, folder)))
+        self._pipe.submit(self._send, pickle.dumps(engine))
+
+    def open(self, config: ModelConfig, folder: Path) -> None:
+        """Have the process open the file in a folder, in the background.
+
+        Raises:
+            OSError: there is no place for temporary files.
+        """
+        if self._writes_files:  # deleted here, because a process that is killed deletes nothing
+            self._files = TemporaryDirectory(ignore_cleanup_errors=True)
+        request = (config, folder, self._files and self._files.name)
+        self._opened = self._pipe.submit(self._exchange, pickle.dumps(request))
 
     def check_declaration(self) -> None:
         """Check what the file declares, once the engine has opened it.
@@ -107,17 +122,25 @@ class Isolated:
     def _exchange(self, request: bytes) -> Any:
         """Send a request and return its answer.
 
+        Raises:
+            OSError, EOFError, pickle.UnpicklingError: the process has ended.
+        """
+        self._send(request)
+        assert self._process.stdout
+        return pickle.load(self._process.stdout)
+
+    def _send(self, request: bytes) -> None:
+        """Send a request.
+
         Args:
             request: a pickle, which the process loads where it reports every exception.
 
         Raises:
-            OSError, EOFError, pickle.UnpicklingError: the process has ended.
+            OSError: the process has ended.
         """
         assert self._process.stdin
-        assert self._process.stdout
         pickle.dump(request, self._process.stdin)
         self._process.stdin.flush()
-        return pickle.load(self._process.stdout)
 
     def _answer(self, pending: Future[Any], failure: str) -> Any:
         try:
@@ -137,6 +160,32 @@ class Isolated:
         return answer
 
 
+class Processes:
+    """Processes of engines that wait for the files of a proof; a context that ends the others."""
+
+    def __init__(self, engines: Iterable[type[Engine]] = ()) -> None:
+        """Start a process for each engine."""
+        self._waiting: dict[type[Engine], Isolated] = {}
+        for engine in engines:
+            with suppress(OSError):  # what is not started now is started by `take`
+                self._waiting[engine] = Isolated(engine)
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._waiting.values():
+            process.close()
+
+    def take(self, engine: type[Engine]) -> Isolated:
+        """Return the engine's process, which is the caller's to close; start it if it has none.
+
+        Raises:
+            OSError: the system starts no other process.
+        """
+        return self._waiting.pop(engine, None) or Isolated(engine)
+
+
 def serve() -> None:
     """Run as an engine's process: open the file, check its declaration, then answer each case."""
     requests: SimpleQueue[bytes] = SimpleQueue()
@@ -148,8 +197,16 @@ def serve() -> None:
         answers.flush()
 
     try:
-        engine, config, folder = pickle.loads(requests.get())
-        opened: Engine = engine(config, folder)
+        engine: type[Engine] = pickle.loads(requests.get())
+        if engine.library:
+            with suppress(Exception):  # opening the file will fail in the same way
+                import_module(engine.library)
+        gc.freeze()
+        gc.enable()
+        config, folder, temporary = pickle.loads(requests.get())
+        if temporary:
+            keep_files_in(temporary)
+        opened = engine(config, folder)
         opened.check_declaration()
         answer(None)
         while True:
@@ -159,6 +216,12 @@ def serve() -> None:
     except Exception as error:  # each engine raises classes of its own, and not all can be pickled
         answer(RuntimeError(first_line(error)))
     os._exit(0)  # the other thread still waits for requests
+
+
+def keep_files_in(folder: str) -> None:
+    """Have this process, and those that it starts, write their temporary files into a folder."""
+    os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder))
+    tempfile.tempdir = folder
 
 
 def take_over(descriptor: int, mode: str) -> IO[Any]:

@@ -11,40 +11,20 @@ from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
 from hello_export.progress import SILENT, Progress
-from hello_export.proof.c_engine import CSource
+from hello_export.proof import installed
 from hello_export.proof.cases import Case
-from hello_export.proof.engines import (
-    Engine,
-    OnnxRuntime,
-    OnnxRuntimeCuda,
-    OpenVino,
-    ReferenceEvaluator,
-    Tract,
-)
-from hello_export.proof.isolation import Isolated
-from hello_export.proof.javascript import JavaScript
+from hello_export.proof.engines import Engine, OnnxRuntimeCuda
+from hello_export.proof.isolation import Isolated, Processes
 from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
-from hello_export.proof.runtime_engine import Runtime
 from hello_export.proof.torchscript_engine import TorchScript
 from hello_export.proof.verdict import Report, Verdict
-
-ENGINES: tuple[type[Engine], ...] = (
-    OnnxRuntime,
-    Runtime,
-    JavaScript,
-    ReferenceEvaluator,
-    OpenVino,
-    Tract,
-    CSource,
-)
-"""The engines that run `model.onnx` on the CPU."""
 
 
 def engines() -> tuple[type[Engine], ...]:
     """Return every engine; the GPU's only where there is a GPU."""
     on_gpu = (OnnxRuntimeCuda,) if OnnxRuntimeCuda.runs_here() else ()
-    return (TorchScript, *ENGINES, *on_gpu)
+    return (TorchScript, *installed.ENGINES, *on_gpu)
 
 
 def prove(
@@ -57,6 +37,7 @@ def prove(
     characters: int = 0,
     progress: Progress = SILENT,
     forward: Forward | None = None,
+    processes: Processes | None = None,
 ) -> Report:
     """Compare the files in a folder with a network, on every engine that is installed.
 
@@ -69,6 +50,7 @@ def prove(
         characters: how many the cases have, for the progress.
         progress: shows how far the comparison is.
         forward: that of the module that the network came in as, which then gives the logits.
+        processes: those that wait for the files.
 
     Returns:
         The report, not checked yet.
@@ -82,7 +64,7 @@ def prove(
             verdict.not_compared = engine.obstacle(network.config)
             if not verdict.not_compared:
                 try:
-                    opened.append(open_engine(engine, network.config, folder, foreign))
+                    opened.append(open_engine(engine, network.config, folder, foreign, processes))
                     stack.callback(opened[-1].close)
                     continue
                 except Exception as error:  # PyTorch has many classes for a file that is no program
@@ -97,7 +79,11 @@ def prove(
 
 
 def open_engine(
-    engine: type[Engine], config: ModelConfig, folder: Path, foreign: bool
+    engine: type[Engine],
+    config: ModelConfig,
+    folder: Path,
+    foreign: bool,
+    processes: Processes | None = None,
 ) -> Engine | Isolated:
     """Open the files in a folder, in a process of its own if the engine or its file may crash.
 
@@ -106,4 +92,10 @@ def open_engine(
     """
     if engine is TorchScript and not foreign:
         return TorchScript(config, folder)
-    return Isolated(engine, config, folder)
+    process = processes.take(engine) if processes else Isolated(engine)
+    try:
+        process.open(config, folder)
+    except OSError:
+        process.close()
+        raise
+    return process
