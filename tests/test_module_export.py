@@ -115,7 +115,10 @@ CALLS: dict[str, Call] = {
 """The examples of the page on one's own network, by the forwards that they serve."""
 FORWARDS: dict[str, tuple[type[nn.Module], str]] = {
     "takes ids [time, batch]": (TimeFirst, "as if the batch axis were time: is batch_first=True"),
-    "packs its rows": (Packing, "missing 1 required positional argument: 'lengths'; if it takes"),
+    "takes ids and lengths, and packs its rows": (
+        Packing,
+        "missing 1 required positional argument: 'lengths'; if it takes",
+    ),
     "returns a tuple": (Returning, "returns a tuple, not logits [2, 3, labels], [batch, time, lab"),
     "flattens its logits": (Flattening, "returns [6, 4] for ids [2, 3], not logits [2, 3, labels]"),
     "has labels before time": (LabelsSecond, "lambda module, ids: module(ids).transpose(1, 2)"),
