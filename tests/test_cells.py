@@ -14,7 +14,7 @@ import torch
 from hello_export import artifact
 from hello_export.artifact import write_artifact
 from hello_export.graph import onnx_graph
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.proof import installed, prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.javascript import JavaScript
@@ -47,7 +47,7 @@ def test_a_fourth_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "#cc79a7" in report
     compare_cells(quick, tmp_path / "compare")
     assert (tmp_path / "compare/elman/report.html").exists()
-    made = write_artifact(Job(run.network, run.training, tmp_path / "artifact"))
+    made = write_artifact(ExportJob(run.network, run.training, tmp_path / "artifact"))
     assert "onnxruntime" in {v.engine for v in made.report.verdicts if v.cases and not v.failure}
     decoder = Decoder.open(tmp_path / "artifact")
     assert (decoder.decode("hello"), decoder.info.cell) == (HELLO.target, "elman")

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 from command_server import CommandServer
 from hello_export.artifact import write_artifact
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_runtime import process
 from hello_runtime.command import Command
 from hello_runtime.errors import HelloRuntimeError, printable
@@ -196,7 +196,7 @@ def test_other_work_without_a_standard_error(stderr: str, tmp_path: Path) -> Non
 def test_an_artifact_is_verified_without_a_standard_error(
     tmp_path: Path, short_proof: None
 ) -> None:
-    write_artifact(Job(make_network(), TRAINING, tmp_path / "artifact"))
+    write_artifact(ExportJob(make_network(), TRAINING, tmp_path / "artifact"))
     result = shell("hello-export --verify artifact --characters 10 2>&-", tmp_path)
     assert result.returncode == 0
     assert "onnxruntime" in result.stdout
@@ -232,7 +232,7 @@ def test_versions_and_modules(command: str, tmp_path: Path) -> None:
     package = COMMANDS[command]
     assert importlib.import_module(package).__version__ == version("hello-rnn")
     # What lies in the current folder under the name of a package is not run in its place.
-    for name in ("torch", "click", "safetensors", "jinja2"):
+    for name in ("torch", "click", "safetensors", "matplotlib"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('run by accident')\n")
     as_module = shell(f"{sys.executable} -m {package} --help", tmp_path)
     assert as_module.returncode == 0, as_module.stderr

@@ -23,7 +23,7 @@ from command_server import CommandServer
 from hello_export import artifact, cli, folders
 from hello_export.errors import ArtifactError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.proof.c_engine import CSource
 from hello_export.proof.javascript import JavaScript
 from hello_train.fit.hello import HELLO_ALPHABETS, HELLO_DATA
@@ -183,7 +183,7 @@ def test_onnxruntimes_version_is_found_under_its_gpu_distribution(
 
     shorten_proof(monkeypatch.setattr)
     monkeypatch.setattr("hello_export.manifest.version", without_the_cpu_package)
-    artifact.write_artifact(Job(make_network(), TRAINING, tmp_path / "artifact"))
+    artifact.write_artifact(ExportJob(make_network(), TRAINING, tmp_path / "artifact"))
     manifest = json.loads((tmp_path / "artifact/manifest.json").read_text(encoding="utf-8"))
     assert manifest["tools"]["onnxruntime"] == onnxruntime.__version__
 
@@ -322,7 +322,7 @@ def test_files_of_desktops_and_editors_are_kept(hello_run: Path, short_proof: No
     for name in STRAY_FILES:
         (folder / name).write_text(f"mine: {name}")
     for _ in range(2):  # into a folder that is empty but for them, and over an artifact
-        artifact.write_artifact(Job(network, training, folder))
+        artifact.write_artifact(ExportJob(network, training, folder))
         assert names(folder) == sorted([*FILES, *STRAY_FILES])
     assert [(folder / name).read_text() for name in STRAY_FILES] == [
         f"mine: {x}" for x in STRAY_FILES
@@ -335,7 +335,7 @@ def test_a_folder_with_other_files_is_not_replaced(
 ) -> None:
     network, training = load_checkpoint(hello_run)
     folder = hello_run / "artifact"
-    artifact.write_artifact(Job(network, training, folder))
+    artifact.write_artifact(ExportJob(network, training, folder))
     if kind == "file":
         name = "notes.txt"
         (folder / name).touch()
@@ -351,7 +351,7 @@ def test_a_folder_with_other_files_is_not_replaced(
         os.mkfifo(folder / name)
     before = names(folder)
     with pytest.raises(ArtifactError, match=f"it holds '{name}' and is no artifact"):
-        artifact.write_artifact(Job(network, training, folder))
+        artifact.write_artifact(ExportJob(network, training, folder))
     assert names(folder) == before
 
 
@@ -363,7 +363,9 @@ def test_a_pipe_is_not_waited_for(hello_run: Path, name: str) -> None:
     folder.mkdir()
     os.mkfifo(folder / name)
     with pytest.raises(ArtifactError, match=name):
-        artifact.write_artifact(Job(network, training, folder, baseline=folder / "baseline.json"))
+        artifact.write_artifact(
+            ExportJob(network, training, folder, baseline=folder / "baseline.json")
+        )
 
 
 @pytest.mark.parametrize("named", [".", "checkpoint.safetensors"])
@@ -372,7 +374,7 @@ def test_an_artifact_is_exported_again_in_place(
 ) -> None:
     network, training = load_checkpoint(hello_run)
     folder = hello_run / "artifact"
-    artifact.write_artifact(Job(network, training, folder, "int8"))
+    artifact.write_artifact(ExportJob(network, training, folder, "int8"))
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     (folder / "model.pt").write_bytes(b"damaged")
     result = CliRunner().invoke(cli.main, [str(folder / named)])
@@ -388,14 +390,14 @@ WITHOUT_A_GUARD = """
 import sys
 from pathlib import Path
 from hello_export.artifact import write_artifact
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.proof import installed
 from hello_export.proof.engines import OnnxRuntime
 from hello_train.network.checkpoint import load_checkpoint
 
 print("once")
 installed.ENGINES = (OnnxRuntime,)
-write_artifact(Job(*load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2])))
+write_artifact(ExportJob(*load_checkpoint(Path(sys.argv[1])), Path(sys.argv[2])))
 """
 
 

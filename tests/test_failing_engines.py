@@ -31,7 +31,7 @@ from hello_export import cli
 from hello_export.artifact import write_artifact
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.proof import installed, isolation, parity
 from hello_export.proof.engines import Engine, OnnxRuntime
 from hello_export.proof.table import warnings
@@ -48,7 +48,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "artifact"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(installed, "ENGINES", (OnnxRuntime,))
-        write_artifact(Job(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
+        write_artifact(ExportJob(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
     return folder
 
 

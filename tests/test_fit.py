@@ -31,7 +31,7 @@ from hello_train.fit.adam import Adam
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS
-from hello_train.fit.job import Job
+from hello_train.fit.job import TrainingJob
 from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.memory import memory_named
 from hello_train.fit.options import EVALUATIONS, TrainOptions, configure
@@ -505,7 +505,7 @@ def test_processes_with_different_lines_are_stopped(tmp_path: Path) -> None:
     lines = Split([Pair("ab", "ba"), Pair("ba", "ab")], [])
     apart = Apart(torch.device("cpu"), 0, 2)
     with pytest.raises(TeamError, match="the processes have different lines or options; give all"):
-        run_lines(Job(lines, "pairs", TINY, tmp_path / "run", team=apart))
+        run_lines(TrainingJob(lines, "pairs", TINY, tmp_path / "run", team=apart))
     assert not (tmp_path / "run").exists()
 
 

@@ -157,7 +157,7 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         (TEXT_ROOM, {"onnxruntime", "torch", "click"}),
         ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
         ("hello_train.files", {"torch", "numpy", "click"}),
-        ("hello_train.cli", {"torch", "onnxruntime", "jinja2"}),
+        ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),
     ],
 )
 def test_importing_a_small_module_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

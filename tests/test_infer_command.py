@@ -250,7 +250,7 @@ def test_lines_are_found_however_they_arrive(size: int) -> None:
             return super().read1(size)
 
     content = "hello\n\n\nżółw\r\n" + "x" * 50 + "\nend"
-    blocks = list(read_stream(cast(io.BufferedReader, Trickle(content.encode())), "pipe"))
+    blocks = list(read_stream(cast(io.BufferedReader, Trickle(content.encode())), "pipe", 1))
     assert [text for block in blocks for text in block.texts] == [
         "hello", "", "", "żółw", "x" * 50, "end",
     ]  # fmt: skip

@@ -523,7 +523,7 @@ def test_every_network_of_ours_opens(kind: Any, bidirectional: bool, file: Path)
             storage = STORAGES[number % 3]
             model = build_model(round_weights(network, storage), TRAINING, storage)
             file.write_bytes(model.SerializeToString())
-            content, info, state = load_model(file)
+            content, info, state, _ = load_model(file)
             config = network.config
             assert (info.output_labels, info.guard) == (config.output_labels, config.guard)
             assert state == (None if bidirectional else (config.slots, config.hidden_size))

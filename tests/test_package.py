@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from hello_export import artifact
 from hello_export.errors import PackageError
 from hello_export.graph.onnx_graph import build_model
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.package import names, project
 from hello_export.package.goldens import golden_texts
 from hello_export.package.names import check_name
@@ -73,7 +73,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shorten_proof(patch.setattr)
         for name, network in networks().items():
             training = replace(TRAINING, example="hello" if name == "golden_hello" else "abc")
-            write_package(name, Job(network, training, folder / name))
+            write_package(name, ExportJob(network, training, folder / name))
     return folder
 
 
@@ -225,7 +225,7 @@ def test_a_wheel_needs_the_runtime_alone(site: Path) -> None:
 def test_equal_networks_give_equal_projects(home: Path, tmp_path: Path, short_proof: None) -> None:
     name = "golden_both_ways"
     training = replace(TRAINING, example="abc")
-    write_package(name, Job(networks()[name], training, tmp_path / "again"))
+    write_package(name, ExportJob(networks()[name], training, tmp_path / "again"))
     for file in (tmp_path / "again").rglob("*"):
         if file.is_file():
             assert (
@@ -337,13 +337,13 @@ def test_a_project_takes_the_place_of_one_that_nobody_changed(
     tmp_path: Path, short_proof: None
 ) -> None:
     folder = tmp_path / "polish"
-    write_package("polish", Job(make_network(), TRAINING, folder))
+    write_package("polish", ExportJob(make_network(), TRAINING, folder))
     first = (folder / "src/polish/model.onnx").read_bytes()
     for made in ("build/lib/x.py", "src/polish.egg-info/PKG-INFO", "src/polish/__pycache__/a.pyc"):
         (folder / made).parent.mkdir(parents=True, exist_ok=True)
         (folder / made).write_text("a tool made it")
     (folder / "src" / ".DS_Store").write_text("a desktop made it")
-    write_package("polish", Job(make_network(seed=1), TRAINING, folder))
+    write_package("polish", ExportJob(make_network(seed=1), TRAINING, folder))
     assert (folder / "src/polish/model.onnx").read_bytes() != first
     assert not (folder / "build").exists()
     assert (folder / "src" / ".DS_Store").exists()
@@ -365,7 +365,7 @@ def test_a_project_takes_the_place_of_one_that_nobody_changed(
     pyproject = folder / "pyproject.toml"
     pyproject.write_text(pyproject.read_text("utf-8") + 'license = "MIT"\n', "utf-8")
     with pytest.raises(PackageError, match=r"its pyproject.toml has changed since hello-export"):
-        write_package("polish", Job(make_network(), TRAINING, folder))
+        write_package("polish", ExportJob(make_network(), TRAINING, folder))
     assert "MIT" in pyproject.read_text("utf-8")
 
 
@@ -380,7 +380,7 @@ def test_a_failure_leaves_the_old_project(
     tmp_path: Path, short_proof: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "polish"
-    write_package("polish", Job(make_network(), TRAINING, folder))
+    write_package("polish", ExportJob(make_network(), TRAINING, folder))
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
     def fail(*_: object, **__: object) -> NoReturn:
@@ -396,7 +396,7 @@ def test_a_failure_leaves_the_old_project(
             with pytest.raises(
                 Exception, match=r"cannot write .*polish.*: No space left on device"
             ):
-                write_package("polish", Job(make_network(seed=1), TRAINING, folder))
+                write_package("polish", ExportJob(make_network(seed=1), TRAINING, folder))
         assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
         assert [path.name for path in tmp_path.iterdir()] == ["polish"]
 

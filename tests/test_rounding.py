@@ -16,7 +16,7 @@ from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import save_program
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.proof import parity
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.verdict import TOLERANCE
@@ -213,7 +213,7 @@ def test_weights_too_large_for_float16_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ExportError, match=r"projection\.weight has weights too large or too small for float16"
     ):
-        write_artifact(Job(network, TRAINING, tmp_path / "artifact", "float16"))
+        write_artifact(ExportJob(network, TRAINING, tmp_path / "artifact", "float16"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -31,7 +31,7 @@ from hello_train.errors import DataError
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.counting import ContextModel, EndingModel
 from hello_train.fit.holdout import read_holdout
-from hello_train.fit.job import Job
+from hello_train.fit.job import TrainingJob
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.task_evaluation import predicted
 from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask, configure_classes
@@ -83,7 +83,7 @@ def train(
     resume = given.pop("resume", False)
     options = replace(TASK_OPTIONS[task], **{**SMALL, **given})
     lines = lines_of(task, file)
-    run = run_task(task, Job(lines, file.name, options, folder, callbacks, resume))
+    run = run_task(task, TrainingJob(lines, file.name, options, folder, callbacks, resume))
     assert run
     return run
 
@@ -174,7 +174,9 @@ def train_together(task: LearnedTask, folder: Path, joined: Team) -> dict[str, f
     """Train in each process of a team, and return what the leading one measured."""
     options = replace(TASK_OPTIONS[task], **{**SMALL, "batch_characters": 500})
     lines = lines_of(task, folder / f"{task}.txt")
-    run = run_task(task, Job(lines, task, options, folder / f"{task}{joined.size}", team=joined))
+    run = run_task(
+        task, TrainingJob(lines, task, options, folder / f"{task}{joined.size}", team=joined)
+    )
     assert bool(run) == joined.leads
     return dict(run.measures["model"]) if run else {}
 
@@ -382,7 +384,7 @@ def test_options_that_fit_no_task(arguments: list[str], message: str, run: Run) 
 
 @pytest.fixture(params=[False, True], ids=["causal", "bidirectional"])
 def classifier(request: pytest.FixtureRequest, tmp_path: Path) -> Decoder:
-    network = make_network("lstm", task="classify", bidirectional=request.param, layers=2)
+    network = make_network("lstm", task="classify", bidirectional=request.param, layers=2, seed=2)
     with torch.no_grad():
         for weight in network.parameters():
             weight.mul_(4)

@@ -245,7 +245,7 @@ def test_bad_text(run: Run, tmp_path: Path) -> None:
 
 def test_a_corruption_of_ones_own_is_imported_last(run: Run, tmp_path: Path) -> None:
     """What lies beside it under the name of a package that is imported does not run."""
-    for name in ("torch", "safetensors", "jinja2", "numpy"):
+    for name in ("torch", "safetensors", "matplotlib", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('run by accident')\n")
     (tmp_path / "beside.py").write_text("from torch import Tensor\ndef lower(x): return x.lower()")
     (tmp_path / "mine.py").write_text("from beside import lower\n")
@@ -372,7 +372,7 @@ def test_wrong_usage_is_exit_code_2(run: Run, arguments: list[str], message: str
 
 @pytest.mark.parametrize(
     ("command", "package"),
-    [("hello-train", "torch"), ("hello-train", "jinja2"), ("hello-export", "torch")],
+    [("hello-train", "torch"), ("hello-train", "matplotlib"), ("hello-export", "torch")],
 )
 def test_a_missing_package_is_named(run: Run, tmp_path: Path, command: str, package: str) -> None:
     hide(package, tmp_path / "hidden")

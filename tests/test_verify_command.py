@@ -23,7 +23,7 @@ from hello_export.errors import ArtifactError, EngineFailedError
 from hello_export.graph.program_file import deprecation_accepted, nothing_compiled
 from hello_export.graph.storage import Storage
 from hello_export.graph.torchscript import program_bytes
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.manifest import digest
 from hello_export.proof import installed, isolation, prove
 from hello_export.proof.c_engine import CSource
@@ -56,7 +56,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "artifact"
     with pytest.MonkeyPatch.context() as patch:
         shorten_proof(patch.setattr)
-        write_artifact(Job(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
+        write_artifact(ExportJob(*load_checkpoint(GOLDEN / "hello-gru.safetensors"), folder))
     return folder
 
 
@@ -274,7 +274,7 @@ def test_every_kind_of_artifact_is_what_its_checkpoint_makes(
     scores = {"model": {"characters": 0.1 + 0.2, "words": None, "count": 3}}
     training = replace(TRAINING, data='"ż"\n', scores=scores)
     network = make_network("lstm", bidirectional=True, layers=2, guarded=True)
-    write_artifact(Job(network, training, tmp_path / "artifact", storage))
+    write_artifact(ExportJob(network, training, tmp_path / "artifact", storage))
     verify_artifact(tmp_path / "artifact", 1).check()
 
 
@@ -570,7 +570,7 @@ def test_cuda_that_is_not_there_is_not_taken_for_the_cpu(artifact: Path) -> None
 
 
 def test_the_manifest_has_the_limits_of_engines(tmp_path: Path) -> None:
-    export = write_artifact(Job(make_network("rnn", "relu"), TRAINING, tmp_path / "artifact"))
+    export = write_artifact(ExportJob(make_network("rnn", "relu"), TRAINING, tmp_path / "artifact"))
     cases = {verdict.engine: verdict.cases for verdict in export.report.verdicts}
     assert cases == {
         "TorchScript": 23,

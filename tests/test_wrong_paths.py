@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from hello_export.artifact import write_artifact
 from hello_export.cli import main as hello_export
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.manifest import MANIFEST_NAME
 from hello_export.package.project import RECORD_NAME, write_package
 from hello_runtime.cli import main as hello_infer
@@ -83,8 +83,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = make_network()
     with pytest.MonkeyPatch.context() as patch:
         shorten_proof(patch.setattr)
-        write_artifact(Job(network, TRAINING, folder / "artifact"))
-        write_package("polish", Job(network, TRAINING, folder / "project"))
+        write_artifact(ExportJob(network, TRAINING, folder / "artifact"))
+        write_package("polish", ExportJob(network, TRAINING, folder / "project"))
     for name in ("run", "bare"):
         save_checkpoint(folder / name, network, TRAINING)
     model = (folder / "artifact/model.onnx").read_bytes()

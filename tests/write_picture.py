@@ -2,7 +2,7 @@
 
     python tests/write_picture.py
 
-It needs Chromium (Debian: apt-get install chromium) and Pillow.
+It needs Chromium (Debian: apt-get install chromium) and Pillow, which matplotlib brings.
 """
 
 from __future__ import annotations

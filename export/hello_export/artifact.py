@@ -25,7 +25,7 @@ from hello_export.folders import check_replaceable, put_in_place
 from hello_export.graph.onnx_graph import build_model
 from hello_export.graph.rounding import round_weights
 from hello_export.graph.torchscript import PROGRAM_NAME, save_program
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.manifest import write_manifest
 from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import count_characters, grid_cases, module_cases
@@ -49,7 +49,7 @@ class Export:
         return f"{proof_table(self.report)}{cost}"
 
 
-def write_artifact(job: Job, progress: Progress = SILENT) -> Export:
+def write_artifact(job: ExportJob, progress: Progress = SILENT) -> Export:
     """Export a network, prove the files by parity, and put the folder in place.
 
     Raises:
@@ -79,7 +79,7 @@ def write_artifact(job: Job, progress: Progress = SILENT) -> Export:
     return export
 
 
-def write_files(job: Job, folder: Path, progress: Progress) -> Export:
+def write_files(job: ExportJob, folder: Path, progress: Progress) -> Export:
     """Write an artifact's files, and the manifest once the others have passed the proof."""
     network, training, storage = job.network, job.training, job.storage
     progress.phase(f"writing {MODEL_NAME} and {PROGRAM_NAME}")

@@ -27,7 +27,7 @@ from hello_export.progress import Display
 from hello_export.results import show_export, show_page, show_proof
 
 if TYPE_CHECKING:
-    from hello_export.job import Job
+    from hello_export.job import ExportJob
 
 CHARACTERS = 1_000_000
 """Least number of characters that --verify compares on, by default."""
@@ -211,7 +211,7 @@ def import_export() -> None:
         import hello_export.verify  # noqa: F401
 
 
-def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> Job:
+def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> ExportJob:
     """Return the export of a run, by default into its folder `artifact`, or in its own place.
 
     Raises:
@@ -224,7 +224,7 @@ def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: boo
         from hello_train.fit.holdout import read_holdout
         from hello_train.network.checkpoint import load_checkpoint
 
-        from hello_export.job import Job
+        from hello_export.job import ExportJob
         from hello_export.manifest import stored_weights
 
         network, training = load_checkpoint(run)
@@ -238,7 +238,7 @@ def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: boo
     folder = folder or (home if stored else home / "artifact")
     baseline = home / BASELINE_NAME
     carried = baseline if os.path.lexists(baseline) else None
-    return Job(network, training, folder, storage, held_out, carried, strict)
+    return ExportJob(network, training, folder, storage, held_out, carried, strict)
 
 
 def weights_job(
@@ -247,7 +247,7 @@ def weights_job(
     storage: Storage | None,
     strict: bool,
     options: Mapping[str, Any],
-) -> Job:
+) -> ExportJob:
     """Return the export of a file of weights; print what was recognised in it.
 
     Raises:
@@ -256,15 +256,15 @@ def weights_job(
     folder = folder or folder_of(file)
     with Display(f"reading {file}"):
         import_export()
-        from hello_export.job import Job
+        from hello_export.job import ExportJob
 
         found = read_outside(file, options)
     for line in found.account:
         click.echo(line, err=True)
-    return Job(found.network, found.training, folder, storage or "float32", strict=strict)
+    return ExportJob(found.network, found.training, folder, storage or "float32", strict=strict)
 
 
-def export(job: Job, package: str | None) -> None:
+def export(job: ExportJob, package: str | None) -> None:
     """Write an artifact, or the project of a package; print the proof, and what to do next."""
     with Display("writing the artifact") as progress:
         if package:
@@ -280,7 +280,7 @@ def export(job: Job, package: str | None) -> None:
 
 def export_hello(
     cell: str, folder: Path | None, storage: Storage | None, strict: bool, package: str | None
-) -> Job:
+) -> ExportJob:
     """Export the post's example, and return what was exported; train it if there is no checkpoint.
 
     The engines' processes start beside the training: all of them can run this network.

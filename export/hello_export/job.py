@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class ExportJob:
     """What is exported, how, and where it goes."""
 
     network: Network

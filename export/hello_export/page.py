@@ -67,7 +67,7 @@ def write_page(model: Path, page: Path) -> int:
         PageError: the page cannot be written, or something else is there.
     """
     check_replaceable(page)
-    content, info, _ = load_model(model)
+    content, info, *_ = load_model(model)
     rendered = render(content, info).encode()
     write_whole(page, rendered, PageError)
     return len(rendered)

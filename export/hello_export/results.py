@@ -10,11 +10,11 @@ import click
 
 if TYPE_CHECKING:
     from hello_export.artifact import Export
-    from hello_export.job import Job
+    from hello_export.job import ExportJob
     from hello_export.proof.verdict import Report
 
 
-def show_export(made: Export, job: Job, package: str | None) -> None:
+def show_export(made: Export, job: ExportJob, package: str | None) -> None:
     """Print the proof, and the command that decodes with the model, or that builds the wheel."""
     folder, example = job.folder, job.training.example
     show_proof(made.report)

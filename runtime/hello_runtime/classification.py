@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.decoder import Decoder
+    from hello_runtime.engine.batching import Row
 
 
 class Classification(NamedTuple):
@@ -42,6 +43,7 @@ def run_lines(decoder: Decoder, texts: Sequence[str]) -> Iterator[list[Annotatio
     Raises:
         ModelFileError: a logit is NaN or infinite.
     """
+    texts = [*map(str, texts)]  # a long one is read whole
     lengths = np.array([len(text) for text in texts], np.int32)
     labels, logits = decoder._run(["label", "logits"], padded(texts), lengths)
     check_finite(logits, decoder.file)
@@ -53,7 +55,7 @@ def run_lines(decoder: Decoder, texts: Sequence[str]) -> Iterator[list[Annotatio
     ]
 
 
-def classifications(decoder: Decoder, rows: Iterable[Annotation]) -> list[Classification]:
+def classifications(decoder: Decoder, rows: Iterable[Row]) -> list[Classification]:
     """Return what `run_lines` gives as a caller gets it; rows share no array."""
     none = np.zeros(len(decoder.info.classes), np.float32)
     return [

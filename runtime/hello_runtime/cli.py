@@ -33,6 +33,7 @@ from hello_runtime.text.lines import (
     read_file,
     read_stream,
 )
+from hello_runtime.text.memory import memory_factor
 
 SECTIONS = {
     "Text": ("input_file", "output_file", "stream", "as_json"),
@@ -46,6 +47,8 @@ SECTIONS = {
 STREAM_USAGE = "--stream reads the standard input, without TEXT, --input, --json."
 DRAWING = ("prompt", "temperature", "top", "seed")
 """The options of --generate."""
+OTHER_INPUT = ("input_file", "info", "stream", "pairs", "generate")
+"""The options with which no lines of the standard input are decoded."""
 EXCLUSIVE = (
     ("model", ("cell",), "--model and --cell exclude each other."),
     ("texts", ("input_file",), "TEXT and --input exclude each other."),
@@ -188,7 +191,6 @@ def main(
     Each TEXT is a line. Without TEXT, or with -, the lines come from the standard input.
     """
     check_usage(click.get_current_context().params)
-    source = None if info or stream or pairs or generate else read_blocks(texts, input_file)
     with importing():  # only now: help and usage errors do not wait for onnxruntime
         from hello_runtime.decoder import Decoder
     decoder = Decoder.open(model, provider, threads, cell=cell or "gru", unknown=unknown)
@@ -202,14 +204,17 @@ def main(
         results = generated(decoder, generate, **drawing)
     elif stream:
         results = stream_lines(decoder)
-    elif source is None:
+    elif info:
         from hello_runtime.info import describe
 
         results = encoded(describe(decoder, as_json))
-    elif input_file and not as_json:
-        results = decode_file(decoder, source, input_file, shown=shows_progress(output_file))
     else:
-        results = decode_blocks(decoder, source, as_json)
+        factor = memory_factor(decoder.info, decoder._numbers_per_character, as_json=as_json)
+        blocks = read_blocks(texts, input_file, factor)
+        if input_file and not as_json:
+            results = decode_file(decoder, blocks, input_file, shown=shows_progress(output_file))
+        else:
+            results = decode_blocks(decoder, blocks, as_json)
     with open_output(output_file) as output, closing(results):
         for result in results:
             output.write(result)
@@ -232,14 +237,18 @@ def check_usage(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--temperature is no number to divide by.")
     if given["stream"] and texts not in ((), ("-",)):
         raise click.UsageError(STREAM_USAGE)
+    reads_stdin = texts in ((), ("-",)) and not any(given[name] for name in OTHER_INPUT)
+    if reads_stdin and (sys.stdin is None or (not texts and sys.stdin.isatty())):
+        raise click.UsageError("nothing to decode: give a TEXT, --input FILE, - or a pipe.")
 
 
-def read_blocks(texts: tuple[str, ...], input_file: Path | None) -> Iterator[Block]:
-    """Return the lines to decode: of the file, of the command line, or of the standard input."""
+def read_blocks(texts: tuple[str, ...], input_file: Path | None, factor: int) -> Iterator[Block]:
+    """Return the lines to decode: of the file, of the command line, or of the standard input.
+
+    For `factor` see `read_stream`.
+    """
     if input_file:
-        return read_file(input_file)
+        return read_file(input_file, factor)
     if texts and texts != ("-",):
         return read_arguments(texts)
-    if sys.stdin is None or (not texts and sys.stdin.isatty()):
-        raise click.UsageError("nothing to decode: give a TEXT, --input FILE, - or a pipe.")
-    return read_stream(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT)
+    return read_stream(cast(BufferedReader, sys.stdin.buffer), STANDARD_INPUT, factor)

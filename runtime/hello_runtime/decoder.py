@@ -21,10 +21,13 @@ from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterErro
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, check_type
-from hello_runtime.text.normal_forms import normalise
+from hello_runtime.text.long_text import LongText
+from hello_runtime.text.normal_forms import Normaliser, normalise
 
 if TYPE_CHECKING:
+    from hello_runtime.engine.batching import Row
     from hello_runtime.model.tasks import Task
+    from hello_runtime.text.long_text import Text
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
@@ -290,6 +293,18 @@ class Decoder(Calls):
         self._check_alphabet(text, index)
         return text
 
+    def _read_long(self, text: LongText, index: int) -> LongText:
+        """Do the same for a long text."""
+        normaliser = Normaliser(self._form)
+        normal = LongText(normaliser.normalised(text))
+        if not normaliser.changed:
+            normal = text
+        before = 0
+        for piece in normal:
+            self._check_alphabet(piece, index, before)
+            before += len(piece)
+        return normal
+
     def _check_alphabet(self, text: str, index: int = 0, before: int = 0) -> None:
         """Refuse a text that has unknown characters.
 
@@ -306,19 +321,23 @@ class Decoder(Calls):
                 text[position], before + position, self.info.input_alphabet, index, instead
             )
 
-    def _check_batch(self, batch: Iterable[str]) -> list[str]:
+    def _check_batch(self, batch: Iterable[Text]) -> list[Text]:
         """Return the texts of a batch in the model's normal form, each of them checked."""
         if isinstance(batch, str):  # an iterable of str as well, so type checkers accept it
             raise TypeError("a batch is a list of texts; for a single text there is decode")
-        return [self._read(text, index) for index, text in enumerate(batch)]
+        return [
+            self._read_long(text, index) if isinstance(text, LongText) else self._read(text, index)
+            for index, text in enumerate(batch)
+        ]
 
-    def _run_texts(self, outputs: list[str], texts: Iterable[str]) -> list[Annotation]:
+    def _run_texts(self, outputs: list[str], texts: Iterable[Text]) -> list[Row]:
         (rows,) = self._run_batches(outputs, [texts])
         return rows
 
     def _run_batches(
-        self, outputs: list[str], batches: Iterable[Iterable[str]]
-    ) -> Generator[list[Annotation], None, None]:
+        self, outputs: list[str], batches: Iterable[Iterable[Text]]
+    ) -> Generator[list[Row], None, None]:
+        """Yield the row of each text of each batch: as their callers do, and for a `LongText`."""
         self._need_task("rewrite", "classify")
         run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)

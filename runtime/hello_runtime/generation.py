@@ -49,7 +49,7 @@ def checked_texts(decoder: Decoder, texts: Sequence[str]) -> list[str]:
         UnknownCharacterError: a text has a character that the model refuses.
     """
     decoder._need_task("next")
-    return decoder._check_batch(texts)
+    return [*map(str, decoder._check_batch(texts))]
 
 
 def read_through(

@@ -5,25 +5,29 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from io import BufferedReader
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from hello_runtime.errors import InputError, UnknownCharacterError
-from hello_runtime.text.lines import Block, read_pieces
+from hello_runtime.text.lines import Block, decoded, read_pieces
+from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
     from hello_runtime.classification import Classification
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Annotation
+    from hello_runtime.engine.batching import Annotation, Parts, Row
+    from hello_runtime.text.lines import Bytes
+    from hello_runtime.text.long_text import Text
 
 STANDARD_INPUT = "standard input, line"
+CONFIDENCES = 4096
+"""Confidences of a long line that are written at once."""
 
 
 def generated(
@@ -33,7 +37,7 @@ def generated(
     temperature: float | None,
     top: int | None,
     seed: int | None,
-) -> Generator[bytes, None, None]:
+) -> Generator[Bytes, None, None]:
     """Yield a prompt in the model's normal form, each character that continues it, then LF."""
     drawn = decoder.generate(
         prompt or "",
@@ -48,66 +52,68 @@ def generated(
     yield b"\n"
 
 
-def encoded(text: str) -> Generator[bytes, None, None]:
+def encoded(text: str) -> Generator[Bytes, None, None]:
     """Yield a text in UTF-8."""
     yield text.encode()
 
 
 def decode_blocks(
     decoder: Decoder, blocks: Iterator[Block], as_json: bool
-) -> Generator[bytes, None, None]:
+) -> Generator[Bytes, None, None]:
     """Yield the output of each block; a single text takes the short way, `Decoder.decode`."""
     for block in blocks:
-        texts = block.texts
         try:
-            read = texts
             if as_json:
-                read = [normalise(text, decoder.info.normalization) for text in texts]
-            if as_json and decoder.info.task == "classify":
-                rows = zip(read, decoder.classify_batch(read), strict=True)
-                names = decoder.info.classes
-                yield "".join([class_to_json(text, row, names) for text, row in rows]).encode()
-            elif as_json:
-                yield "".join(map(to_json, read, decoder.annotate_batch(read))).encode()
-            elif len(texts) == 1:
-                yield join_lines([decoder.decode(texts[0])], block)
+                yield from together(json_lines(decoder, block.texts), block.texts)
+            elif len(block.texts) == 1 and isinstance(text := block.texts[0], str):
+                yield (decoder.decode(text) + block.ends[0]).encode()
             else:
-                yield join_lines(decoder.decode_batch(texts), block)
+                yield from join_lines(decoder._run_texts(["decoded"], block.texts), block)
         except UnknownCharacterError as error:
             raise InputError(f"{block.place(error.index)}: {error}") from error
 
 
 def decode_file(
     decoder: Decoder, blocks: Iterator[Block], path: Path, *, shown: bool
-) -> Generator[bytes, None, None]:
+) -> Generator[Bytes, None, None]:
     """Yield the output of a file block by block, while the engine runs the next block."""
     reading: deque[Block] = deque()
 
-    def texts() -> Iterator[list[str]]:
+    def texts() -> Iterator[list[Text]]:
         for block in blocks:
             reading.append(block)
             yield block.texts
 
     with (
         progress_bar(path, shown=shown) as advance,
-        closing(decoder.decode_batches(texts())) as batches,
+        closing(decoder._run_batches(["decoded"], texts())) as batches,
     ):
         try:
-            for decoded in batches:
-                block = reading.popleft()
-                yield join_lines(decoded, block)
-                advance(block.size)
+            for rows in batches:
+                size = reading[0].size
+                yield from join_lines(rows, reading.popleft())
+                rows.clear()  # a long line is not kept while the next one is decoded
+                advance(size)
         except UnknownCharacterError as error:
             raise InputError(f"{reading[-1].place(error.index)}: {error}") from error
 
 
-def join_lines(decoded: list[str], block: Block) -> bytes:
-    """Return decoded lines in UTF-8, each with its original line end."""
-    lines = zip(decoded, block.ends, strict=True)
-    return b"".join(part.encode() for part in chain.from_iterable(lines))
+def join_lines(rows: Sequence[Row], block: Block) -> Iterator[Bytes]:
+    """Yield decoded lines in UTF-8, each with its original line end."""
+    from hello_runtime.engine.batching import Parts
+
+    parts: list[Bytes] = []
+    for row, end in zip(rows, block.ends, strict=True):
+        parts += [row.content if isinstance(row, Parts) else row.text.encode(), end.encode()]
+    return together(parts, block.texts)
 
 
-def stream_lines(decoder: Decoder) -> Generator[bytes, None, None]:
+def together(parts: Iterable[Bytes], texts: Iterable[Text]) -> Iterator[Bytes]:
+    """Yield what was made of some texts: at once, or in parts if one is long."""
+    yield from parts if LongText in map(type, texts) else [b"".join(parts)]
+
+
+def stream_lines(decoder: Decoder) -> Generator[Bytes, None, None]:
     """Yield the output of the standard input as it arrives; each line is a stream of its own.
 
     A CR is held back until the next character shows whether it belongs to a line end, CR LF.
@@ -149,14 +155,52 @@ def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def to_json(text: str, annotation: Annotation) -> str:
+def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
+    """Yield a line of JSON for each text, a long one in parts."""
+    from hello_runtime.classification import classifications
+    from hello_runtime.engine.batching import Parts
+
+    decoder._need_task("rewrite", "classify")
+    read = decoder._check_batch(texts)
+    if decoder.info.task == "classify":
+        names = decoder.info.classes
+        found = classifications(decoder, decoder._run_texts(["label", "logits"], read))
+        for text, shares in zip(read, found, strict=True):
+            yield class_to_json(str(text), shares, names).encode()
+        return
+    for text, row in zip(read, decoder._run_texts(["decoded", "confidence"], read), strict=True):
+        if isinstance(row, Parts):
+            yield from long_json(text, row)
+        else:
+            yield to_json(str(text), row)
+
+
+def to_json(text: str, annotation: Annotation) -> bytes:
     """Return a line of JSON: input, output, and the confidence of each character of the input."""
     row = {
         "input": text,
         "output": annotation.text,
         "confidence": annotation.confidence.astype(float).round(4).tolist(),
     }
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+
+
+def long_json(text: Text, row: Parts) -> Iterator[bytes]:
+    """Yield what `to_json` gives for a long text, in parts."""
+    yield b'{"input": "'
+    yield from map(json_inside, text)
+    yield b'", "output": "'
+    yield from map(json_inside, decoded(row.content))
+    yield b'", "confidence": ['
+    for start in range(0, len(row.confidence), CONFIDENCES):
+        some = row.confidence[start : start + CONFIDENCES]
+        yield b", " * bool(start) + json_inside(some.astype(float).round(4).tolist())
+    yield b"]}\n"
+
+
+def json_inside(value: str | list[float]) -> bytes:
+    """Return a value as JSON, without the quotes or brackets around it."""
+    return json.dumps(value, ensure_ascii=False)[1:-1].encode()
 
 
 def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str:

@@ -26,7 +26,7 @@ from hello_runtime import Decoder
 from hello_runtime.text.pairs import Pair
 from hello_train.data.lines import Split, read
 from hello_train.data.sources import class_source, passage_source
-from hello_train.fit.job import Job
+from hello_train.fit.job import TrainingJob
 from hello_train.fit.task_options import (
     TASK_OPTIONS,
     LearnedTask,
@@ -120,7 +120,7 @@ def learn(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) ->
 def ours(task: LearnedTask, lines: Split, epochs: int) -> TaskRun:
     options = replace(TASK_OPTIONS[task], epochs=epochs, minutes=None)
     with TemporaryDirectory() as folder:
-        run = run_task(task, Job(lines, task, options, Path(folder)))
+        run = run_task(task, TrainingJob(lines, task, options, Path(folder)))
     assert run
     return run
 

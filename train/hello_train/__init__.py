@@ -13,7 +13,7 @@ The folders in the order of the work:
 
 `cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
 `results` what it prints, and `files` names the files of a run.
-Importing this package does not import torch.
+Importing this package imports neither torch nor matplotlib.
 """
 
 from hello_runtime import __version__

@@ -58,7 +58,7 @@ def train_lines(
     names = [printable(path.name) for path in (*paths, *extra)]
     data = ", ".join([*names, printable(corrupt or "pairs")])
     import_training()
-    from hello_train.fit.job import Job
+    from hello_train.fit.job import TrainingJob
     from hello_train.fit.parallel import team
     from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.run import run_lines
@@ -67,7 +67,7 @@ def train_lines(
         if joined.leads:
             print_reading(lines, form)
         callbacks = [ProgressDisplay()] if joined.leads else []
-        run = run_lines(Job(lines, data, options, folder, callbacks, resume, joined))
+        run = run_lines(TrainingJob(lines, data, options, folder, callbacks, resume, joined))
     if run:
         print_result(run, folder, options)
 
@@ -89,7 +89,7 @@ def learn_task(
     source = (class_source if by_class else passage_source)(form)
     lines = read(source, paths, extra, options.holdout, options.seed)
     import_training()
-    from hello_train.fit.job import Job
+    from hello_train.fit.job import TrainingJob
     from hello_train.fit.parallel import team
     from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.task_run import run_task
@@ -101,7 +101,7 @@ def learn_task(
             print_reading(lines, form)
         shown = ProgressDisplay(quality=partial(quality_of, by_class))
         callbacks = [shown] if joined.leads else []
-        run = run_task(task, Job(lines, data, options, folder, callbacks, resume, joined))
+        run = run_task(task, TrainingJob(lines, data, options, folder, callbacks, resume, joined))
     if run:
         print_task(run, folder, options)
 

@@ -133,7 +133,7 @@ def read_file(file: Path) -> tuple[Entry | None, ...]:
             content = file.read_bytes()
         if file.suffix.lower() == ".txt":
             lines = content.removesuffix(b"\n").split(b"\n")
-            texts = block_of(lines, f"{file}, line").texts
+            texts = [*map(str, block_of(lines, f"{file}, line").texts)]
             return (texts[0].removeprefix(BYTE_ORDER_MARK), *texts[1:]) if content else ()
         text = content.decode("utf-8-sig")
         return parse_entries(str(file), json.loads(text, object_pairs_hook=Pairs))

@@ -29,7 +29,7 @@ from hello_export.intake.outside import Outside, Vocabulary, assemble
 from hello_export.intake.recognise import Choices, Parts, recognise
 from hello_export.intake.submodules import EMBEDDING, Found, find_parts, unchanged
 from hello_export.intake.weights import value_faults
-from hello_export.job import Job
+from hello_export.job import ExportJob
 from hello_export.progress import SILENT, Display, Progress
 from hello_export.proof.cases import readable_cases
 from hello_export.proof.table import warnings
@@ -137,7 +137,7 @@ def export(
                 readable_cases(taken.network.config),
                 most=MOST_CHARACTERS if proved else None,
             )
-            job = Job(
+            job = ExportJob(
                 taken.network,
                 taken.training,
                 Path(folder),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hello_train.network.config import ModelConfig
 
     from hello_export.artifact import Export
-    from hello_export.job import Job
+    from hello_export.job import ExportJob
     from hello_export.package.goldens import Golden
 
 RECORD_NAME = "hello-export.json"
@@ -100,7 +100,7 @@ def kept_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def write_package(name: str, job: Job, progress: Progress = SILENT) -> Export:
+def write_package(name: str, job: ExportJob, progress: Progress = SILENT) -> Export:
     """Export a network as `write_artifact` does, and put the project `name` with it in place.
 
     Raises:

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from hello_runtime.text.codepoints import LONGEST_ROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from hello_runtime.text.long_text import Text
 
 MIN_FILLED = 0.8
 """Shortest row that may join a block with enough rows, as a fraction of the longest."""
@@ -54,7 +56,50 @@ class Annotation(NamedTuple):
 EMPTY = Annotation("", NO_CONFIDENCE)
 
 
-Piece: TypeAlias = "str | Window"
+class Parts:
+    """Joins the rows of consecutive parts of a text: the row of a long one.
+
+    Its text is kept in UTF-8, as a `LongText` is.
+    """
+
+    def __init__(self, rows: Iterable[Annotation] = ()) -> None:
+        self.content = bytearray()
+        """The text in UTF-8."""
+        self._confidence = bytearray()
+        self._lengths = bytearray()
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Append the row of the next part."""
+        self.content += row.text.encode("utf-8", "surrogatepass")
+        self._confidence += row.confidence.tobytes()
+        self._lengths += row.lengths.tobytes()
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self.content.decode("utf-8", "surrogatepass")
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """As in `Annotation`; not a copy, so that no row can be added after it."""
+        return np.frombuffer(self._confidence, np.float32)
+
+    @property
+    def lengths(self) -> NDArray[np.uint8]:
+        """As in `Annotation`; not a copy either."""
+        return np.frombuffer(self._lengths, np.uint8)
+
+    def joined(self) -> Annotation:
+        """Return the row of the whole text; then no other can be added."""
+        return Annotation(self.text, self.confidence, self.lengths)
+
+
+Row: TypeAlias = "Annotation | Parts"
+"""What a text became. A `LongText` may have `Parts`; a `str` has an annotation."""
+
+Piece: TypeAlias = "Text | Window"
 """A row of an engine call."""
 
 Run: TypeAlias = Callable[[Sequence[str]], Iterator[list[Annotation]]]
@@ -64,10 +109,10 @@ Run: TypeAlias = Callable[[Sequence[str]], Iterator[list[Annotation]]]
 class PendingBatch(NamedTuple):
     """A batch of texts whose engine calls were started."""
 
-    texts: Sequence[str]
+    texts: Sequence[Text]
     groups: deque[list[Piece]]
     """The rows of each call; the windows of a text are in order."""
-    results: deque[Callable[[], list[Annotation]]]
+    results: deque[Callable[[], list[Row]]]
     """For each call a function that waits for its results."""
 
 
@@ -90,12 +135,12 @@ def batched(pieces: Iterable[Piece], size: BlockSize) -> Iterator[list[Piece]]:
 
 def run_ahead(
     run: Run,
-    batches: Iterable[Sequence[str]],
+    batches: Iterable[Sequence[Text]],
     threads: int,
     size: BlockSize,
     *,
     windowed: bool,
-) -> Generator[list[Annotation], None, None]:
+) -> Generator[list[Row], None, None]:
     """Yield the rows of each batch of texts, in order, while the next batch is running.
 
     Args:
@@ -105,15 +150,16 @@ def run_ahead(
         size: of the blocks in which they are run.
         windowed: whether a text longer than `LONGEST_ROW` is run in windows.
     """
-    rows: dict[str, Annotation] = {"": EMPTY}
+    rows: dict[Text, Row] = {"": EMPTY}
     remembered = 0  # characters of the texts in rows
     pending: deque[PendingBatch] = deque()
     with Workers(threads) as workers:
         start = partial(start_batch, partial(run_pieces, run, workers), workers, size, windowed)
         for texts in batches:
-            if not pending and len(texts) == 1 and len(text := texts[0]) <= LONGEST_ROW:
+            text = texts[0] if len(texts) == 1 and not pending else None
+            if isinstance(text, str) and len(text) <= LONGEST_ROW:
                 if text not in rows:  # a lone text: there is nothing to run beside it
-                    ((rows[text],),) = run(texts)
+                    ((rows[text],),) = run([text])
                     remembered += len(text)
                 yield [rows[text]]
             else:
@@ -131,12 +177,12 @@ def run_ahead(
 
 
 def start_batch(
-    run: Callable[[Sequence[Piece]], list[Annotation]],
+    run: Callable[[Sequence[Piece]], list[Row]],
     workers: Workers,
     size: BlockSize,
     windowed: bool,
-    texts: Sequence[str],
-    fresh: Sequence[str],
+    texts: Sequence[Text],
+    fresh: Sequence[Text],
 ) -> PendingBatch:
     """Start the engine calls for the fresh texts of a batch, those that have no result yet."""
     pieces: Iterable[list[Piece]] = (
@@ -146,68 +192,52 @@ def start_batch(
     return PendingBatch(texts, deque(groups), deque(workers.start(run, groups)))
 
 
-def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Annotation]:
+def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Row]:
     """Run pieces as one batch; return the row of each, without the context of windows."""
-    parts = []
-    for rows in run([piece if isinstance(piece, str) else piece.read() for piece in pieces]):
-        parts.append(rows)
+    texts = [piece.read() if isinstance(piece, Window) else piece for piece in pieces]
+    rows: list[Annotation] = []
+    long: list[Parts] = []
+    for chunk in run(cast("list[str]", texts)):  # a causal model reads slices of a long text
+        if rows and not long:
+            long = [Parts([row]) for row in rows]
+        rows = chunk
+        for parts, row in zip(long, rows, strict=False):
+            parts.add(row)
         workers.check()  # ends a long text when the pool stops
-    if len(parts) > 1:
-        rows = [Parts(row).joined() for row in zip(*parts, strict=True)]
+    if long:
+        return [*long]
     return [
-        row if isinstance(piece, str) else row.part(piece.first, piece.last)
+        row.part(piece.first, piece.last) if isinstance(piece, Window) else row
         for piece, row in zip(pieces, rows, strict=True)
     ]
 
 
-def finish(batch: PendingBatch, rows: dict[str, Annotation]) -> list[Annotation]:
+def finish(batch: PendingBatch, rows: dict[Text, Row]) -> list[Row]:
     """Wait for a batch, add its rows to the known ones, and return them.
 
     Each call's windows are freed as soon as their text has them, so a long line is in memory once.
     """
-    long: defaultdict[str, Parts] = defaultdict(Parts)
+    long: defaultdict[Text, Parts] = defaultdict(Parts)
     while batch.groups:
         for piece, row in zip(batch.groups.popleft(), batch.results.popleft()(), strict=True):
-            if isinstance(piece, str):
-                rows[piece] = row
-            else:
+            if isinstance(piece, Window):
                 long[piece.text].add(row)
-    rows.update((text, parts.joined()) for text, parts in long.items())
+            elif isinstance(row, Parts):
+                long[piece] = row
+            else:
+                rows[piece] = row
+    for text, parts in long.items():
+        rows[text] = parts.joined() if isinstance(text, str) else parts
     return [rows[text] for text in batch.texts]
 
 
-def unshared(rows: Iterable[Annotation]) -> list[Annotation]:
+def unshared(rows: Iterable[Row]) -> list[Annotation]:
     """Return rows that share no array; without this, equal texts share theirs."""
     taken: set[int] = set()
     own = []
     for row in rows:
-        shared = id(row) in taken
+        if isinstance(row, Parts) or id(row) in taken:
+            row = Annotation(row.text, row.confidence.copy(), row.lengths.copy())
         taken.add(id(row))
-        copied = Annotation(row.text, row.confidence.copy(), row.lengths.copy())
-        own.append(copied if shared else row)
+        own.append(row)
     return own
-
-
-class Parts:
-    """Joins the rows of consecutive parts of a text.
-
-    The text is kept in UTF-8: in a `str`, one character beyond U+FFFF makes all take four bytes.
-    """
-
-    def __init__(self, rows: Iterable[Annotation] = ()) -> None:
-        self._text = bytearray()
-        self._confidences: list[NDArray[np.float32]] = []
-        self._lengths: list[NDArray[np.uint8]] = []
-        for row in rows:
-            self.add(row)
-
-    def add(self, row: Annotation) -> None:
-        """Append the row of the next part."""
-        self._text += row.text.encode("utf-8", "surrogatepass")
-        self._confidences.append(row.confidence)
-        self._lengths.append(row.lengths)
-
-    def joined(self) -> Annotation:
-        """Return the row of the whole text."""
-        text = self._text.decode("utf-8", "surrogatepass")
-        return Annotation(text, np.concatenate(self._confidences), np.concatenate(self._lengths))

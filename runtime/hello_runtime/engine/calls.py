@@ -61,7 +61,7 @@ class Calls:
 
     def __init__(self, file: Path, provider: str, unknown: Unknown | None) -> None:
         self.file = file
-        content, self.info, state = load_model(file)
+        content, self.info, state, self._numbers_per_character = load_model(file)
         check_policy(file, self.info, unknown)
         refuses = (self.info.task, self.info.unknown) == ("rewrite", "error")
         self._copied = (  # the alphabet, where all other characters are copied after the call

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hello_runtime.text.long_text import Text
+
 WINDOW = 1024
 """Characters in a window of a long line."""
 OVERLAP = 128
@@ -17,7 +22,7 @@ class Window:
 
     __slots__ = ("first", "last", "start", "stop", "text")
 
-    def __init__(self, text: str, start: int, stop: int, first: int, last: int) -> None:
+    def __init__(self, text: Text, start: int, stop: int, first: int, last: int) -> None:
         self.text = text
         self.start = start
         self.stop = stop
@@ -32,7 +37,7 @@ class Window:
         return self.text[self.start : self.stop]
 
 
-def windows(text: str) -> list[Window]:
+def windows(text: Text) -> list[Window]:
     """Return overlapping windows whose used parts, one after the other, are the text."""
     found = []
     for start in range(0, len(text) - 2 * OVERLAP, WINDOW - 2 * OVERLAP):

@@ -44,6 +44,8 @@ BATCH, TIME = "batch", "time"
 
 Declared: TypeAlias = "tuple[str, Shape]"
 """The type and shape of an input or output."""
+State: TypeAlias = "tuple[int, int] | None"
+"""The slots and the hidden size of a model's state; None for one that needs the whole line."""
 
 CODEPOINTS: Declared = ("int32", (BATCH, TIME))
 LENGTHS: Declared = ("int32", (BATCH,))
@@ -70,11 +72,11 @@ class Permitted(NamedTuple):
     """Whether it may also copy a character, without such a label."""
 
 
-def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[int, int] | None:
+def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[State, int]:
     """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Returns:
-        The slots and the hidden size of its state; None for a model that needs the whole line.
+        Its state, and how many numbers it makes of each character, in all its nodes.
 
     Raises:
         ValueError: the graph is refused; the message says where and why.
@@ -89,7 +91,8 @@ def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[int
         )
     elif permitted.task == "classify":
         check_classes(values["label"], graph.initializer, permitted.size)
-    return state
+    sizes = [size_of(value.shape) for value in values.values()]
+    return state, sum(count for count, free in sizes if free)
 
 
 def infer_values(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:
@@ -244,8 +247,8 @@ def declarations(declared: Sequence[ValueInfo]) -> dict[str, Declared]:
     return found
 
 
-def state_of(inputs: Mapping[str, Declared]) -> tuple[int, int] | None:
-    """Return the slots and the hidden size of a model's state; None if it has lengths instead.
+def state_of(inputs: Mapping[str, Declared]) -> State:
+    """Return the state of a model; None if it has lengths instead.
 
     Raises:
         ValueError: the inputs are those of neither.

@@ -195,7 +195,7 @@ def read_regular(file: Path, most: int) -> bytes:
             raise OSError("it is not a regular file; write it again")
         if status.st_size > most:
             raise OSError(f"it is larger than {most} bytes; write it again")
-        return stream.read(most)
+        return stream.read(status.st_size)  # Python allocates as much as it is asked for
 
 
 def open_at_once(path: str, flags: int) -> int:

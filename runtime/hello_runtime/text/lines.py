@@ -14,15 +14,19 @@ from io import BufferedReader
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from hello_runtime.errors import InputError, OutputError, reason
 from hello_runtime.text import memory
 from hello_runtime.text.files import READ_SIZE, open_unpacked, open_whole
+from hello_runtime.text.long_text import LongText, Text
 from hello_runtime.text.normal_forms import NormalForm, Normaliser
 
 CONVERT = "if it is text, convert it first, for instance with iconv -t UTF-8"
 BYTE_ORDER_MARK = "\ufeff"
+Bytes: TypeAlias = bytes | bytearray
+PART = 1 << 16
+"""Bytes of a long line that are decoded at once."""
 UTF8_BYTES = 4
 """Bytes of a character in UTF-8, at most."""
 
@@ -30,7 +34,7 @@ UTF8_BYTES = 4
 class Block(NamedTuple):
     """Some lines of a source."""
 
-    texts: list[str]
+    texts: list[Text]
     ends: list[str]
     """The end of each line: LF, CR LF, or nothing at the end of a file."""
     source: str
@@ -44,7 +48,7 @@ class Block(NamedTuple):
         return f"{self.source} {self.first + index}"
 
 
-def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
+def block_of(lines: Sequence[Bytes], source: str, first: int = 1, *, end: str = "\n") -> Block:
     """Return the block of some lines, given in bytes without their LF.
 
     A CR before the LF belongs to the end. A last line without LF keeps its CR.
@@ -52,15 +56,35 @@ def block_of(lines: Sequence[bytes], source: str, first: int = 1, *, end: str = 
     Raises:
         InputError: a line is not UTF-8.
     """
-    texts, ends = [], []
+    texts: list[Text] = []
+    ends = []
     for number, line in enumerate(lines, first):
-        text = line.removesuffix(b"\r") if end else line
-        ends.append(end if text == line else "\r" + end)
+        text = line[:-1] if end and line.endswith(b"\r") else line  # no copy of a long line
+        ends.append(end if text is line else "\r" + end)
+        is_long = len(text) >= memory.LONG_LINE
         try:
-            texts.append(text.decode())
+            texts.append(LongText(decoded(text)) if is_long else text.decode())
         except UnicodeDecodeError as error:
             raise not_utf8(f"{source} {number}", error.start, line[error.start]) from error
     return Block(texts, ends, source, first, sum(map(len, lines)) + len(lines) * len(end))
+
+
+def decoded(line: Bytes) -> Iterator[str]:
+    """Yield the text of a line in parts.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8; with the index of the byte in the line.
+    """
+    start, part = 0, None
+    while part is None or len(part) == PART:
+        part = line[start : start + PART]
+        try:
+            text, read = codecs.utf_8_decode(part, "strict", len(part) < PART)
+        except UnicodeDecodeError as error:
+            error.start += start
+            raise
+        yield text
+        start += read
 
 
 def not_utf8(place: str, start: int, byte: int) -> InputError:
@@ -82,31 +106,33 @@ def read_arguments(arguments: Sequence[str]) -> Iterator[Block]:
     yield block_of([os.fsencode(argument) for argument in arguments], "argument")
 
 
-def read_stream(stream: BufferedReader, source: str) -> Iterator[Block]:
+def read_stream(stream: BufferedReader, source: str, factor: int) -> Iterator[Block]:
     """Yield the lines of a stream as soon as they arrive.
+
+    Args:
+        stream: what is read.
+        source: its name, for errors.
+        factor: bytes of memory for each byte of a long line.
 
     Raises:
         InputError: it cannot be read, is not UTF-8, or has a line for which there is no memory.
     """
     first = 1
-    unfinished: list[bytes] = []  # pieces of a line whose end has not arrived
-    size = 0  # its bytes
+    unfinished = bytearray()  # of a line whose end has not arrived
     while content := read_some(stream, source):
         head, *tail = content.split(b"\n")
-        unfinished.append(head)
-        size += len(head)
-        if size >= memory.LONG_LINE:
-            memory.check_line(size, f"{source} {first}")
+        unfinished += head
+        if len(unfinished) >= memory.LONG_LINE:
+            memory.check_line(len(unfinished), factor, f"{source} {first}")
         if tail:
-            size = len(tail[-1])
-            block = block_of([b"".join(unfinished), *tail[:-1]], source, first)
+            block = block_of([unfinished, *tail[:-1]], source, first)
+            unfinished = bytearray(tail[-1])  # now, so that a long line is not kept twice
             first += len(block.texts)
-            unfinished = [tail[-1]]
             yield block
-    rest = [b"".join(unfinished)]
-    unfinished.clear()  # a long line is not kept twice
-    if rest[0]:
-        yield block_of([rest.pop()], source, first, end="")
+    if unfinished:
+        block = block_of([unfinished], source, first, end="")
+        unfinished.clear()
+        yield block
 
 
 def read_pieces(stream: BufferedReader, source: str) -> Iterator[str]:
@@ -143,8 +169,8 @@ def read_some(stream: BufferedReader, source: str) -> bytes:
         return stream.read1(READ_SIZE)
 
 
-def read_file(path: Path) -> Iterator[Block]:
-    """Yield the lines of a file.
+def read_file(path: Path, factor: int) -> Iterator[Block]:
+    """Yield the lines of a file; for `factor` see `read_stream`.
 
     Raises:
         InputError: it is missing, empty or unreadable, or a line is not UTF-8.
@@ -152,7 +178,7 @@ def read_file(path: Path) -> Iterator[Block]:
     with reading(path), path.open("rb") as stream:
         if not stream.peek(1):
             raise InputError(f"{path}: the file is empty; there is nothing to decode")
-        yield from read_stream(stream, f"{path}, line")
+        yield from read_stream(stream, f"{path}, line", factor)
 
 
 def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, str]]:

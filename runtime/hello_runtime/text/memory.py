@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hello_runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from hello_runtime.model.metadata import ModelInfo
+
 CGROUP, MEMINFO = Path("/sys/fs/cgroup"), Path("/proc/meminfo")
-LONG_LINE = 8 << 20
-"""Bytes of a line from which on it is asked whether there is memory for it."""
-MEMORY_FACTOR = 13
-"""Bytes of memory for a byte of a long line, as `tests/benchmarks/one_line.py` measures them: 6 to
-7, but up to 13 for a line of ASCII with a character beyond U+FFFF, which makes Python store each
-character of it in four bytes."""
+LONG_LINE = 1 << 20
+"""Bytes of a line from which on it is kept in UTF-8, and it is asked whether there is memory."""
+LINE = 3
+"""Bytes of memory for each byte of a long line, besides what is made of it, at most. These and the
+next ones are what `tests/benchmarks/one_line.py` measures."""
+ANNOTATION = 5
+"""For each character, with `--json`: a confidence and a length."""
+NUMBER = 4
+"""For each number that the graph of a classifier makes of a character. It reads the line at once;
+no other model does."""
 MB = 1_000_000
 
 NAMES = (
@@ -23,13 +31,33 @@ NAMES = (
 when it needs to: in cgroup v2 and in v1 (https://docs.kernel.org/admin-guide/cgroup-v2.html)."""
 
 
-def check_line(size: int, place: str) -> None:
-    """Check that there is memory to decode a line of so many bytes, or of more.
+def memory_factor(info: ModelInfo, numbers: int, *, as_json: bool) -> int:
+    """Return the bytes of memory for each byte of a long line, at most.
+
+    Args:
+        info: of the model.
+        numbers: how many its graph makes of each character.
+        as_json: whether confidences are kept too.
+    """
+    if info.task == "classify":
+        return LINE + NUMBER * numbers
+    written = [sum(len((char or "x").encode()) for char in label) for label in info.output_labels]
+    growth = 2 if info.normalization == "nfd" else 1
+    return LINE + growth * (max(written) + ANNOTATION * as_json)
+
+
+def check_line(size: int, factor: int, place: str) -> None:
+    """Check that there is memory to decode a line.
+
+    Args:
+        size: its bytes, or those that have arrived.
+        factor: bytes of memory for each of them.
+        place: what the line is called in the error.
 
     Raises:
         InputError: there is not.
     """
-    free, needed = free_memory(), MEMORY_FACTOR * size
+    free, needed = free_memory(), factor * size
     if free is None or needed <= free:
         return
     raise InputError(

@@ -23,7 +23,7 @@ from hello_train.words import count
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What is learned, how, and where the run is saved."""
 
     lines: Split
@@ -42,7 +42,7 @@ class Job:
     """The processes that train together."""
 
 
-def prepare(job: Job, learned: str) -> ResumeFile:
+def prepare(job: TrainingJob, learned: str) -> ResumeFile:
     """Check that a job is equal in all processes and can be saved; return its resume file.
 
     Args:
@@ -69,7 +69,7 @@ def prepare(job: Job, learned: str) -> ResumeFile:
 
 
 def fit(
-    job: Job, config: ModelConfig, evaluator: Evaluator, resume_file: ResumeFile
+    job: TrainingJob, config: ModelConfig, evaluator: Evaluator, resume_file: ResumeFile
 ) -> tuple[TrainingState, Ending]:
     """Train a new network, or that of the resume file, to the end.
 
@@ -87,7 +87,7 @@ def fit(
     return state, trainer.run()
 
 
-def describe(job: Job, unit: str) -> str:
+def describe(job: TrainingJob, unit: str) -> str:
     """Return one line on a training: its lines, device, network and length."""
     options, device = job.options, job.team.device
     threads = describe_threads(device, options)

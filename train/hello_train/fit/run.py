@@ -22,7 +22,7 @@ from hello_train.data.lines import Split
 from hello_train.files import REPORT_NAME
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.holdout import save_holdout
-from hello_train.fit.job import Job, fit, prepare
+from hello_train.fit.job import TrainingJob, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import configure
 from hello_train.fit.remarks import dropped_labels, remarks, simpler_rows_ahead
@@ -38,7 +38,7 @@ EXAMPLE_LENGTHS = range(20, 61)
 """Characters of a line that makes a good example."""
 
 
-def run_lines(job: Job) -> TextRun | None:
+def run_lines(job: TrainingJob) -> TextRun | None:
     """Train on pairs, evaluate on the held-out ones, and save the run in the folder.
 
     Returns:
@@ -66,7 +66,9 @@ def run_lines(job: Job) -> TextRun | None:
     return run
 
 
-def finish_run(job: Job, state: TrainingState, ending: Ending, alphabets: Alphabets) -> TextRun:
+def finish_run(
+    job: TrainingJob, state: TrainingState, ending: Ending, alphabets: Alphabets
+) -> TextRun:
     """Score the trained network, and save all files of the run."""
     from hello_train.report.pages import TextRun, text_page, write_report
 

@@ -10,7 +10,7 @@ from hello_runtime.text.measures import Measures
 from hello_train.data.batches import lengths
 from hello_train.files import REPORT_NAME
 from hello_train.fit.holdout import save_holdout
-from hello_train.fit.job import Job, fit, prepare
+from hello_train.fit.job import TrainingJob, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.remarks import remarks
 from hello_train.fit.run import beginning
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hello_train.report.tasks import TaskRun
 
 
-def run_task(task: LearnedTask, job: Job) -> TaskRun | None:
+def run_task(task: LearnedTask, job: TrainingJob) -> TaskRun | None:
     """Train a classifier or a network of `next`, measure it, and save the run in the folder.
 
     Returns:
@@ -55,7 +55,7 @@ def run_task(task: LearnedTask, job: Job) -> TaskRun | None:
     return run
 
 
-def finish(job: Job, state: TrainingState, ending: Ending) -> TaskRun:
+def finish(job: TrainingJob, state: TrainingState, ending: Ending) -> TaskRun:
     """Measure the trained network, and save all files of the run."""
     from hello_train.report.pages import write_report
     from hello_train.report.tasks import TaskRun, task_page

@@ -34,7 +34,7 @@ from hello_train.report.visible import character, plain, show
 
 SHOWN_OUTPUTS = 30
 """Largest number of rows in a table of outputs: those of the start and the end."""
-TOOLS = ("hello-rnn", "torch")
+TOOLS = ("hello-rnn", "torch", "matplotlib")
 """The packages whose versions a report shows."""
 
 

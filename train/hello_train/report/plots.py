@@ -1,48 +1,88 @@
-"""The pictures of a report, as SVG to be put into a page of HTML.
+"""The pictures of a report: SVG by matplotlib, to be put into a page of HTML.
 
-Equal numbers give equal pictures.
+Equal numbers give equal pictures: they have no date, and the ids inside them come from their label.
+matplotlib's global settings do not change.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+import re
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from typing import Any
 
 import numpy as np
 from hello_runtime.text.score import Score
-from markupsafe import Markup
+from markupsafe import Markup, escape
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from hello_train.report import svg
 from hello_train.report.gates import Values
 from hello_train.report.history import Evaluation
 from hello_train.report.slowest import LEARNED
-from hello_train.report.svg import LETTER, LINE, Axis, Frame, Size, Style
+from hello_train.report.visible import plain
 
+INK = "#010203"
+"""Replaced by `currentColor`, the colour of the page's text; nothing else has this colour."""
 BLUE = "#0072b2"
 """From the palette of Okabe and Ito 2008, "Color Universal Design"."""
-DASHED: Style = {"stroke-dasharray": "6 3"}
-DOTTED: Style = {"stroke-dasharray": "2 3"}
-MODEL: Style = {"stroke": BLUE, "stroke-width": 2}
-SHARES = ("#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6")
-"""Colours from 0 to 1: the paler ones of ColorBrewer's "Blues", on which black can be read."""
-SIGNED = ("#e08214", "#fdb863", "#fee0b6", "#f7f7f7", "#d8daeb", "#b2abd2", "#8073ac")
-"""Colours from the least to the largest value: the paler ones of ColorBrewer's "PuOr"."""
-CELL = Size(67, 31)
-"""Of a heat map."""
-GAP: Style = {"stroke": "#fff", "stroke-width": 2}
-CHOSEN: Style = {"stroke": "#000", "stroke-width": 2.5}
-INSET = 3.5
-"""Distance of the frame of the largest logit from the edge of its cell. The frame has the colour of
-the number, and not that of the page, which may be dark."""
+STYLE = {
+    "svg.fonttype": "none",  # text stays text, in the page's font
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+FRAME: dict[str, Any] = {"fill": False, "edgecolor": "black", "linewidth": 2.5}
+"""The frame of the largest logit, inside its cell, which has the same colour on a dark page."""
+INSET = (0.05, 0.11)
+"""Distance of the frame from the cell's edge, as shares of its width and height."""
+PALER = 1.6
+"""The colour scale of a heat map reaches so many times its largest value, so that black text can
+be read everywhere."""
 SMALLEST_LOSS = 1e-8
 """The lower end of a logarithmic axis, in nats; float32 rounds smaller losses to zero."""
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 SHOWN_UNITS = 16
 """Largest number of rows in a heat map."""
 
-CURVE = Size(374, 250)
-WIDE_CURVE = Size(442, 278)
-SPARK = Size(144, 29)
+Size = tuple[float, float]
+"""Width and height, in inches of 96 CSS pixels."""
+CURVE: Size = (3.9, 2.6)
+WIDE_CURVE: Size = (4.6, 2.9)
+SPARK: Size = (1.5, 0.3)
+
+
+def draw(label: str, size: Size, paint: Callable[[Axes], None]) -> Markup:
+    """Return a picture.
+
+    Args:
+        label: what it shows, for screen readers; unique in a page.
+        size: its size where there is room.
+        paint: draws on the axes.
+    """
+    name = str(escape(plain(label)))
+    with style.context([STYLE, {"svg.hashsalt": name}], after_reset=True):
+        figure = Figure(figsize=size, layout="constrained")
+        paint(figure.subplots())
+        file = StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg ") + len("<svg ") :].replace(INK, "currentColor")
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # unused, and not unique in a page
+    return Markup(f'<svg role="img" aria-label="{name}" {svg}')
 
 
 def losses_by_epoch(
@@ -64,34 +104,40 @@ def losses_by_epoch(
         floor: the bound of its loss from below, in nats.
     """
     every = [own, *others]
-    epochs, top = max(map(len, every)), 1.05 * max(map(max, filter(None, every))) or 1.0
-    loss = Axis("loss, nats per character", {at: f"{at:.4g}" for at in svg.round_steps(top, 7)})
-    area = svg.frame(CURVE, (0, epochs), (0, top), loss)
-    parts = [svg.axes(area, Axis("epoch", svg.whole_steps(epochs)), loss)]
-    for values in others:
-        parts.append(svg.curve(area, range(1, len(values) + 1), values, {"opacity": 0.3}))
-    parts.append(svg.curve(area, range(1, len(own) + 1), own, {**MODEL, "stroke": colour}))
-    if floor is not None:
-        parts.append(across(area, floor, DASHED))
-    if first_right is not None:
-        x, y = area.x(first_right), area.y(own[first_right - 1])
-        parts.append(svg.path([(x, area.top), (x, area.bottom)], DOTTED))
-        parts.append(svg.dot((x, y), 4.5, colour))
+
+    def paint(axes: Axes) -> None:
+        for values in others:
+            axes.plot(range(1, len(values) + 1), values, color=INK, alpha=0.3, linewidth=1)
+        axes.plot(range(1, len(own) + 1), own, color=colour, linewidth=2)
+        if floor is not None:
+            axes.axhline(floor, color=INK, linewidth=1, linestyle=(0, (6, 3)))
+        if first_right is not None:
+            axes.axvline(first_right, color=INK, linewidth=0.8, linestyle=(0, (2, 3)))
+            axes.plot(first_right, own[first_right - 1], "o", color=colour, markersize=7)
+        axes.set_xlim(0, max(map(len, every)))
+        axes.set_ylim(0, 1.05 * max(map(max, filter(None, every))))
+        axes.xaxis.set_major_formatter(THOUSANDS)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss, nats per character")
+        axes.grid(axis="y")
+
     label = f"Loss of the {name} over {len(own)} epochs, from {own[0]:.2f} to {own[-1]:.2f}"
-    return svg.picture(label, CURVE, *parts)
+    return draw(label, CURVE, paint)
 
 
 def loss_curve(evaluations: Sequence[Evaluation], unit: str = "character") -> Markup:
     """Draw the training loss over the steps, on a logarithmic axis; `unit` is what it is of."""
     losses = [max(SMALLEST_LOSS, evaluation.loss) for evaluation in evaluations]
-    low, high = decades(losses)
-    loss = Axis(
-        f"loss, nats per {unit}", {float(at): f"{10.0**at:g}" for at in range(low, high + 1)}
-    )
-    steps = [evaluation.step for evaluation in evaluations]
-    area = svg.frame(WIDE_CURVE, (0, 1.02 * max(1, *steps)), (low, high), loss)
-    label = f"Training loss, from {losses[0]:.3g} to {losses[-1]:.3g}"
-    return svg.picture(label, WIDE_CURVE, by_step(area, loss, steps, losses, 1))
+
+    def paint(axes: Axes) -> None:
+        plot_batches(axes, evaluations, losses)
+        axes.set_yscale("log")
+        axes.set_ylim(*decades(losses))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylabel(f"loss, nats per {unit}")
+
+    return draw(f"Training loss, from {losses[0]:.3g} to {losses[-1]:.3g}", WIDE_CURVE, paint)
 
 
 def accuracy_curve(evaluations: Sequence[Evaluation], scores: Mapping[str, Score]) -> Markup:
@@ -107,63 +153,52 @@ def accuracy_curve(evaluations: Sequence[Evaluation], scores: Mapping[str, Score
     others = {
         name: max(smallest, 1 - row.characters) for name, row in scores.items() if name != "model"
     }
-    low, high = decades([*wrong, *others.values()])
-    ticks = {-float(at): f"{100 - 100 * 10.0**at:.8g}%" for at in range(low, high + 1)}
-    right, steps = Axis("characters right", ticks), [one.step for one in evaluations]
-    area = svg.frame(WIDE_CURVE, (0, 1.02 * max(1, *steps)), (-high, -low), right, top=1.5 * LINE)
-    parts = [by_step(area, right, steps, wrong, -1)]
-    looks = {"model": MODEL}
-    for style, (name, value) in zip((DASHED, DOTTED), others.items(), strict=False):
-        parts.append(across(area, -math.log10(value), style))
-        looks[name] = style
+
+    def paint(axes: Axes) -> None:
+        plot_batches(axes, evaluations, wrong, label="model")
+        for line, (name, value) in zip(((0, (4, 2)), (0, (1, 1.5))), others.items(), strict=False):
+            axes.axhline(value, color=INK, linewidth=1.2, linestyle=line, label=name)
+        axes.set_yscale("log")
+        axes.set_ylim(*reversed(decades([*wrong, *others.values()])))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 - 100 * share:.8g}%"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_ylabel("characters right")
+        axes.figure.legend(loc="outside upper left", ncols=3, handlelength=1.8, columnspacing=1.2)
+
     first, last = evaluations[0].accuracy, evaluations[-1].accuracy
-    label = f"Held-out characters right, from {first:.2%} to {last:.2%}"
-    return svg.picture(label, WIDE_CURVE, *parts, legend(looks))
+    return draw(f"Held-out characters right, from {first:.2%} to {last:.2%}", WIDE_CURVE, paint)
 
 
-def by_step(
-    area: Frame, axis: Axis, steps: Sequence[int], values: Sequence[float], sign: int
-) -> str:
-    """Draw the logarithms of the values of evaluations, times a sign, over their steps."""
-    heights = [sign * math.log10(value) for value in values]
-    dots = (svg.dot((area.x(x), area.y(y)), 2, BLUE) for x, y in zip(steps, heights, strict=True))
-    line = svg.curve(area, steps, heights, MODEL)
-    ticks = svg.whole_steps(max(1, *steps))
-    return "".join([svg.axes(area, Axis("batches learned", ticks), axis), line, *dots])
+def plot_batches(
+    axes: Axes, evaluations: Sequence[Evaluation], values: Sequence[float], label: str = ""
+) -> None:
+    """Plot a value of each evaluation over its step."""
+    steps = [evaluation.step for evaluation in evaluations]
+    axes.plot(steps, values, "-o", color=BLUE, linewidth=2, markersize=3, label=label)
+    axes.set_xlim(0, 1.02 * max(1, *steps))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(THOUSANDS)
+    axes.set_xlabel("batches learned")
+    axes.grid(axis="y")
 
 
-def across(area: Frame, value: float, style: Style) -> str:
-    """Draw a line across an area at a value."""
-    return svg.path([(area.left, area.y(value)), (area.right, area.y(value))], style)
-
-
-def legend(looks: Mapping[str, Style]) -> str:
-    """Draw what each line means, in a row at the top."""
-    parts, x = [], LINE
-    for name, style in looks.items():
-        parts.append(svg.path([(x, LINE / 2), (x + 22, LINE / 2)], style))
-        parts.append(svg.text(name, x + 28, LINE / 2, "start"))
-        x += 28 + LETTER * len(name) + LINE
-    return "".join(parts)
-
-
-def decades(values: Sequence[float]) -> tuple[int, int]:
-    """Return the exponents of the powers of ten around positive values, at least one apart."""
+def decades(values: Sequence[float]) -> tuple[float, float]:
+    """Return the powers of ten around positive values, at least one apart."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    return low, max(high, low + 1)
+    return 10.0**low, 10.0 ** max(high, low + 1)
 
 
 def spark(char: str, shares: Sequence[float]) -> Markup:
     """Draw the accuracy of a character over time, as small as a word."""
-    last = len(shares) - 1
-    area = Frame(4, 2, SPARK.width - 4, SPARK.height - 2, (0, max(1, last)), (-0.05, 1.1))
-    return svg.picture(
-        f"{char}: right from {shares[0]:.0%} to {shares[-1]:.0%}",
-        SPARK,
-        across(area, LEARNED, {**DOTTED, "opacity": 0.4}),
-        svg.curve(area, range(len(shares)), shares, MODEL),
-        svg.dot((area.x(last), area.y(shares[-1])), 2, BLUE),
-    )
+
+    def paint(axes: Axes) -> None:
+        axes.axhline(LEARNED, color=INK, alpha=0.4, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.plot(shares, color=BLUE, linewidth=1.6)
+        axes.plot(len(shares) - 1, shares[-1], "o", color=BLUE, markersize=3)
+        axes.set_ylim(-0.05, 1.1)
+        axes.set_axis_off()
+
+    return draw(f"{char}: right from {shares[0]:.0%} to {shares[-1]:.0%}", SPARK, paint)
 
 
 def heat_map(
@@ -186,41 +221,29 @@ def heat_map(
         chosen: the row to frame for each character; empty for no frames.
     """
     grid = values.T[: len(rows)]  # (units, time)
-    bound = max(1.0, float(np.abs(grid).max()))
-    margin = LETTER * max(map(len, rows)) + LINE / 2
-    parts = []
-    for (row, column), value in np.ndenumerate(grid):
-        left, top = margin + column * CELL.width, row * CELL.height
-        share = float(value) if is_share else (float(value) / bound + 1) / 2
-        corner = (left, top, left + CELL.width, top + CELL.height)
-        colour = mixed(SHARES if is_share else SIGNED, share)
-        parts.append(svg.rectangle(*corner, {"fill": colour, **GAP}))
-        number = f"{value:.2f}".replace("-", "\u2212")
-        middle = left + CELL.width / 2, top + CELL.height / 2
-        parts.append(svg.text(number, *middle, colour="#000"))
-        if chosen and chosen[column] == row:
-            inside = (left + INSET, top + INSET, corner[2] - INSET, corner[3] - INSET)
-            parts.append(svg.rectangle(*inside, CHOSEN))
-    for row, name in enumerate(rows):
-        parts.append(svg.text(name, margin - LINE / 4, (row + 0.5) * CELL.height, "end"))
-    below = len(rows) * CELL.height + LINE / 2 + 2
-    for column, name in enumerate(columns):
-        parts.append(svg.text(name, margin + (column + 0.5) * CELL.width, below))
-    size = Size(margin + len(columns) * CELL.width + 1, below + LINE / 2)
-    return svg.picture(label, size, *parts)
+    bound = 1.0 if is_share else max(1.0, float(np.abs(grid).max()))
 
+    def paint(axes: Axes) -> None:
+        axes.pcolormesh(
+            grid,
+            cmap="Blues" if is_share else "PuOr",
+            vmin=0 if is_share else -PALER * bound,
+            vmax=PALER * bound,
+            edgecolors="white",
+            linewidth=1.5,
+        )
+        for (row, column), value in np.ndenumerate(grid):
+            number = f"{value:.2f}".replace("-", "\u2212")
+            axes.text(column + 0.5, row + 0.5, number, color="black", ha="center", va="center")
+        for column, unit in enumerate(chosen):
+            if unit < len(rows):
+                left, top = INSET
+                corner, size = (column + left, unit + top), (1 - 2 * left, 1 - 2 * top)
+                axes.add_patch(Rectangle(corner, *size, **FRAME))
+        axes.set_xticks(np.arange(len(columns)) + 0.5, columns)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
+        axes.invert_yaxis()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
 
-def mixed(colours: Sequence[str], share: float) -> str:
-    """Return the colour at a share of the way through colours, 0 to 1.
-
-    >>> mixed(("#000000", "#ff8000", "#ffffff"), 0.25)
-    '#804000'
-    """
-    place = min(max(share, 0.0), 1.0) * (len(colours) - 1)
-    before, after = list(pairwise(colours))[min(int(place), len(colours) - 2)]
-    part = place - min(int(place), len(colours) - 2)
-    levels = [
-        round((1 - part) * int(before[at : at + 2], 16) + part * int(after[at : at + 2], 16))
-        for at in (1, 3, 5)
-    ]
-    return "#" + "".join(f"{level:02x}" for level in levels)
+    return draw(label, (0.6 + 0.7 * len(columns), 0.35 + 0.32 * len(rows)), paint)
