@@ -420,7 +420,7 @@ def test_a_program_that_the_checkpoint_does_not_make_is_refused(
     reseal(artifact)
     with pytest.raises(ArtifactError) as caught:
         verify_artifact(artifact, 1)
-    assert f"model.pt: {part} is not what hello-export makes" in str(caught.value)
+    assert f"model.pt: {part} is not what this hello-export makes" in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "tool"), [("model.pt", "torch"), ("model.onnx", "hello-rnn")])
