@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from threading import Event
 
 import pytest
 from bad_engines import CrashingOnImport, NotImported
@@ -12,7 +13,7 @@ from hello_export import cli
 from hello_export.errors import EngineFailedError, ExportError
 from hello_export.proof import installed
 from hello_export.proof.engines import OnnxRuntime
-from hello_export.proof.isolation import Isolated, Processes
+from hello_export.proof.isolation import Isolated, Processes, start
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import GOLDEN, errors_of, short_cases
 
@@ -29,18 +30,39 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_process_is_taken_once_and_the_others_end(folder: Path) -> None:
     with Processes([OnnxRuntime, NotImported]) as processes:
-        waiting = dict(processes._waiting)
+        waiting, left = (future.result() for future in processes._waiting.values())
         taken = processes.take(OnnxRuntime)
         other = processes.take(OnnxRuntime)
-        assert taken is waiting[OnnxRuntime]
+        assert taken is waiting
         assert other is not taken
-    assert waiting[NotImported]._process.returncode is not None
+    assert left._process.returncode is not None
     for process in (taken, other):  # which still work
         process.open(NETWORK.config, folder)
         process.check_declaration()
         (case, *_) = short_cases(NETWORK.config)
         assert process.run(case)["decoded"].shape == case.codepoints.shape
         process.close()
+
+
+def test_processes_start_one_after_the_other_until_they_are_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that are taken before their turn start at once."""
+    importing, imported = Event(), Event()
+
+    def wait(_: Isolated) -> None:
+        importing.set()
+        imported.wait()
+
+    monkeypatch.setattr(Isolated, "wait", wait)
+    with Processes([OnnxRuntime, NotImported, CrashingOnImport]) as processes:
+        importing.wait()
+        first, second, third = processes._waiting.values()
+        assert (first.running(), second.running(), third.running()) == (True, False, False)
+        processes.take(NotImported).close()
+        assert second.cancelled()
+        imported.set()
+        processes.take(OnnxRuntime).close()
 
 
 def test_a_library_that_cannot_be_imported_is_the_openings_matter(folder: Path) -> None:
@@ -55,8 +77,7 @@ def test_a_library_that_crashes_is_named(
 ) -> None:
     (tmp_path / "crashing_library.py").write_text("import os\nos.abort()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    process = Isolated(CrashingOnImport)
-    process._process.wait()
+    process = start(CrashingOnImport)
     process.open(NETWORK.config, folder)
     message = r"^crashing on import does not open its file: it crashed \(SIGABRT\)$"
     with pytest.raises(EngineFailedError, match=message):
@@ -71,7 +92,7 @@ def test_engines_wait_while_hello_is_trained_and_end_if_that_fails(
 
     def start_engines() -> Processes:
         processes = Processes([OnnxRuntime])
-        started.extend(processes._waiting.values())
+        started.extend(future.result() for future in processes._waiting.values())
         return processes
 
     def hello_run(_: str) -> Path:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
+from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -79,7 +79,11 @@ class Isolated:
             )
         # A thread, because reading from a pipe has no time limit.
         self._pipe = ThreadPoolExecutor(1)
-        self._pipe.submit(self._send, pickle.dumps(engine))
+        self._imported = self._pipe.submit(self._exchange, pickle.dumps(engine))
+
+    def wait(self) -> None:
+        """Wait until the process has imported what the engine needs, or has failed to."""
+        wait([self._imported], PATIENCE)
 
     def open(self, config: ModelConfig, folder: Path) -> None:
         """Have the process open the file in a folder, in the background.
@@ -122,25 +126,17 @@ class Isolated:
     def _exchange(self, request: bytes) -> Any:
         """Send a request and return its answer.
 
-        Raises:
-            OSError, EOFError, pickle.UnpicklingError: the process has ended.
-        """
-        self._send(request)
-        assert self._process.stdout
-        return pickle.load(self._process.stdout)
-
-    def _send(self, request: bytes) -> None:
-        """Send a request.
-
         Args:
             request: a pickle, which the process loads where it reports every exception.
 
         Raises:
-            OSError: the process has ended.
+            OSError, EOFError, pickle.UnpicklingError: the process has ended.
         """
         assert self._process.stdin
+        assert self._process.stdout
         pickle.dump(request, self._process.stdin)
         self._process.stdin.flush()
+        return pickle.load(self._process.stdout)
 
     def _answer(self, pending: Future[Any], failure: str) -> Any:
         try:
@@ -161,21 +157,24 @@ class Isolated:
 
 
 class Processes:
-    """Processes of engines that wait for the files of a proof; a context that ends the others."""
+    """Engines' processes that wait for the files of a proof; a context that ends the others.
+
+    One is started after the other, in the background: together they would take the processor from
+    what is done meanwhile.
+    """
 
     def __init__(self, engines: Iterable[type[Engine]] = ()) -> None:
-        """Start a process for each engine."""
-        self._waiting: dict[type[Engine], Isolated] = {}
-        for engine in engines:
-            with suppress(OSError):  # what is not started now is started by `take`
-                self._waiting[engine] = Isolated(engine)
+        self._starting = ThreadPoolExecutor(1)
+        self._waiting = {engine: self._starting.submit(start, engine) for engine in engines}
 
     def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._waiting.values():
-            process.close()
+        self._starting.shutdown(cancel_futures=True)
+        for started in self._waiting.values():
+            if not started.cancelled() and not started.exception():
+                started.result().close()
 
     def take(self, engine: type[Engine]) -> Isolated:
         """Return the engine's process, which is the caller's to close; start it if it has none.
@@ -183,7 +182,19 @@ class Processes:
         Raises:
             OSError: the system starts no other process.
         """
-        return self._waiting.pop(engine, None) or Isolated(engine)
+        started = self._waiting.pop(engine, None)
+        return Isolated(engine) if started is None or started.cancel() else started.result()
+
+
+def start(engine: type[Engine]) -> Isolated:
+    """Return an engine's process, once it has imported what the engine needs.
+
+    Raises:
+        OSError: the system starts no other process.
+    """
+    process = Isolated(engine)
+    process.wait()
+    return process
 
 
 def serve() -> None:
@@ -203,6 +214,7 @@ def serve() -> None:
                 import_module(engine.library)
         gc.freeze()
         gc.enable()
+        answer(None)
         config, folder, temporary = pickle.loads(requests.get())
         if temporary:
             keep_files_in(temporary)
