@@ -89,23 +89,22 @@ class Calls:
         self._generation = LIFECYCLE.generation
 
     def _run_alone(self, outputs: list[str], text: str) -> list[Array]:
-        """Return the outputs for a single text of 1 to `LONGEST_ROW` characters."""
+        """Return the outputs for a single text that is not empty."""
         second = self._zero_state if self.info.causal else np.array([len(text)], np.int32)
         return self._run(outputs, to_codepoints(text)[None], second)
 
     def _run_rows(self, outputs: list[str], texts: Sequence[str]) -> Iterator[list[Annotation]]:
         """Run texts as one batch; yield the rows of each chunk of them."""
-        if len(texts) == 1 and len(texts[0]) <= LONGEST_ROW:
-            results = self._run_alone(outputs, texts[0])
-            if len(results) == 1:
-                return iter([[Annotation(self._row_text(results[0]), NO_CONFIDENCE)]])
-            return iter([self._split(results, np.array([len(texts[0])], np.int32))])
-        if self.info.causal:
+        causal = self.info.causal
+        if causal and max(map(len, texts)) > LONGEST_ROW:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
+        if len(texts) == 1 and len(outputs) == 1:
+            (decoded,) = self._run_alone(outputs, texts[0])
+            return iter([[Annotation(self._row_text(decoded), NO_CONFIDENCE)]])
         lengths = np.array([len(text) for text in texts], np.int32)
-        results = self._run(outputs, padded(texts), lengths)
-        return iter([self._split(results, lengths)])
+        second = np.repeat(self._zero_state, len(texts), axis=1) if causal else lengths
+        return iter([self._split(self._run(outputs, padded(texts), second), lengths)])
 
     def _run_chunks(
         self, outputs: list[str], texts: Sequence[str], state: Array
