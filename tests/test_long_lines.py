@@ -154,7 +154,7 @@ def traced(folder: Path, long_line: int, *options: str) -> float:
 
 @pytest.mark.parametrize(
     ("bidirectional", "options", "most"),
-    [(False, (), 3), (True, (), 5), (False, ("--json",), 12), (True, ("--json",), 12)],
+    [(False, (), 4), (True, (), 5), (False, ("--json",), 12), (True, ("--json",), 12)],
 )
 def test_a_long_line_takes_little_more_than_its_bytes(
     bidirectional: bool,
@@ -165,7 +165,8 @@ def test_a_long_line_takes_little_more_than_its_bytes(
 ) -> None:
     """Planted: the same line as a `str`, each character of which takes four bytes.
 
-    Windows that wait for each other take more, up to once the line.
+    Windows that wait for each other take more, up to once the line; and from process to process it
+    is 2.9 to 3.6 times the line without any.
     """
     monkeypatch.setattr(lines, "READ_SIZE", 1 << 16)
     save(tmp_path, {}, bidirectional=bidirectional, cell="rnn")
