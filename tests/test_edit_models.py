@@ -228,3 +228,10 @@ def test_a_column_of_edits(tmp_path: Path) -> None:
     column = np.array(["ab", None, ""], object)
     expected = [network.rewrite("ab"), None, ""]
     assert decode({"text": column})["decoded"].tolist() == expected
+
+
+def test_a_window_that_is_run_alone_is_cut_where_its_labels_end(tmp_path: Path) -> None:
+    """Seven windows: a call of six, and one of the last."""
+    decoder = open_model(tmp_path, bidirectional=True, labels="width 2")
+    text = random_texts(1, 5000, seed=1)[0].ljust(5000, "a")[:5000]
+    assert decoder.decode(text) == decoder.annotate_batch([text])[0].text

@@ -99,7 +99,7 @@ class Calls:
         if causal and max(map(len, texts)) > LONGEST_ROW:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
-        if len(texts) == 1 and len(outputs) == 1:
+        if len(texts) == 1 and len(outputs) == 1 and self._width is None:
             (decoded,) = self._run_alone(outputs, texts[0])
             return iter([[Annotation(self._row_text(decoded), NO_CONFIDENCE)]])
         lengths = np.array([len(text) for text in texts], np.int32)
