@@ -18,7 +18,7 @@ from hello_runtime.engine import batching, calls, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
-from helpers import LABELS, SHORT_PROOF, STRANGE, TRAINING, make_network, random_texts
+from helpers import LABELS, SHORT_PROOF, STRANGE, TRAINING, make_network, open_model, random_texts
 
 EDITS = [labels for labels in LABELS if labels != "characters"]
 
