@@ -180,6 +180,13 @@ class CrashingOnImport(OnnxRuntime):
     name, library = "crashing on import", "crashing_library"
 
 
+class EndlessImport(OnnxRuntime):
+    """An engine whose library is still being imported."""
+
+    name = "endless import"
+    library = "endless_library"
+
+
 class NotImported(OnnxRuntime):
     """An engine whose library cannot be imported, which it does not need after all."""
 

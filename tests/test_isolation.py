@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
+from concurrent.futures import wait
 from pathlib import Path
 from threading import Event
 
 import pytest
-from bad_engines import CrashingOnImport, NotImported
+from bad_engines import CrashingOnImport, EndlessImport, NotImported
 from click.testing import CliRunner
 from hello_export import cli
 from hello_export.errors import EngineFailedError, ExportError
-from hello_export.proof import installed
+from hello_export.proof import installed, isolation
 from hello_export.proof.engines import OnnxRuntime
-from hello_export.proof.isolation import Isolated, Processes, start
+from hello_export.proof.isolation import Isolated, Processes
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import GOLDEN, errors_of, short_cases
 
@@ -65,6 +67,24 @@ def test_processes_start_one_after_the_other_until_they_are_taken(
         processes.take(OnnxRuntime).close()
 
 
+def test_whoever_leaves_does_not_wait_for_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C and errors do. Planted: an import that takes longer than a proof waits."""
+    (tmp_path / "endless_library.py").write_text(
+        "from pathlib import Path\nimport time\nPath(__file__).with_name('begun').touch()\n"
+        "time.sleep(600)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(isolation, "PATIENCE", 20)
+    waits: list[bool] = []
+    monkeypatch.setattr(isolation, "wait", lambda *given: waits.append(not wait(*given).not_done))
+    with Processes([EndlessImport, OnnxRuntime]):
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+    assert waits == [True]  # the import ended, and not the patience
+
+
 def test_a_library_that_cannot_be_imported_is_the_openings_matter(folder: Path) -> None:
     process = Isolated(NotImported)
     process.open(NETWORK.config, folder)
@@ -77,7 +97,8 @@ def test_a_library_that_crashes_is_named(
 ) -> None:
     (tmp_path / "crashing_library.py").write_text("import os\nos.abort()\n")
     monkeypatch.syspath_prepend(tmp_path)
-    process = start(CrashingOnImport)
+    process = Isolated(CrashingOnImport)
+    process.wait()
     process.open(NETWORK.config, folder)
     message = r"^crashing on import does not open its file: it crashed \(SIGABRT\)$"
     with pytest.raises(EngineFailedError, match=message):

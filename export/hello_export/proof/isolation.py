@@ -115,9 +115,13 @@ class Isolated:
         outputs: Outputs = self._answer(pending, f"fails on {case}")
         return outputs
 
-    def close(self) -> None:
-        """End the process, even while it is working."""
+    def kill(self) -> None:
+        """End the process, even while it is working; `close` must follow."""
         self._process.kill()
+
+    def close(self) -> None:
+        """End the process, even while it is working, and delete its files."""
+        self.kill()
         self._pipe.shutdown()
         self._process.communicate()  # closes the pipes and waits
         if self._files:
@@ -164,17 +168,22 @@ class Processes:
     """
 
     def __init__(self, engines: Iterable[type[Engine]] = ()) -> None:
+        self._ended = False
+        self._started: set[Isolated] = set()  # those that nobody has taken
         self._starting = ThreadPoolExecutor(1)
-        self._waiting = {engine: self._starting.submit(start, engine) for engine in engines}
+        self._waiting = {engine: self._starting.submit(self._start, engine) for engine in engines}
 
     def __enter__(self) -> Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._starting.shutdown(cancel_futures=True)
-        for started in self._waiting.values():
-            if not started.cancelled() and not started.exception():
-                started.result().close()
+        self._ended = True
+        self._starting.shutdown(wait=False, cancel_futures=True)
+        for process in tuple(self._started):
+            process.kill()  # first, because the thread may be waiting for its imports
+        self._starting.shutdown()
+        for process in self._started:
+            process.close()
 
     def take(self, engine: type[Engine]) -> Isolated:
         """Return the engine's process, which is the caller's to close; start it if it has none.
@@ -183,18 +192,20 @@ class Processes:
             OSError: the system starts no other process.
         """
         started = self._waiting.pop(engine, None)
-        return Isolated(engine) if started is None or started.cancel() else started.result()
+        if started is None or started.cancel():
+            return Isolated(engine)
+        process = started.result()
+        self._started.discard(process)
+        return process
 
-
-def start(engine: type[Engine]) -> Isolated:
-    """Return an engine's process, once it has imported what the engine needs.
-
-    Raises:
-        OSError: the system starts no other process.
-    """
-    process = Isolated(engine)
-    process.wait()
-    return process
+    def _start(self, engine: type[Engine]) -> Isolated:
+        """Return an engine's process, once it has imported what the engine needs."""
+        process = Isolated(engine)
+        self._started.add(process)
+        if self._ended:
+            process.kill()
+        process.wait()
+        return process
 
 
 def serve() -> None:
