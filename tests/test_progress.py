@@ -183,14 +183,15 @@ def test_a_good_training_needs_no_remark() -> None:
 
 
 def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
-    early, partly, behind = remarks(
-        Ending(0.57, 0.2, 2.85), OPTIONS, ["no change", "most frequent target"]
-    )
+    ahead = ["no change", "most frequent target"]
+    early, behind = remarks(Ending(0.57, 0.2, 2.85), OPTIONS, ahead)
+    assert behind == "the model is not as good as 'no change' and 'most frequent target'"
     assert early == (
         "the training ended early, after 57% of its minutes, because 10 evaluations in a row "
         "brought no gain; let it go on with a larger --patience, or use a lower --learning-rate "
         "than 0.004"
     )
+    partly, behind = remarks(Ending(1.0, 0.2, 2.85), OPTIONS, ahead)
     assert partly == (
         "the training saw only 20% of the lines; with --minutes 15 it would see all of them, with "
         "a smaller --hidden-size sooner"
@@ -199,6 +200,18 @@ def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
         "the model is not as good as 'no change' and 'most frequent target'; train it longer: with "
         "--minutes 57 it goes 4 times through the lines"
     )
+
+
+def test_one_evaluation_without_a_gain_is_one() -> None:
+    (early,) = remarks(Ending(0.999, 2, 1), replace(OPTIONS, patience=1), [])
+    assert "after 99% of its minutes, because 1 evaluation in a row brought" in early
+
+
+@pytest.mark.parametrize("epochs", [0.0004, 0.3, 1.0, 2.7, 9.0])
+def test_no_remark_names_less_than_was_given(epochs: float) -> None:
+    for remark in remarks(Ending(1.0, epochs, 5), OPTIONS, ["no change"]):
+        (minutes,) = re.findall(r"--minutes (\S+)", remark)
+        assert float(minutes) > 5
 
 
 def test_a_model_that_saw_all_lines_and_is_behind_shall_train_twice_as_long() -> None:
@@ -222,7 +235,7 @@ def test_a_run_says_what_went_wrong(run: Run, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     notes = [line for line in result.stderr.splitlines() if line.startswith("note: ")]
     assert notes[0].startswith("note: the training ended early, after ")
-    assert "most frequent target'; train it longer" in notes[1]
+    assert notes[1:] == ["note: the model is not as good as 'no change' and 'most frequent target'"]
     page = unescape((tmp_path / "runs/zolw-gru/report.html").read_text("utf-8"))
     for note in notes:
         remark = note.removeprefix("note: ")

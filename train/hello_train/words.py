@@ -14,6 +14,16 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def percent(share: float) -> str:
+    """Return a share in whole percent, rounded down.
+
+    >>> percent(0.57), percent(0.999), percent(0.004), percent(1)
+    ('57%', '99%', 'less than 1%', '100%')
+    """
+    whole = int(share * 100 + 1e-9)
+    return f"{whole}%" if whole else "less than 1%"
+
+
 def rounded_up(number: float) -> str:
     """Return a positive number rounded up to two digits.
 

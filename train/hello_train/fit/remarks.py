@@ -10,7 +10,7 @@ from hello_runtime.text.score import Score
 from hello_train.data.alphabets import Alphabets
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import TrainOptions
-from hello_train.words import rounded_up
+from hello_train.words import count, percent, rounded_up
 
 ENOUGH_EPOCHS = 4
 """Epochs to train at first. Polish and Thai of `docs/languages.md` were ahead of the most frequent
@@ -25,25 +25,25 @@ def remarks(ending: Ending, options: TrainOptions, ahead: Sequence[str]) -> list
         options: its options.
         ahead: the names of the simpler models that are better than the trained one.
     """
+    behind = f"the model is not as good as {' and '.join(map(repr, ahead))}"
+    if ending.done < 1:  # more time would not have helped
+        return [
+            f"the training ended early, after {percent(ending.done)} of its "
+            f"{'minutes' if options.epochs is None else 'epochs'}, because "
+            f"{count(options.patience or 0, 'evaluation')} in a row brought no gain; let it go on "
+            f"with a larger --patience, or use a lower --learning-rate than "
+            f"{options.learning_rate:g}",
+            *([behind] if ahead else []),
+        ]
     found = []
-    if ending.done < 1:
-        found.append(
-            f"the training ended early, after {ending.done:.0%} of its "
-            f"{'minutes' if options.epochs is None else 'epochs'}, because {options.patience} "
-            f"evaluations in a row brought no gain; let it go on with a larger --patience, or use "
-            f"a lower --learning-rate than {options.learning_rate:g}"
-        )
     if ending.epochs < 1:
         found.append(
-            f"the training saw only {ending.epochs:.0%} of the lines; with "
+            f"the training saw only {percent(ending.epochs)} of the lines; with "
             f"{length_for(1, ending, options)} it would see all of them, with a smaller "
             f"--hidden-size sooner"
         )
     if ahead:
-        found.append(
-            f"the model is not as good as {' and '.join(map(repr, ahead))}; "
-            f"{longer(ending, options)}"
-        )
+        found.append(f"{behind}; {longer(ending, options)}")
     return found
 
 
