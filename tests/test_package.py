@@ -246,6 +246,8 @@ def test_equal_networks_give_equal_projects(home: Path, tmp_path: Path, short_pr
         ("class", "it is a keyword of Python"),
         *((name, "on Windows this is the name of a device")
           for name in ("con", "NUL", "Aux", "prn", "com1", "LPT9")),
+        *((name, "its command would replace the one of a virtual environment")
+          for name in ("python3", "Python", "pythonw", "pip311", "activate", "deactivate")),
         ("None", "it is a keyword of Python"),
         ("json", "a module of Python's standard library has this name"),
         ("JSON", "a module of Python's standard library has this name"),
@@ -264,7 +266,7 @@ def test_a_name_that_no_package_can_have(name: str, rule: str) -> None:
 
 
 def test_names_that_packages_can_have(importable: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("a", "polish_marks", "Polish2", "match"):
+    for name in ("a", "polish_marks", "Polish2", "match", "pipeline", "python3_marks"):
         check_name(name)
     check_name("golden_hello")  # our own, which is installed here
     check_name("console")

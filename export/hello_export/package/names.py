@@ -23,6 +23,8 @@ RESERVED = ("hello_export", "hello_rnn", "hello_runtime", "hello_train")
 """Names of this distribution and its packages."""
 DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]", re.IGNORECASE)
 """Names that on Windows no file or folder can have; they stand for devices."""
+PROGRAMS = re.compile(r"pythonw?[0-9]*|pip[0-9]*|activate|deactivate", re.IGNORECASE)
+"""Files of a virtual environment, in whose place the command of the package would be installed."""
 REQUIREMENT = re.compile(r"hello[-_.]rnn\b", re.IGNORECASE)
 """How a requirement of this distribution begins."""
 
@@ -53,6 +55,8 @@ def fault_of(name: str) -> str | None:
         return "a module of Python's standard library has this name, or its tests"
     if DEVICES.fullmatch(name):
         return "on Windows this is the name of a device, and no folder can have it"
+    if PROGRAMS.fullmatch(name):
+        return "its command would replace the one of a virtual environment"
     if name.lower() in RESERVED:
         return "hello-rnn itself has this name"
     return installed_as(name)
