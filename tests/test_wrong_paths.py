@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from hello_export.artifact import write_artifact
@@ -68,6 +69,9 @@ CASES = [
         "but a zip archive, as PyTorch writes them; name",
     ),
     ("hello-infer --model", "artifact/checkpoint.safetensors", "but a file of safetensors; name"),
+    ("hello-infer --model", "arrays.npz", "it is no ONNX model, but a file of numpy arrays; name"),
+    ("hello-infer --model", "bank.txt", "it is no ONNX model, but a text file; name an artifact"),
+    ("hello-infer --model", "mark.txt", "it is no ONNX model, but a text file; name an artifact"),
     ("hello-infer --input", "a.whl", NO_TEXT),
     ("hello-infer --input", "artifact/model.onnx", NO_TEXT),
     ("hello-train --pairs", "artifact/model.pt", NO_TEXT),
@@ -94,6 +98,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "other").mkdir()
     (folder / "other/manifest.json").write_text("{}", encoding="utf-8")  # a web page's
     (folder / "text.txt").write_text("ab\n" * 40, encoding="utf-8")
+    (folder / "bank.txt").write_text("PKO BP\n", encoding="utf-8")  # begins as ZIP does
+    (folder / "mark.txt").write_text("ab\n", encoding="utf-8-sig")
+    np.savez(folder / "arrays.npz", weight=np.zeros(3))
     with zipfile.ZipFile(folder / "a.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
         wheel.writestr("polish/model.onnx", model)
     return folder

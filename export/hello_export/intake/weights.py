@@ -112,7 +112,7 @@ def parse_archive(content: bytes) -> Any:
     Raises:
         IntakeError: it is of no kind that is read, or damaged.
     """
-    with damaged("zip archive"):
+    with damaged("ZIP"):
         members = unpacked(content)
     names = members.keys()
     if any(name.endswith("/constants.pkl") for name in names):

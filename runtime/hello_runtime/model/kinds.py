@@ -18,6 +18,8 @@ FOLDERS = {
 ONNX = "an ONNX model"
 TEXT = "a text file"
 WHEEL = "a wheel"
+ARCHIVES = {".whl": WHEEL, ".npz": "a file of numpy arrays"}
+"""Zip archives that are known by the suffix of their name."""
 START = 1024
 """Bytes of a file that tell what it is."""
 
@@ -42,12 +44,12 @@ def kind_of_content(start: bytes, suffix: str) -> str | None:
     """Return what a file is that begins so and has a name with this suffix; see `kind_of`."""
     if start[8:9] == b"{" and start[4:8] == bytes(4):  # behind the length of the header
         return "a file of safetensors"
-    if start.startswith(b"PK"):
-        return WHEEL if suffix == ".whl" else "a zip archive, as PyTorch writes them"
+    if start.startswith(b"PK\3\4"):
+        return ARCHIVES.get(suffix, "a zip archive, as PyTorch writes them")
     if start.startswith(b"\x08"):  # the tag of its IR version
         return ONNX
     with suppress(UnicodeDecodeError):
-        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+        text = codecs.getincrementaldecoder("utf-8")().decode(start.removeprefix(codecs.BOM_UTF8))
         if text and all(char.isprintable() or char.isspace() for char in text):
             return TEXT
     return None
