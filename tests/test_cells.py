@@ -19,10 +19,12 @@ from hello_export.proof import installed, prove
 from hello_export.proof.cases import grid_cases
 from hello_export.proof.javascript import JavaScript
 from hello_runtime import Decoder
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.hello import HELLO, HELLO_ALPHABETS, compare_cells, run_hello
 from hello_train.fit.options import HELLO_OPTIONS, configure
 from hello_train.network.cells import CELLS
 from hello_train.network.model import recurrence
+from hello_train.report import pages
 from hello_train.report.gates import gates
 
 FOURTH = replace(CELLS["rnn"], colour="#cc79a7", nonlinearities=("tanh",))
@@ -51,6 +53,20 @@ def test_a_fourth_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "onnxruntime" in {v.engine for v in made.report.verdicts if v.cases and not v.failure}
     decoder = Decoder.open(tmp_path / "artifact")
     assert (decoder.decode("hello"), decoder.info.cell) == (HELLO.target, "elman")
+
+
+def test_a_run_that_is_stopped_at_its_report_has_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the next command trains it again, and it is complete."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pages, "write_report", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_hello(replace(HELLO_OPTIONS, epochs=120, learning_rate=0.01), tmp_path)
+    assert not (tmp_path / CHECKPOINT_NAME).exists()
 
 
 def ids() -> torch.Tensor:

@@ -207,6 +207,10 @@ def test_one_evaluation_without_a_gain_is_one() -> None:
     assert "after 99% of its minutes, because 1 evaluation in a row brought" in early
 
 
+def test_a_model_that_is_right_everywhere_needs_no_remark() -> None:
+    assert remarks(Ending(0.57, 2, 1), OPTIONS, [], perfect=True) == []
+
+
 @pytest.mark.parametrize("epochs", [0.0004, 0.3, 1.0, 2.7, 9.0])
 def test_no_remark_names_less_than_was_given(epochs: float) -> None:
     for remark in remarks(Ending(1.0, epochs, 5), OPTIONS, ["no change"]):

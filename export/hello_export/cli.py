@@ -180,6 +180,10 @@ def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
         raise click.UsageError("--alphabet belongs to a file of weights: name it.")
     if own and run and run.is_dir() and not (run / CHECKPOINT_NAME).exists():
         raise click.UsageError(f"--alphabet belongs to a file of weights, and {run} is a folder.")
+    if own and run and run.exists() and not run.is_file():
+        raise click.UsageError(
+            f"--alphabet belongs to a file of weights; {run} is a device or pipe."
+        )
     if own and run and run.exists() and not is_weights:
         raise click.UsageError("--alphabet belongs to a file of weights: a run has its alphabet.")
     if run and is_weights and not own:

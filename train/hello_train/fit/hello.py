@@ -64,13 +64,13 @@ def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback]
     )
     is_lost = network.rewrite(HELLO.input) != HELLO.target
     home = folder / LOST_NAME if is_lost else folder
-    save_checkpoint(home, network, training)
     save_holdout(home, [])
     (home / BASELINE_NAME).unlink(missing_ok=True)
     from hello_train.report.pages import HelloRun, hello_page, write_report
 
     run = HelloRun(network, training, recorder.history, HELLO, recorder.starts)
     write_report(home / REPORT_NAME, hello_page(run))
+    save_checkpoint(home, network, training)  # the last, so that what has it is complete
     if is_lost:
         raise FitError(
             f"none of {recorder.starts} starts learned {HELLO_DATA}; use more --epochs or "

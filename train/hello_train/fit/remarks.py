@@ -17,14 +17,19 @@ ENOUGH_EPOCHS = 4
 target in their first epoch, Hebrew in its fourth."""
 
 
-def remarks(ending: Ending, options: TrainOptions, ahead: Sequence[str]) -> list[str]:
+def remarks(
+    ending: Ending, options: TrainOptions, ahead: Sequence[str], *, perfect: bool = False
+) -> list[str]:
     """Return a sentence for each thing that went wrong; none if all is well.
 
     Args:
         ending: how far the training came.
         options: its options.
         ahead: the names of the simpler models that are better than the trained one.
+        perfect: whether the trained model is right on all of the held-out lines.
     """
+    if perfect:
+        return []
     behind = f"the model is not as good as {' and '.join(map(repr, ahead))}"
     if ending.done < 1:  # more time would not have helped
         return [

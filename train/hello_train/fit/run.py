@@ -77,7 +77,9 @@ def finish_run(
     network = state.network.cpu()
     baseline = count_baseline(lines.train, alphabets.changeable)
     scores = score_outputs(lines.holdout, outputs, baseline) if lines.holdout else {}
-    notes = [*dropped_labels(alphabets), *remarks(ending, job.options, simpler_rows_ahead(scores))]
+    ahead, perfect = simpler_rows_ahead(scores), bool(scores) and scores["model"].lines == 1
+    found = remarks(ending, job.options, ahead, perfect=perfect)
+    notes = [*dropped_labels(alphabets), *found]
     training = Training(
         data=job.data,
         example=choose_example(lines, network.config.input_alphabet),

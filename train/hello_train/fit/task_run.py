@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hello_runtime.text.baseline import BASELINE_NAME
-from hello_runtime.text.measures import Measures
+from hello_runtime.text.measures import MODEL, Measures
 
 from hello_train.data.batches import lengths
 from hello_train.files import REPORT_NAME
@@ -81,7 +81,8 @@ def finish(job: TrainingJob, state: TrainingState, ending: Ending) -> TaskRun:
     )
     save_holdout(folder, lines.holdout, network.config.task)
     (folder / BASELINE_NAME).unlink(missing_ok=True)
-    notes = remarks(ending, job.options, count_models_ahead(measures))
+    perfect = bool(measures) and measures[MODEL].get("accuracy") == 1
+    notes = remarks(ending, job.options, count_models_ahead(measures), perfect=perfect)
     save_checkpoint(folder, network.cpu(), training)
     run = TaskRun(network, training, state.history, measures, *confusion, sample, notes)
     write_report(folder / REPORT_NAME, task_page(run))
