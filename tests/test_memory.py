@@ -16,6 +16,7 @@ from hello_runtime.cli import main
 from hello_runtime.errors import InputError
 from hello_runtime.text import memory
 from hello_runtime.text.lines import read_stream
+from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_train.network.model import Network
 from helpers import TRAINING, make_network
 
@@ -98,8 +99,19 @@ def test_what_a_line_may_take(
             assert found > 3 + 4 * (1 + 7 + 5)
         elif normalization == "none":
             assert found == expected
-        else:
-            assert found == 2 * expected - 3
+        else:  # the normal form is kept too, and each character of 2 bytes may be three of it
+            assert found >= 3 + 3 + 1.5 * (expected - 3)
+
+
+@pytest.mark.parametrize("form", ["nfc", "nfd"])
+def test_how_much_a_normal_form_may_grow(form: NormalForm) -> None:
+    """What Python's tables of Unicode say of every character, alone."""
+    surrogates = range(0xD800, 0xE000)
+    chars = [chr(code) for code in range(0x110000) if code not in surrogates]
+    pairs = [(len(char.encode()), normalise(char, form)) for char in chars]
+    size, characters = memory.GROWTH[form]
+    assert max(len(normal.encode()) / before for before, normal in pairs) == size
+    assert max(len(normal) / before for before, normal in pairs) == characters
 
 
 def test_a_wide_classifier_needs_more(tmp_path: Path) -> None:

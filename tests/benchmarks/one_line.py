@@ -33,9 +33,13 @@ KINDS = {
     "Polish": (POLISH, ""),
     "one emoji": ("abcdefgh ", "😀"),
     "emoji all through": ("abcdefgh 😀", ""),
+    "Korean": ("가나다라한글각힣", ""),
+    "Greek, accented": ("\u0390\u03b0", ""),
+    "Hindi, dotted": ("\u0958\u0959\u095f", ""),
     "Polish in NFD": (("a", "c", "e", "z\u0307", "o\u0301"), ""),
 }
-"""Of each kind of text the characters that it is drawn from, and what stands at its end."""
+"""Of each kind of text the characters that it is drawn from, and what stands at its end. A normal
+form makes the Greek and the Korean three times as long, and the Hindi twice."""
 GROWING = ((KEEP,), (KEEP, *"-------"), tuple("abcdefgh"))
 
 
@@ -68,19 +72,22 @@ class Case(NamedTuple):
 
 
 TWO = {"bidirectional": True}
+NFC, NFD = TWO | {"normalization": "nfc"}, TWO | {"normalization": "nfd"}
 LABELS = {"task": "classify", "classes": ("x", "y"), "output_labels": (), "unknown": "label"}
 WIDE = {"cell": "lstm", "hidden_size": 32}
 WIDER = {"cell": "gru", "embedding_dim": 64, "hidden_size": 64, "layers": 2}
 CASES = [
     *[Case("causal", kind, {}) for kind in KINDS],
     *[Case("two directions", kind, TWO) for kind in KINDS],
-    Case("it composes (NFC)", "Polish in NFD", TWO | {"normalization": "nfc"}),
-    Case("it decomposes (NFD)", "Polish", TWO | {"normalization": "nfd"}),
+    Case("it composes (NFC)", "Polish in NFD", NFC),
+    Case("it composes (NFC)", "Hindi, dotted", NFC),
+    *[Case("it decomposes (NFD)", kind, NFD) for kind in ("Polish", "Korean", "Greek, accented")],
     Case("--unknown copy", "one emoji", TWO | {"unknown": "error"}, ("--unknown", "copy")),
     Case("labels of up to 8 characters", "one emoji", {"output_labels": GROWING}),
     Case("such labels, two directions", "one emoji", TWO | {"output_labels": GROWING}),
     Case("--json", "one emoji", {}, ("--json",)),
     Case("--json, two directions", "one emoji", TWO, ("--json",)),
+    Case("--json, it decomposes", "Greek, accented", NFD, ("--json",)),
     Case("a classifier", "ASCII", LABELS, share=0.01),
     Case("a classifier, LSTM of 32", "ASCII", LABELS | TWO | WIDE, share=0.01),
     Case("a classifier, 2 GRU of 64", "ASCII", LABELS | TWO | WIDER, share=0.01),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hello_runtime.errors import InputError
+from hello_runtime.text.edits import KEEP
 
 if TYPE_CHECKING:
     from hello_runtime.model.metadata import ModelInfo
@@ -21,6 +23,9 @@ ANNOTATION = 5
 NUMBER = 4
 """For each number that the graph of a classifier makes of a character. It reads the line at once;
 no other model does."""
+GROWTH = {"none": (1, 1), "nfc": (3, 1), "nfd": (3, 1.5)}
+"""Bytes and characters that a normal form makes of a byte, at most: NFD makes three characters, of
+6 bytes, of the two bytes of U+0390. A test computes them from Unicode's tables."""
 MB = 1_000_000
 
 NAMES = (
@@ -41,9 +46,13 @@ def memory_factor(info: ModelInfo, numbers: int, *, as_json: bool) -> int:
     """
     if info.task == "classify":
         return LINE + NUMBER * numbers
-    written = [sum(len((char or "x").encode()) for char in label) for label in info.output_labels]
-    growth = 2 if info.normalization == "nfd" else 1
-    return LINE + growth * (max(written) + ANNOTATION * as_json)
+    size, characters = GROWTH[info.normalization]
+    normal_text = 0 if info.normalization == "none" else size
+    written = max(
+        sum(size if part is KEEP else characters * len(part.encode()) for part in label)
+        for label in [(KEEP,), *info.output_labels]
+    )
+    return ceil(LINE + normal_text + written + characters * ANNOTATION * as_json)
 
 
 def check_line(size: int, factor: int, place: str) -> None:
