@@ -178,6 +178,11 @@ def test_unknown_characters_can_be_copied(run: Run) -> None:
     assert result.stdout[1] == "\u00e9"
 
 
+def test_a_policy_that_the_model_cannot_follow(run: Run) -> None:
+    result = run("hello-infer", "--unknown", "label", "hello")
+    assert_one_line_error(result, "gru.onnx", "its policy for unknown characters is error", "--unk")
+
+
 def test_help_and_version(run: Run) -> None:
     assert run("hello-infer", "-h").stdout == run("hello-infer", "--help").stdout
     assert run("hello-infer", "--version").stdout == "hello-infer, version 0.1.0\n"

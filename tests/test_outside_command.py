@@ -381,6 +381,16 @@ def assert_refused(result: Any, *words: str) -> None:
         assert part in line
 
 
+def test_a_pickled_module_is_not_loaded(run: Run, tmp_path: Path) -> None:
+    torch.save(seeded(Tagger), tmp_path / "net.pt")
+    assert_one_line_error(
+        run("hello-export", "net.pt", "--alphabet", "abcdef"),
+        "net.pt: it is a pickle of outside.Tagger, and nothing of it was loaded",
+        "torch.save(model.state_dict(), 'weights.pt')",
+        "hello_export.export",
+    )
+
+
 class RunsOnLoading:
     def __reduce__(self) -> Any:
         return os.system, ("touch ran",)

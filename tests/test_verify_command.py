@@ -187,25 +187,29 @@ def test_a_file_that_is_no_manifest_is_named(run: Run, artifact: Path, content: 
     assert_one_line_error(run("hello-export", "--verify", artifact), "damaged manifest")
 
 
+# A content, what the runtime says of it, and what the strict reader says, first where an
+# artifact is not trusted.
+CUT_OFF = "no ONNX model, or cut off"
 DAMAGED = [
-    (b"no model", "(it is )?no ONNX model, (or cut off|but a text file)"),
-    (b"\x42\x02\xff\xff", "no ONNX model, or cut off"),
-    (b"", "the file is empty"),
+    (b"no model", "it is no ONNX model, but a text file", CUT_OFF),
+    (b"\x42\x02\xff\xff", CUT_OFF, CUT_OFF),
+    (b"", "the file is empty", "the file is empty"),
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), DAMAGED)
-@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(("content", "trusted", "untrusted"), DAMAGED)
 def test_a_file_that_is_no_model_is_named(
-    artifact: Path, content: bytes, message: str, trusted: bool
+    artifact: Path, content: bytes, trusted: str, untrusted: str
 ) -> None:
     """The digest is checked first, the content after it."""
     (artifact / "model.onnx").write_bytes(content)
-    with pytest.raises(ArtifactError, match=r"model\.onnx: it has changed since it was exported"):
-        verify_artifact(artifact, 1, trusted=trusted)
+    for trust in (True, False):
+        with pytest.raises(ArtifactError, match=r"model\.onnx: it has changed since it"):
+            verify_artifact(artifact, 1, trusted=trust)
     reseal(artifact)
-    with pytest.raises((ArtifactError, ModelFileError), match=f"model.onnx: {message}"):
-        verify_artifact(artifact, 1, trusted=trusted)
+    for trust, message in ((True, trusted), (False, untrusted)):
+        with pytest.raises((ArtifactError, ModelFileError), match=f"model.onnx: {message}"):
+            verify_artifact(artifact, 1, trusted=trust)
 
 
 def test_a_damaged_model_is_one_line(run: Run, artifact: Path) -> None:

@@ -45,7 +45,7 @@ CASES = [
     ("hello-export", "artifact/model.onnx", "it was made of artifact/checkpoint.safetensors"),
     ("hello-export --alphabet", "project", "--alphabet belongs to a file of weights, and project"),
     ("hello-export --alphabet", "artifact/model.pt", "it is the program of an artifact of hello-"),
-    ("hello-export --alphabet", "/dev/null", "belongs to a file of weights; /dev/null is no re"),
+    ("hello-export --alphabet", "/dev/null", "belongs to a file of weights, and /dev/null is no"),
     ("hello-export --verify", "run", f"run: it is {RUN}; name its artifact, run/artifact"),
     (
         "hello-export --verify",

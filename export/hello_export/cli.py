@@ -174,21 +174,26 @@ def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
         ExportError: the file is no checkpoint, and there is no alphabet.
     """
     is_weights = run is not None and run.is_file() and not is_checkpoint(run)
-    if own and "alphabet" not in own:
+    if not own:
+        if run and is_weights:
+            raise ExportError(no_checkpoint(run))
+        return False
+    if "alphabet" not in own:
         raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
-    if own and run is None:
+    if run is None:
         raise click.UsageError("--alphabet belongs to a file of weights: name it.")
-    if own and run and run.is_dir() and not (run / CHECKPOINT_NAME).exists():
-        raise click.UsageError(f"--alphabet belongs to a file of weights, and {run} is a folder.")
-    if own and run and run.exists() and not run.is_file():
-        raise click.UsageError(
-            f"--alphabet belongs to a file of weights; {run} is a device or pipe."
-        )
-    if own and run and run.exists() and not is_weights:
-        raise click.UsageError("--alphabet belongs to a file of weights: a run has its alphabet.")
-    if run and is_weights and not own:
-        raise ExportError(no_checkpoint(run))
-    return bool(own)
+    if run.exists() and not is_weights:
+        raise click.UsageError(f"--alphabet belongs to a file of weights{why_none(run)}.")
+    return True
+
+
+def why_none(path: Path) -> str:
+    """Return why a path that exists is no file of weights, for an error."""
+    if path.is_dir() and not (path / CHECKPOINT_NAME).exists():
+        return f", and {path} is a folder"
+    if path.is_dir() or path.is_file():
+        return ": a run has its alphabet"
+    return f", and {path} is no regular file"
 
 
 def no_checkpoint(file: Path) -> str:
