@@ -74,9 +74,9 @@ class Engine(ABC):
             return None
 
     @property
-    def version(self) -> str:
-        """The version that is installed."""
-        return self.installed_version() or "-"
+    def kind(self) -> type[Engine]:
+        """The class, which has all that is known of an engine without opening a file."""
+        return type(self)
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:

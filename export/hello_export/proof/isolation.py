@@ -29,7 +29,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from hello_runtime.errors import first_line
 from hello_train.network.config import ModelConfig
@@ -61,13 +61,7 @@ class Isolated:
         Raises:
             OSError: the system starts no other process.
         """
-        self.name = engine.name
-        self.version = engine.installed_version() or "-"
-        self.role = engine.role
-        self.activation_error = engine.activation_error
-        self.copies_refused = engine.copies_refused
-        self.largest_case = engine.largest_case
-        self._writes_files = engine.writes_files
+        self.kind = engine
         self._files: TemporaryDirectory[str] | None = None
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
@@ -91,7 +85,7 @@ class Isolated:
         Raises:
             OSError: there is no place for temporary files.
         """
-        if self._writes_files:  # deleted here, because a process that is killed deletes nothing
+        if self.kind.writes_files:  # deleted here, because a process that is killed deletes nothing
             self._files = TemporaryDirectory(ignore_cleanup_errors=True)
         request = (config, folder, self._files and self._files.name)
         self._opened = self._pipe.submit(self._exchange, pickle.dumps(request))
@@ -143,21 +137,30 @@ class Isolated:
         return pickle.load(self._process.stdout)
 
     def _answer(self, pending: Future[Any], failure: str) -> Any:
+        """Return what the process answers; `failure` is what the engine then failed to do.
+
+        Raises:
+            ParityError: that of the engine.
+            EngineFailedError: the engine fails, crashes or does not answer in time.
+        """
+        name = self.kind.name
         try:
             answer = pending.result(PATIENCE)
         except TimeoutError:
             self._process.kill()
-            raise EngineFailedError(
-                f"{self.name} {failure}: no answer in {PATIENCE} seconds"
-            ) from None
+            raise EngineFailedError(f"{name} {failure}: no answer in {PATIENCE} seconds") from None
         except (OSError, EOFError, pickle.UnpicklingError):
             how = describe_exit(self._process.wait())
-            raise EngineFailedError(f"{self.name} {failure}: it crashed ({how})") from None
+            raise EngineFailedError(f"{name} {failure}: it crashed ({how})") from None
         if isinstance(answer, ParityError):
             raise answer
         if isinstance(answer, Exception):
-            raise EngineFailedError(f"{self.name} {failure}: {first_line(answer)}")
+            raise EngineFailedError(f"{name} {failure}: {first_line(answer)}")
         return answer
+
+
+Opened: TypeAlias = Engine | Isolated
+"""An engine that has opened its file, in this process or in one of its own."""
 
 
 class Processes:

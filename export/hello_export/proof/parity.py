@@ -26,7 +26,7 @@ from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import Case
 from hello_export.proof.condition import Expected, MeasuredReference
 from hello_export.proof.engines import LARGE, Array, Engine, Outputs
-from hello_export.proof.isolation import Isolated
+from hello_export.proof.isolation import Opened
 from hello_export.proof.reference import Forward, Row
 from hello_export.proof.verdict import (
     NUMBERS,
@@ -45,7 +45,7 @@ SHOWN_CHARACTERS = 60
 
 def compare(
     network: Network,
-    engines: Sequence[Engine | Isolated],
+    engines: Sequence[Opened],
     cases: Iterable[Case],
     progress: Progress = SILENT,
     *,
@@ -67,7 +67,7 @@ def compare(
     """
     reference = MeasuredReference(network, forward)
     rounding = Verdict("PyTorch float64", torch.__version__, "measure")
-    verdicts = [begin(engine, engine.version, strict=strict) for engine in engines]
+    verdicts = [begin(engine.kind, strict=strict) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
         try:
             list(pool.map(check_declaration, engines, verdicts))
@@ -90,13 +90,13 @@ def compare(
     return make_report(rounding, verdicts)
 
 
-def begin(engine: Engine | Isolated | type[Engine], version: str, *, strict: bool) -> Verdict:
+def begin(engine: type[Engine], *, strict: bool) -> Verdict:
     """Return the verdict on an engine before it is compared; `strict` makes each a target."""
     role = "target" if strict else engine.role
-    return Verdict(engine.name, version, role, engine.activation_error)
+    return Verdict(engine.name, engine.installed_version() or "-", role, engine.activation_error)
 
 
-def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
+def check_declaration(engine: Opened, verdict: Verdict) -> None:
     """Have an engine check what its file declares; a failure goes into the verdict."""
     try:
         engine.check_declaration()
@@ -105,34 +105,31 @@ def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
 
 
 def run_engine(
-    config: ModelConfig,
-    case: Case,
-    progress: Progress,
-    engine: Engine | Isolated,
-    verdict: Verdict,
+    config: ModelConfig, case: Case, progress: Progress, engine: Opened, verdict: Verdict
 ) -> list[Row] | None:
     """Return an engine's outputs for each row of a case.
 
     None if it fails or has failed, or the case is too large for it.
     """
+    kind = engine.kind
     try:
-        if verdict.failure or case.characters > engine.largest_case:
+        if verdict.failure or case.characters > kind.largest_case:
             return None
         found = engine.run(case)
-        check_shapes(engine.name, config, case, found)
+        check_shapes(kind.name, config, case, found)
         refuses = config.task == "rewrite" and config.unknown == "error"
-        if refuses and not engine.copies_refused:
+        if refuses and not kind.copies_refused:
             # What a graph says of such characters is nobody's: its runtime lets none through, or
             # copies them itself.
             found = with_copies(found, case.codepoints, ascending_codepoints(config.input_alphabet))
     except ParityError as error:
         verdict.failure = str(error)
     except Exception as error:  # each engine raises classes of its own
-        verdict.failure = f"{engine.name} fails on {case}: {first_line(error)}"
+        verdict.failure = f"{kind.name} fails on {case}: {first_line(error)}"
     else:
         return rows_of(case, found)
     finally:
-        progress.advance(engine.name, case.characters)
+        progress.advance(kind.name, case.characters)
     return None
 
 
