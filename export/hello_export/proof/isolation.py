@@ -95,8 +95,9 @@ class Isolated:
 
         Raises:
             ParityError: the declaration is not that of the network.
-            EngineFailedError: the engine does not open the file.
+            EngineFailedError: the engine cannot be imported, or does not open the file.
         """
+        self._answer(self._imported, "cannot be imported")
         self._answer(self._opened, "does not open its file")
 
     def run(self, case: Case) -> Outputs:
@@ -224,8 +225,7 @@ def serve() -> None:
     try:
         engine: type[Engine] = pickle.loads(requests.get())
         if engine.library:
-            with suppress(Exception):  # opening the file will fail in the same way
-                import_module(engine.library)
+            import_module(engine.library)
         gc.freeze()
         gc.enable()
         answer(None)
