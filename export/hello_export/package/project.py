@@ -168,6 +168,7 @@ def values_of(name: str, config: ModelConfig, golden: Sequence[Golden]) -> dict[
         "task": config.task,
         "causal": not config.bidirectional,
         "unknown": config.unknown,
+        "does": DOES[config.task],
         "description": f"{DOES[config.task]}, with a network of {config.hidden_size} hidden values",
         "network": summary(config),
         "text": literal(shown.input),
