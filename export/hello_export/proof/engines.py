@@ -31,8 +31,6 @@ Outputs = dict[str, Array]
 
 NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
 """numpy's name of a type, by onnxruntime's name."""
-
-
 LARGE = 10_000
 """Most characters of a case for engines that are about as slow as PyTorch: all cases but one."""
 

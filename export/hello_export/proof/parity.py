@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -41,6 +42,8 @@ PYTORCH = "PyTorch"
 """The reference's name in the progress."""
 SHOWN_CHARACTERS = 60
 """Most characters of a failing input that a message shows: those up to the failing one."""
+Place: TypeAlias = Callable[[int], str]
+"""Returns where a step of a row is, counted from 1, and the text up to it."""
 
 
 def compare(
@@ -176,9 +179,7 @@ def compare_case(
     verdict.choice = "label" if config.task == "classify" else "decoded"
     verdict.choices += len(case.rows) if config.task == "classify" else case.characters
     for index, (text, wanted, row) in enumerate(zip(case.rows, expected, found, strict=True)):
-        place = partial(describe_place, case, index, text)
-        if config.task == "classify":
-            place = partial(describe_line, place, len(text))
+        place = place_in(config, case, index, text)
         for tensor, difference in differences(wanted, row, place):
             verdict.add(tensor, difference)
         if "decoded" in row:
@@ -187,9 +188,7 @@ def compare_case(
             verdict.mismatches += other_class(wanted, row["label"], place)
 
 
-def differences(
-    expected: Expected, found: Row, place: Callable[[int], str]
-) -> Iterator[tuple[str, Difference]]:
+def differences(expected: Expected, found: Row, place: Place) -> Iterator[tuple[str, Difference]]:
     """Yield those differences of a row that can change a verdict, for each tensor.
 
     They are at the steps with the largest difference, the largest share of the condition, the
@@ -217,7 +216,7 @@ def mismatches(
     text: list[int],
     expected: Expected,
     decoded: Array,
-    place: Callable[[int], str],
+    place: Place,
 ) -> list[Difference]:
     """Return one difference for each character of a row that was decoded otherwise."""
     differs = decoded != expected.row["decoded"]
@@ -235,7 +234,7 @@ def mismatches(
     return found
 
 
-def other_class(expected: Expected, label: Array, place: Callable[[int], str]) -> list[Difference]:
+def other_class(expected: Expected, label: Array, place: Place) -> list[Difference]:
     """Return one difference if a line, [1], got another class; none otherwise."""
     if label[0] == expected.row["label"][0]:
         return []
@@ -256,13 +255,16 @@ def labels_that_write(config: ModelConfig, codepoint: int, written: list[int]) -
     ]
 
 
-def describe_line(place: Callable[[int], str], length: int, _: int) -> str:
-    """Return where the end of a line is, for an output of the whole line."""
-    return place(length)
+def place_in(config: ModelConfig, case: Case, index: int, text: list[int]) -> Place:
+    """Return what names the places of a row, which reads `text`.
 
+    The single step of a classifier is at the end of the line.
+    """
 
-def describe_place(case: Case, index: int, text: list[int], length: int) -> str:
-    """Return where the character number `length` of a row is, and the text up to it."""
-    shown = "".join(map(chr, text[max(0, length - SHOWN_CHARACTERS) : length]))
-    cut = "..." if length > SHOWN_CHARACTERS else ""
-    return f"{cut}{shown!r} ({case}, row {index + 1}, character {length})"
+    def place(step: int) -> str:
+        length = len(text) if config.task == "classify" else step
+        shown = "".join(map(chr, text[max(0, length - SHOWN_CHARACTERS) : length]))
+        cut = "..." if length > SHOWN_CHARACTERS else ""
+        return f"{cut}{shown!r} ({case}, row {index + 1}, character {length})"
+
+    return place
