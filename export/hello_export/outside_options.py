@@ -98,10 +98,10 @@ def option_of(parameter: str) -> str:
 
 
 def check_outside(run: Path | None, own: Mapping[str, Any]) -> None:
-    """Check that the options which were given, by parameter, belong to a file of weights.
+    """Check that these options go with what is exported; `own` are those that were given.
 
     Raises:
-        click.UsageError: one is missing, or does not belong to a run.
+        click.UsageError: one is missing, or what is exported takes none.
         ExportError: none was given, and the file is no checkpoint.
     """
     is_weights = run is not None and run.is_file() and not is_checkpoint(run)
