@@ -44,6 +44,7 @@ def build_network(
     parts: Parts,
     alphabet: Entries,
     labels: Entries | None = None,
+    *,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     task: Task = "rewrite",
