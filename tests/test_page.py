@@ -250,6 +250,22 @@ def test_the_names_in_a_model_are_text(tmp_path: Path) -> None:
     assert escape(hostile).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
 
 
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [
+        ({"file": "upper.pt", "sha256": "0"}, "GRU of upper.pt"),
+        ({"module": "nets.Upper"}, "GRU of nets.Upper"),
+    ],
+)
+def test_a_network_from_outside_has_the_name_that_it_came_with(
+    tmp_path: Path, source: dict[str, str], title: str
+) -> None:
+    training = type(TRAINING)(data=None, example="a", seed=None, characters=None, source=source)
+    onnx.save(build_model(make_network("gru"), training), tmp_path / "model.onnx")
+    write_page(tmp_path / "model.onnx", tmp_path / "page.html")
+    assert f"<h1>{title}</h1>" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_the_modules_are_one_without_imports(tmp_path: Path) -> None:
     source = bundled()
     assert not re.search(r"^(import|export)\b|@import", source, re.MULTILINE)
