@@ -15,10 +15,10 @@ from hello_runtime.classification import Classification, classifications, run_li
 from hello_runtime.engine.batching import Annotation, run_ahead, unshared
 from hello_runtime.engine.blocks import block_size
 from hello_runtime.engine.calls import Calls
-from hello_runtime.engine.cpus import available_cpus
 from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
+from hello_runtime.resources import available_cpus
 from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, check_type
 from hello_runtime.text.long_text import LongText
