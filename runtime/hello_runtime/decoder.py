@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hello_runtime.classification import Classification, classifications, run_lines
 from hello_runtime.engine.batching import Annotation, run_ahead, unshared
 from hello_runtime.engine.blocks import block_size
-from hello_runtime.engine.calls import Calls
+from hello_runtime.engine.calls import OpenModel
 from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
 
-class Decoder(Calls):
+class Decoder(OpenModel):
     """An open model, made by `Decoder.open`. Several threads may use one decoder at the same time.
 
     Pickling keeps the arguments of `open`, and unpickling opens the model again. A forked process
