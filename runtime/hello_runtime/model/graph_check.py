@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from hello_runtime.errors import first_line
+from hello_runtime.errors import first_line, need
 from hello_runtime.model.labels import oldest_format, width_of
-from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo, need
+from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo
 from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
 from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Value, constant
 from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table

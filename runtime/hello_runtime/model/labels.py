@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from hello_runtime.model.onnx_wire import need
+from hello_runtime.errors import need
 from hello_runtime.text.edits import KEEP, check_edit, from_json, to_json
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hello_runtime.errors import ModelFileError, first_line
+from hello_runtime.errors import ModelFileError, first_line, need
 from hello_runtime.model.graph_check import CheckedGraph, Permitted, check_graph
 from hello_runtime.model.metadata import ModelInfo, parse_metadata
 from hello_runtime.model.model_file import IR_VERSION, OPSET, parse, read_content
-from hello_runtime.model.onnx_wire import Entry, Graph, Model, OperatorSet, need
+from hello_runtime.model.onnx_wire import Entry, Graph, Model, OperatorSet
 
 
 class CheckedModel(NamedTuple):
