@@ -17,7 +17,7 @@ PACKAGES = {name: ROOT / name / f"hello_{name}" for name in ("train", "export", 
 TEXT_ROOM = ", ".join(
     f"hello_runtime.text.{file.stem}" for file in (PACKAGES["runtime"] / "text").glob("[a-z]*.py")
 )
-CLICK = ("cli.py", "command.py", "packaged.py", "results.py")
+CLICK = ("cli.py", "command.py", "packaged.py", "results.py", "scoring.py")
 """The modules of the runtime that may import click."""
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "hello_runtime"}
 

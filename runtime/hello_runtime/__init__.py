@@ -15,11 +15,12 @@ is imported from its module on first use. Read it in this order:
 - `engine`: `devices` opens the model, `calls` runs it, with the copies of `copying`, `batching`
   groups texts and the `windows` of long lines into these calls, whose size is in `blocks`,
   `workers` makes them in threads, and `lifecycle` protects them when the process exits or forks;
-- `text`: files, lines, how a long one is kept (`long_text`) and the `memory` for it, and scores;
+- `text`: files, lines, how a long one is kept (`long_text`) and the `memory` for it, pairs and
+  their `score`; it knows no decoder;
 - `resources`: the processors and the memory that the system allows;
-- `cli`: the command `hello-infer`, and `results` what it writes. `process` starts every command,
-  `command` shows its errors, `info` prints what a model is. `packaged` makes a command of it for a
-  package that has its model inside.
+- `cli`: the command `hello-infer`, `results` what it writes, `scoring` and `info` what it prints of
+  a model. `process` starts every command, and `command` shows its errors. `packaged` makes a
+  command of it for a package that has its model inside.
 """
 
 from __future__ import annotations

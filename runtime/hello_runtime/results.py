@@ -216,37 +216,3 @@ def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str
         "probabilities": dict(zip(names, shares, strict=True)),
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
-
-
-def score_measures(decoder: Decoder, path: Path, as_json: bool) -> str:
-    """Return the measures of a model that does not rewrite, as a table or as JSON."""
-    from hello_runtime.text.classes import score_classes
-    from hello_runtime.text.measures import measures_table
-    from hello_runtime.text.passages import score_text
-
-    by_line = decoder.info.task == "classify"
-    measures = (score_classes if by_line else score_text)(decoder, path)
-    if as_json:
-        return json.dumps(measures) + "\n"
-    return measures_table(measures, "scored lines" if by_line else "scored text") + "\n"
-
-
-def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
-    """Return the scores of a model on a file, as a table or as JSON."""
-    if decoder.info.task != "rewrite":
-        return score_measures(decoder, pairs, as_json)
-    # Imported here, because decoding does not need it.
-    from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
-    from hello_runtime.text.score import score_model, score_table
-
-    file = decoder.file.with_name(BASELINE_NAME)
-    baseline = read_baseline(file) if file.exists() else None
-    scores = score_model(decoder, pairs, baseline)
-    if baseline is None:
-        every = decoder.info.guard is None
-        counted = "every word counts" if every else "words count that the model's guard lets change"
-        click.echo(f"no most frequent targets without {file}; {counted}", err=True)
-    if as_json:
-        named = {name: row and row._asdict() for name, row in scores.items()}
-        return json.dumps(named) + "\n"
-    return score_table(scores, "scored lines") + "\n"
