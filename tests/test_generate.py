@@ -270,6 +270,8 @@ def test_a_model_does_its_own_task_only(model: Model, tmp_path: Path) -> None:
     for other in (lambda: decoder.annotate_batch(["a"]), decoder.stream):
         with pytest.raises(TaskError, match="needs a model of the task rewrite"):
             other()
+    with pytest.raises(TaskError, match="needs a model of the task next"):
+        Decoder.open().generate_batch([])
     with pytest.raises(TaskError, match=r"its task is rewrite.*needs a model of the task next"):
         Decoder.open().generate("hello")
     with pytest.raises(TaskError, match="needs a model of the task rewrite or classify"):

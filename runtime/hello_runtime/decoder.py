@@ -218,8 +218,8 @@ class Decoder(OpenModel):
             prompt: what the text begins with; an empty one is LF, the start of a line.
             characters: how many to draw.
             temperature: the logits are divided by it; 0 for the most probable character.
-            top: draw from so many of the most probable characters only; None for all.
-            seed: 0 to 2^64 - 1; None for one that nobody knows.
+            top: draw from this many of the most probable characters; None for all.
+            seed: 0 to 2^64 - 1; None for a random one.
 
         Raises:
             TaskError: the model's task is not `next`.
@@ -227,10 +227,9 @@ class Decoder(OpenModel):
             ValueError: an argument is out of its range.
             EngineError: onnxruntime failed.
         """
-        from hello_runtime.generation import check_drawing, samples  # decoding needs none of it
+        from hello_runtime.generation import continuations  # here: decoding does not need it
 
-        check_drawing(characters, temperature, top, seed)
-        return samples(self, [prompt]).draw(characters, temperature, top, seed)
+        return continuations(self, [prompt], characters, temperature, top, seed)
 
     def generate_batch(
         self,
@@ -250,12 +249,9 @@ class Decoder(OpenModel):
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
         """
-        from hello_runtime.generation import check_drawing, samples
+        from hello_runtime.generation import continuations
 
-        check_drawing(characters, temperature, top, seed)
-        if not prompts:
-            return []
-        drawn = samples(self, prompts).draw(characters, temperature, top, seed)
+        drawn = continuations(self, prompts, characters, temperature, top, seed)
         return [*map("".join, zip(*drawn, strict=True))] or [""] * len(prompts)
 
     def _need_task(self, *tasks: Task) -> None:
