@@ -56,7 +56,7 @@ def run_lines(decoder: Decoder, texts: Sequence[str]) -> Iterator[list[Annotatio
 
 
 def classifications(decoder: Decoder, rows: Iterable[Row]) -> list[Classification]:
-    """Return what `run_lines` gives as a caller gets it; rows share no array."""
+    """Return the rows of `run_lines` as classifications, which share no array."""
     none = np.zeros(len(decoder.info.classes), np.float32)
     return [
         Classification(row.text, float(row.confidence.max()), row.confidence.copy())

@@ -290,7 +290,7 @@ class Decoder(OpenModel):
         return text
 
     def _read_long(self, text: LongText, index: int) -> LongText:
-        """Do the same for a long text."""
+        """Return a long text in the model's normal form, checked; see `_read`."""
         normaliser = Normaliser(self._form)
         normal = LongText(normaliser.normalised(text))
         if not normaliser.changed:
@@ -307,7 +307,7 @@ class Decoder(OpenModel):
         Args:
             text: the text, in the model's normal form.
             index: its index in its batch, for the error.
-            before: how many characters the stream read before this text, for the error.
+            before: how many characters were read before this part of it, for the error.
         """
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
@@ -327,13 +327,19 @@ class Decoder(OpenModel):
         ]
 
     def _run_texts(self, outputs: list[str], texts: Iterable[Text]) -> list[Row]:
+        """Return the row of each text; see `_run_batches`."""
         (rows,) = self._run_batches(outputs, [texts])
         return rows
 
     def _run_batches(
         self, outputs: list[str], batches: Iterable[Iterable[Text]]
     ) -> Generator[list[Row], None, None]:
-        """Yield the row of each text of each batch: as their callers do, and for a `LongText`."""
+        """Yield the row of each text of each batch, in order; a text may be a `LongText`.
+
+        Args:
+            outputs: of the graph, for the rows of a model that rewrites.
+            batches: read as `decode_batches` reads them.
+        """
         self._need_task("rewrite", "classify")
         run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)

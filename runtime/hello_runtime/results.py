@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from hello_runtime.errors import InputError, UnknownCharacterError
-from hello_runtime.text.lines import Block, decoded, read_pieces
+from hello_runtime.text.lines import Block, read_pieces, utf8_parts
 from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import normalise
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hello_runtime.text.long_text import Text
 
 STANDARD_INPUT = "standard input, line"
+"""What errors call a line of it, in front of its number."""
 CONFIDENCES = 4096
 """Confidences of a long line that are written at once."""
 
@@ -190,7 +191,7 @@ def long_json(text: Text, row: Parts) -> Iterator[bytes]:
     yield b'{"input": "'
     yield from map(json_inside, text)
     yield b'", "output": "'
-    yield from map(json_inside, decoded(row.content))
+    yield from map(json_inside, utf8_parts(row.content))
     yield b'", "confidence": ['
     for start in range(0, len(row.confidence), CONFIDENCES):
         some = row.confidence[start : start + CONFIDENCES]

@@ -92,15 +92,15 @@ class Parts:
         return np.frombuffer(self._lengths, np.uint8)
 
     def joined(self) -> Annotation:
-        """Return the row of the whole text; then no other can be added."""
+        """Return the row of the whole text; none can be added after it."""
         return Annotation(self.text, self.confidence, self.lengths)
 
 
 Row: TypeAlias = "Annotation | Parts"
-"""What a text became. A `LongText` may have `Parts`; a `str` has an annotation."""
+"""What a text became: of a `str` an annotation, of a `LongText` mostly `Parts`."""
 
 Piece: TypeAlias = "Text | Window"
-"""A row of an engine call."""
+"""What an engine call reads as one row: a text, or a window of a long one."""
 
 Run: TypeAlias = Callable[[Sequence[str]], Iterator[list[Annotation]]]
 """Runs texts side by side as one batch; yields, for each chunk of them, the rows."""
@@ -198,7 +198,7 @@ def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Row]
     rows: list[Annotation] = []
     long: list[Parts] = []
     for chunk in run(cast("list[str]", texts)):  # a causal model reads slices of a long text
-        if rows and not long:
+        if rows and not long:  # the second chunk: there is something to join
             long = [Parts([row]) for row in rows]
         rows = chunk
         for parts, row in zip(long, rows, strict=False):

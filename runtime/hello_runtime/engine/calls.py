@@ -93,7 +93,7 @@ class OpenModel:
         if causal and max(map(len, texts)) > LONGEST_ROW:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
-        if len(texts) == 1 and len(outputs) == 1 and self._width is None:
+        if len(texts) == 1 and len(outputs) == 1 and self._width is None:  # nothing to cut
             (decoded,) = self._run_alone(outputs, texts[0])
             return iter([[Annotation(self._row_text(decoded), NO_CONFIDENCE)]])
         lengths = np.array([len(text) for text in texts], np.int32)
@@ -131,22 +131,22 @@ class OpenModel:
 
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
         """Return the rows of an engine call, without padding; `results` are its outputs."""
-        decoded, *asked = results
+        decoded, *confidence = results  # the second where it was asked for
         counts = lengths.tolist()
         sizes: Array | None = None  # [batch, time]: how many characters each one became
         if self._width is None:
-            text, time = self._to_text(decoded), decoded.shape[1]  # with what padding became
+            text, time = self._to_text(decoded), decoded.shape[1]  # padding included
             starts = range(0, decoded.size, time)
             texts = [text[start : start + n] for start, n in zip(starts, counts, strict=True)]
-            if asked:
+            if confidence:
                 sizes = np.ones(decoded.shape, np.uint8)
         else:
-            standing = decoded != NOTHING
-            standing &= (np.arange(decoded.shape[1]) < lengths[:, None])[..., None]
-            sizes = standing.sum(2, dtype=np.uint8)
-            text, ends = self._to_text(decoded[standing]), sizes.sum(1).cumsum().tolist()
+            written = decoded != NOTHING
+            written &= (np.arange(decoded.shape[1]) < lengths[:, None])[..., None]
+            sizes = written.sum(2, dtype=np.uint8)
+            text, ends = self._to_text(decoded[written]), sizes.sum(1).cumsum().tolist()
             texts = [text[start:end] for start, end in pairwise([0, *ends])]
-        confidences = cut(asked[0], counts) if asked else repeat(NO_CONFIDENCE)
+        confidences = cut(confidence[0], counts) if confidence else repeat(NO_CONFIDENCE)
         by_row = repeat(NO_LENGTHS) if sizes is None else cut(sizes, counts)
         return list(map(Annotation, texts, confidences, by_row))
 
