@@ -12,9 +12,10 @@ is imported from its module on first use. Read it in this order:
 - `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
   parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
   graph by the rules in `operators`. `kinds` names what was given in the place of a model;
-- `engine`: `devices` opens the model, `calls` runs it, with the copies of `copying`, `batching`
-  groups texts and the `windows` of long lines into these calls, whose size is in `blocks`,
-  `workers` makes them in threads, and `lifecycle` protects them when the process exits or forks;
+- `engine`: `devices` opens the model, `calls` runs it, with the copies of `copying`, and gives
+  `rows`. `batching` groups texts and the `windows` of long lines into these calls, whose size is in
+  `blocks`, `workers` makes them in threads, and `lifecycle` protects them when the process exits or
+  forks;
 - `text`: files, lines, how a long one is kept (`long_text`) and the `memory` for it, pairs and
   their `score`; it knows no decoder;
 - `resources`: the processors and the memory that the system allows;
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from hello_runtime.classification import Classification
     from hello_runtime.columns import DecodeColumn
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Annotation
+    from hello_runtime.engine.rows import Annotation
     from hello_runtime.errors import (
         EngineError,
         ForkError,
@@ -71,7 +72,7 @@ __all__ = [
 
 MODULES = {
     "BUNDLED_CELLS": "model.model_file",
-    "Annotation": "engine.batching",
+    "Annotation": "engine.rows",
     "Classification": "classification",
     "DecodeColumn": "columns",
     "Decoder": "decoder",

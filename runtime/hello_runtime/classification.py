@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.engine.batching import Annotation
 from hello_runtime.engine.calls import check_finite
+from hello_runtime.engine.rows import Annotation
 from hello_runtime.text.codepoints import padded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Row
+    from hello_runtime.engine.rows import Row
 
 
 class Classification(NamedTuple):

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hello_runtime.classification import Classification, classifications, run_lines
-from hello_runtime.engine.batching import Annotation, run_ahead, unshared
+from hello_runtime.engine.batching import run_ahead
 from hello_runtime.engine.blocks import block_size
 from hello_runtime.engine.calls import OpenModel
 from hello_runtime.engine.lifecycle import LIFECYCLE
+from hello_runtime.engine.rows import Annotation, unshared
 from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
 from hello_runtime.resources import available_cpus
@@ -25,7 +26,7 @@ from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import Normaliser, normalise
 
 if TYPE_CHECKING:
-    from hello_runtime.engine.batching import Row
+    from hello_runtime.engine.rows import Row
     from hello_runtime.model.tasks import Task
     from hello_runtime.text.long_text import Text
 

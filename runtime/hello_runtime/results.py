@@ -21,7 +21,7 @@ from hello_runtime.text.normal_forms import normalise
 if TYPE_CHECKING:
     from hello_runtime.classification import Classification
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Annotation, Parts, Row
+    from hello_runtime.engine.rows import Annotation, Parts, Row
     from hello_runtime.text.lines import Bytes
     from hello_runtime.text.long_text import Text
 
@@ -101,7 +101,7 @@ def decode_file(
 
 def join_lines(rows: Sequence[Row], block: Block) -> Iterator[Bytes]:
     """Yield decoded lines in UTF-8, each with its original line end."""
-    from hello_runtime.engine.batching import Parts
+    from hello_runtime.engine.rows import Parts
 
     parts: list[Bytes] = []
     for row, end in zip(rows, block.ends, strict=True):
@@ -159,7 +159,7 @@ def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
 def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
     """Yield a line of JSON for each text, a long one in parts."""
     from hello_runtime.classification import classifications
-    from hello_runtime.engine.batching import Parts
+    from hello_runtime.engine.rows import Parts
 
     decoder._need_task("rewrite", "classify")
     read = decoder._check_batch(texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from hello_runtime.engine.batching import EMPTY, Annotation, Parts
+from hello_runtime.engine.rows import EMPTY, Annotation, Parts
 from hello_runtime.text.codepoints import check_type
 from hello_runtime.text.normal_forms import Normaliser
 

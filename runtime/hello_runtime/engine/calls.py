@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.engine.batching import NO_CONFIDENCE, NO_LENGTHS, Annotation
 from hello_runtime.engine.copying import with_copies
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.engine.ort import onnxruntime
+from hello_runtime.engine.rows import NO_CONFIDENCE, NO_LENGTHS, Annotation
 from hello_runtime.errors import EngineError, ModelFileError, PolicyError, ProviderError, first_line
 from hello_runtime.model.load import load_model
 from hello_runtime.text.codepoints import (
