@@ -27,7 +27,7 @@ from hello_runtime import (
     UnknownCharacterError,
     generation,
 )
-from hello_runtime.text.drawing import draw, sample_seeds, uniforms
+from hello_runtime.drawing import draw, sample_seeds, uniforms
 from hello_train.fit.task_evaluation import generate
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 from onnx.reference import ReferenceEvaluator

@@ -154,7 +154,7 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.packaged", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
         ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
-        (TEXT_ROOM, {"onnxruntime", "torch", "click"}),
+        (f"{TEXT_ROOM}, hello_runtime.drawing", {"onnxruntime", "torch", "click"}),
         ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
         ("hello_train.files", {"torch", "numpy", "click"}),
         ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),

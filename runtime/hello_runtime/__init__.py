@@ -7,8 +7,8 @@
 It needs numpy, onnxruntime and the model file. Importing it loads neither library: each name below
 is imported from its module on first use. Read it in this order:
 
-- `decoder` and `stream`: the public API, from text to text; `classification` and `generation` for
-  models of the other tasks;
+- `decoder` and `stream`: the public API, from text to text; `classification`, and `generation` with
+  its rule of `drawing`, for models of the other tasks;
 - `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
   parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
   graph by the rules in `operators`. `kinds` names what was given in the place of a model;

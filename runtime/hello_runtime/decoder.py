@@ -212,7 +212,7 @@ class Decoder(OpenModel):
         >>> "".join(decoder.generate("Once upon", 7, seed=1))  # doctest: +SKIP
         ' a time'
 
-        Equal arguments give the same text on every machine; `hello_runtime.text.drawing` has the
+        Equal arguments give the same text on every machine; `hello_runtime.drawing` has the
         rule.
 
         Args:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hello_runtime.drawing import SEEDS, draw, sample_seeds, uniforms
 from hello_runtime.engine.calls import check_finite
 from hello_runtime.errors import InputError
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
-from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
