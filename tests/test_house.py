@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import metadata, requires
 from pathlib import Path
@@ -103,6 +104,7 @@ def run_time_imports(node: ast.AST) -> set[str]:
     return found
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     """Return the modules of ours that each of them imports."""
     found: dict[str, set[str]] = {}
@@ -133,6 +135,15 @@ def test_no_folders_import_each_other_in_a_circle() -> None:
             ours.setdefault(own, set()).update(others)
     assert "hello_train.network" in ours["hello_train.data"]
     TopologicalSorter(ours).prepare()
+
+
+def test_the_modules_for_text_need_no_decoder_and_no_model() -> None:
+    text = "hello_runtime.text"
+    ours = {module: needed for module, needed in imports().items() if module.startswith(text)}
+    assert f"{text}.files" in ours[f"{text}.lines"]
+    for module, needed in ours.items():
+        others = {other for other in needed if not other.startswith(text)}
+        assert others <= {"hello_runtime.errors", "hello_runtime.resources"}, module
 
 
 def test_onnxruntime_is_imported_in_one_place() -> None:

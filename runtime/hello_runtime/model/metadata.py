@@ -142,6 +142,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             graph_copies=metadata["unknown"] in (("error", "copy") if version == 1 else ("copy",)),
         )
         check_info(info)
+        # Format 2 too may refuse unknown characters: then its graph does not copy them.
         formats = {info.format_version} | ({2} if info.unknown == "error" else set())
         need(version in formats, f"its format_version is {version}")
     except KeyError as error:
