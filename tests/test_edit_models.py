@@ -14,7 +14,7 @@ import pytest
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Annotation, DecodeColumn, Decoder, EngineError
 from hello_runtime import decoder as decoder_module
-from hello_runtime.engine import batching, calls, windows
+from hello_runtime.engine import batching, calls, rows, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
@@ -89,7 +89,7 @@ def test_a_stream_cut_anywhere(labels: str, tmp_path: Path) -> None:
         assert "".join(map(stream.feed, pieces)) == network.rewrite(text)
         stream = decoder.stream()
         (whole,) = decoder.annotate_batch([text])
-        same(batching.Parts(map(stream.annotate, pieces)).joined(), whole)
+        same(rows.Parts(map(stream.annotate, pieces)).joined(), whole)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

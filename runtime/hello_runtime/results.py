@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from hello_runtime.errors import InputError, UnknownCharacterError
-from hello_runtime.text.lines import Block, decoded, read_pieces
+from hello_runtime.text.lines import Block, read_pieces, utf8_parts
 from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
     from hello_runtime.classification import Classification
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Annotation, Parts, Row
+    from hello_runtime.engine.rows import Annotation, Parts, Row
     from hello_runtime.text.lines import Bytes
     from hello_runtime.text.long_text import Text
 
 STANDARD_INPUT = "standard input, line"
+"""What errors call a line of it, in front of its number."""
 CONFIDENCES = 4096
 """Confidences of a long line that are written at once."""
 
@@ -100,7 +101,7 @@ def decode_file(
 
 def join_lines(rows: Sequence[Row], block: Block) -> Iterator[Bytes]:
     """Yield decoded lines in UTF-8, each with its original line end."""
-    from hello_runtime.engine.batching import Parts
+    from hello_runtime.engine.rows import Parts
 
     parts: list[Bytes] = []
     for row, end in zip(rows, block.ends, strict=True):
@@ -158,7 +159,7 @@ def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
 def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
     """Yield a line of JSON for each text, a long one in parts."""
     from hello_runtime.classification import classifications
-    from hello_runtime.engine.batching import Parts
+    from hello_runtime.engine.rows import Parts
 
     decoder._need_task("rewrite", "classify")
     read = decoder._check_batch(texts)
@@ -190,7 +191,7 @@ def long_json(text: Text, row: Parts) -> Iterator[bytes]:
     yield b'{"input": "'
     yield from map(json_inside, text)
     yield b'", "output": "'
-    yield from map(json_inside, decoded(row.content))
+    yield from map(json_inside, utf8_parts(row.content))
     yield b'", "confidence": ['
     for start in range(0, len(row.confidence), CONFIDENCES):
         some = row.confidence[start : start + CONFIDENCES]
@@ -216,37 +217,3 @@ def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str
         "probabilities": dict(zip(names, shares, strict=True)),
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
-
-
-def score_measures(decoder: Decoder, path: Path, as_json: bool) -> str:
-    """Return the measures of a model that does not rewrite, as a table or as JSON."""
-    from hello_runtime.text.classes import score_classes
-    from hello_runtime.text.measures import measures_table
-    from hello_runtime.text.passages import score_text
-
-    by_line = decoder.info.task == "classify"
-    measures = (score_classes if by_line else score_text)(decoder, path)
-    if as_json:
-        return json.dumps(measures) + "\n"
-    return measures_table(measures, "scored lines" if by_line else "scored text") + "\n"
-
-
-def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
-    """Return the scores of a model on a file, as a table or as JSON."""
-    if decoder.info.task != "rewrite":
-        return score_measures(decoder, pairs, as_json)
-    # Imported here, because decoding does not need it.
-    from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
-    from hello_runtime.text.score import score_model, score_table
-
-    file = decoder.file.with_name(BASELINE_NAME)
-    baseline = read_baseline(file) if file.exists() else None
-    scores = score_model(decoder, pairs, baseline)
-    if baseline is None:
-        every = decoder.info.guard is None
-        counted = "every word counts" if every else "words count that the model's guard lets change"
-        click.echo(f"no most frequent targets without {file}; {counted}", err=True)
-    if as_json:
-        named = {name: row and row._asdict() for name, row in scores.items()}
-        return json.dumps(named) + "\n"
-    return score_table(scores, "scored lines") + "\n"

@@ -120,6 +120,60 @@ def open_cpu(content: bytes, file: Path) -> Opened:
     return Opened(session, CPU)
 
 
+def session_on(
+    provider: str,
+    make: Callable[[], onnxruntime.InferenceSession],
+    advice: str,
+    library_error: Callable[[], str | None] = lambda: None,
+    usual_cause: str | None = None,
+) -> onnxruntime.InferenceSession:
+    """Return the session that `make` opens, if it runs on the provider that was asked for.
+
+    onnxruntime may fall back to the CPU, and say so in its log at most.
+
+    Args:
+        provider: onnxruntime's name of it.
+        make: opens the session.
+        advice: what to do about an error.
+        library_error: tells why the provider's library cannot be loaded; None if it can.
+        usual_cause: explains a fallback for which there is no such reason.
+
+    Raises:
+        ProviderError: there is no session, or it runs on another provider.
+    """
+    try:
+        session = make()
+    except Exception as error:  # onnxruntime's own classes share no base but this
+        cause = library_error() or first_line(error)
+        raise ProviderError(
+            f"the model cannot be opened on {provider}: {cause}; {advice}"
+        ) from error
+    running = session.get_providers()[0]
+    if running == provider:
+        return session
+    known = library_error() or usual_cause
+    cause = f": {known}" if known else ""
+    raise ProviderError(
+        f"{provider} was asked for and onnxruntime fell back to {running}{cause}; {advice}"
+    )
+
+
+def quiet_options() -> onnxruntime.SessionOptions:
+    """Return the options of every session: one thread a call, no spinning, a quiet log."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # else it keeps a memory plan for every shape
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # never ORT's own format
+    options.log_severity_level = FATAL_ONLY
+    return options
+
+
+# CUDA.
+
+
 def open_cuda(content: bytes) -> Opened:
     """Open a model on CUDA.
 
@@ -156,72 +210,6 @@ def open_cuda(content: bytes) -> Opened:
         "there is no NVIDIA GPU, or its driver is missing or too old",
     )
     return Opened(session, CUDA)
-
-
-def open_plugin(content: bytes, name: str) -> Opened:
-    """Open a model on the first device that a plugin package offers.
-
-    Raises:
-        ProviderError: the model would not run there.
-    """
-    device = first_device(name)
-
-    def make() -> onnxruntime.InferenceSession:
-        options = quiet_options()
-        options.add_session_config_entry(NO_CPU_FALLBACK, "1")
-        options.add_provider_for_devices([device], PLUGIN_OPTIONS.get(device.ep_name, {}))
-        return onnxruntime.InferenceSession(content, options, enable_fallback=0)
-
-    session = session_on(device.ep_name, make, "use --provider cpu")
-    return Opened(session, f"{device.ep_name} ({device.device.type.name})")
-
-
-def session_on(
-    provider: str,
-    make: Callable[[], onnxruntime.InferenceSession],
-    advice: str,
-    load_error: Callable[[], str | None] = lambda: None,
-    usual_cause: str | None = None,
-) -> onnxruntime.InferenceSession:
-    """Return the session that `make` opens, if it runs on the provider that was asked for.
-
-    onnxruntime may fall back to the CPU, and say so in its log at most. `load_error` tells why the
-    provider's library cannot be loaded; `usual_cause` explains a fallback without such a reason.
-
-    Raises:
-        ProviderError: there is no session, or it runs on another provider.
-    """
-    try:
-        session = make()
-    except Exception as error:  # onnxruntime's own classes share no base but this
-        cause = load_error() or first_line(error)
-        raise ProviderError(
-            f"the model cannot be opened on {provider}: {cause}; {advice}"
-        ) from error
-    running = session.get_providers()[0]
-    if running == provider:
-        return session
-    known = load_error() or usual_cause
-    cause = f": {known}" if known else ""
-    raise ProviderError(
-        f"{provider} was asked for and onnxruntime fell back to {running}{cause}; {advice}"
-    )
-
-
-def quiet_options() -> onnxruntime.SessionOptions:
-    """Return the options of every session: one thread a call, no spinning, a quiet log."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # else it keeps a memory plan for every shape
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.add_session_config_entry("session.load_model_format", "ONNX")  # never ORT's own format
-    options.log_severity_level = FATAL_ONLY
-    return options
-
-
-# CUDA.
 
 
 def both_packages_installed() -> bool:
@@ -262,6 +250,24 @@ def load_error(library: Path) -> str | None:
 
 
 # Plugins.
+
+
+def open_plugin(content: bytes, name: str) -> Opened:
+    """Open a model on the first device that a plugin package offers.
+
+    Raises:
+        ProviderError: the model would not run there.
+    """
+    device = first_device(name)
+
+    def make() -> onnxruntime.InferenceSession:
+        options = quiet_options()
+        options.add_session_config_entry(NO_CPU_FALLBACK, "1")
+        options.add_provider_for_devices([device], PLUGIN_OPTIONS.get(device.ep_name, {}))
+        return onnxruntime.InferenceSession(content, options, enable_fallback=0)
+
+    session = session_on(device.ep_name, make, "use --provider cpu")
+    return Opened(session, f"{device.ep_name} ({device.device.type.name})")
 
 
 def installed_plugins() -> list[str]:
