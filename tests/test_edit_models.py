@@ -193,7 +193,10 @@ def test_json_and_info_of_edits(run: Any, tmp_path: Path) -> None:
     network, _ = opened(tmp_path, labels="width 2", guarded=True, unknown="label")
     row = json.loads(run("hello-infer", "--model", "model.onnx", "--json", "abż").stdout)
     assert row["output"] == network.rewrite("abż")
-    assert len(row["confidence"]) == len("abż") != len(row["output"])
+    assert len(row["confidence"]) == len(row["lengths"]) == len("abż") != len(row["output"])
+    (annotation,) = Decoder.open(tmp_path).annotate_batch(["abż"])
+    assert row["lengths"] == annotation.lengths.tolist()
+    assert sum(row["lengths"]) == len(row["output"])
     facts = json.loads(run("hello-infer", "--model", "model.onnx", "--info", "--json").stdout)
     assert facts["output_labels"] == [[None], "", [None, "\u0301"], [" ", None], "ż", "a😀"]
     assert "output_alphabet" not in facts

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -19,6 +19,8 @@ from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hello_runtime.classification import Classification
     from hello_runtime.decoder import Decoder
     from hello_runtime.engine.rows import Annotation, Parts, Row
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "standard input, line"
 """What errors call a line of it, in front of its number."""
-CONFIDENCES = 4096
-"""Confidences of a long line that are written at once."""
+NUMBERS = 4096
+"""Numbers of a long line that are written at once."""
 
 
 def generated(
@@ -170,33 +172,46 @@ def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
             yield class_to_json(str(text), shares, names).encode()
         return
     for text, row in zip(read, decoder._run_texts(["decoded", "confidence"], read), strict=True):
+        numbers: dict[str, NDArray[Any]] = {"confidence": row.confidence}
+        if decoder.info.width is not None:
+            numbers["lengths"] = row.lengths
         if isinstance(row, Parts):
-            yield from long_json(text, row)
+            yield from long_json(text, row, numbers)
         else:
-            yield to_json(str(text), row)
+            yield to_json(str(text), row, numbers)
 
 
-def to_json(text: str, annotation: Annotation) -> bytes:
-    """Return a line of JSON: input, output, and the confidence of each character of the input."""
-    row = {
-        "input": text,
-        "output": annotation.text,
-        "confidence": annotation.confidence.astype(float).round(4).tolist(),
-    }
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+def to_json(text: str, row: Annotation, numbers: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return a line of JSON: input, output, and numbers for each character of the input."""
+    lists = {name: plain(values) for name, values in numbers.items()}
+    content = {"input": text, "output": row.text, **lists}
+    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
 
-def long_json(text: Text, row: Parts) -> Iterator[bytes]:
+def long_json(text: Text, row: Parts, numbers: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
     """Yield what `to_json` gives for a long text, in parts."""
     yield b'{"input": "'
     yield from map(json_inside, text)
     yield b'", "output": "'
     yield from map(json_inside, utf8_parts(row.content))
-    yield b'", "confidence": ['
-    for start in range(0, len(row.confidence), CONFIDENCES):
-        some = row.confidence[start : start + CONFIDENCES]
-        yield b", " * bool(start) + json_inside(some.astype(float).round(4).tolist())
-    yield b"]}\n"
+    yield b'"'
+    for name, values in numbers.items():
+        yield from long_list(name, values)
+    yield b"}\n"
+
+
+def long_list(name: str, values: NDArray[Any]) -> Iterator[bytes]:
+    """Yield the entry of an object of JSON that has these numbers, in parts."""
+    yield f', "{name}": ['.encode()
+    for start in range(0, len(values), NUMBERS):
+        yield b", " * bool(start) + json_inside(plain(values[start : start + NUMBERS]))
+    yield b"]"
+
+
+def plain(values: NDArray[Any]) -> list[float]:
+    """Return numbers for JSON, shares with four decimals."""
+    rounded = values.astype(float).round(4) if values.dtype.kind == "f" else values
+    return list(rounded.tolist())
 
 
 def json_inside(value: str | list[float]) -> bytes:
@@ -209,7 +224,7 @@ def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str
 
     An empty line has the class null.
     """
-    shares = row.probabilities.astype(float).round(4).tolist()
+    shares = plain(row.probabilities)
     content = {
         "input": text,
         "class": row.label or None,
