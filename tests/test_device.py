@@ -87,7 +87,9 @@ def on_cuda(act: Callable[..., Any]) -> Callable[..., Any]:
 def test_a_package_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "installed_plugins", lambda: [])
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    assert_refused("cuda", f"has no {CUDA}", "pip install onnxruntime-gpu", "--provider cpu")
+    assert_refused(
+        "cuda", f"has no {CUDA}", "pip install 'onnxruntime-gpu[cuda,cudnn]'", "--provider cpu"
+    )
 
 
 @pytest.mark.usefixtures("cuda_is_listed")

@@ -207,12 +207,12 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
         PolicyError: it copies where it should label, or the other way round.
     """
     own, instead = info.unknown, "copy" if info.task == "rewrite" else "label"
-    if asked in (None, "error", own) or (own, asked) == ("error", instead):
-        return
-    raise PolicyError(
-        f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
-        f"follow; leave --unknown out (in Python: unknown=None), or take error"
-    )
+    possible = ("error", instead if own == "error" else own)
+    if asked not in (None, *possible):
+        raise PolicyError(
+            f"{file}: its policy for unknown characters is {own}, and it cannot follow {asked}; "
+            f"use --unknown {' or '.join(possible)} (in Python: unknown={possible[1]!r})"
+        )
 
 
 def check_finite(logits: Array, file: Path) -> None:

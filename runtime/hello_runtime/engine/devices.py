@@ -24,6 +24,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 CUDA_OPTIONS = {"use_tf32": "0"}
 """Without it CUDA multiplies in TF32, with 10 of the 23 bits of a factor, and some text differs."""
+INSTALL_GPU = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
 PLUGIN_OPTIONS: dict[str, dict[str, str]] = {
     # By default OpenVINO computes in less than float32: logits were 5e-3 off.
@@ -184,13 +185,13 @@ def open_cuda(content: bytes) -> Opened:
     if both_packages_installed():
         raise ProviderError(
             "onnxruntime and onnxruntime-gpu are both installed, and each overwrites files of the "
-            "other; run: pip uninstall -y onnxruntime onnxruntime-gpu && pip install "
-            "onnxruntime-gpu; or use --provider cpu"
+            f"other; run: pip uninstall -y onnxruntime onnxruntime-gpu && {INSTALL_GPU}; or use "
+            f"--provider cpu"
         )
     if CUDA not in onnxruntime.get_available_providers():
         raise ProviderError(
             f"this onnxruntime ({version}) has no {CUDA}; run: "
-            f"pip uninstall -y onnxruntime && pip install onnxruntime-gpu; or use --provider cpu"
+            f"pip uninstall -y onnxruntime && {INSTALL_GPU}; or use --provider cpu"
         )
     preload_libraries()
     session = session_on(
@@ -204,8 +205,7 @@ def open_cuda(content: bytes) -> Opened:
             enable_fallback=0,
         ),
         f"onnxruntime {version} needs an NVIDIA GPU with its driver, and CUDA and cuDNN of its "
-        f"versions, as pip install 'onnxruntime-gpu[cuda,cudnn]' brings them; or use "
-        f"--provider cpu",
+        f"versions, as {INSTALL_GPU} brings them; or use --provider cpu",
         cuda_load_error,
         "there is no NVIDIA GPU, or its driver is missing or too old",
     )
