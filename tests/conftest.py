@@ -31,6 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="long; pytest --long runs it"))
 
 
+@pytest.fixture(autouse=True)
+def same_weights() -> None:
+    """Give a test the same random weights each time, whatever ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[str], CommandServer]]:
     """Return a function that gives the server of a command, started when it is first asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Annotation, DecodeColumn, Decoder, EngineError
 from hello_runtime import decoder as decoder_module
 from hello_runtime.engine import batching, calls, rows, windows
+from hello_runtime.model.model_file import Unknown
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
@@ -223,6 +225,23 @@ def test_an_artifact_of_edits_is_proved_and_proved_again(
     if storage == "float32":
         decoded = run("hello-infer", "--model", "artifact", "abżba").stdout
         assert decoded == network.rewrite("abżba") + "\n"
+
+
+@pytest.mark.parametrize("unknown", ["copy", "label", "error"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_network_that_can_only_delete(
+    run: Any, tmp_path: Path, bidirectional: bool, unknown: Unknown
+) -> None:
+    """Its labels are as wide as one character all the same: no engine has an axis of length 0."""
+    shape = make_network(bidirectional=bidirectional, unknown=unknown).config
+    network = Network(replace(shape, output_labels=((),))).eval()
+    save_checkpoint(tmp_path / "run", network, TRAINING)
+    exported = run("hello-export", "run", "--output", "artifact", **SHORT_PROOF)
+    assert exported.returncode == 0, exported.stderr
+    text = "ab" if unknown == "error" else "a🦀b"
+    (annotation,) = Decoder.open(tmp_path / "artifact").annotate_batch([text])
+    assert annotation.text == network.rewrite(text) == ("🦀" if unknown == "copy" else "")
+    assert annotation.lengths.tolist() == [int(char == annotation.text) for char in text]
 
 
 def test_a_column_of_edits(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from hello_runtime.text.pairs import (
     normalising,
     parse_aligned,
     parse_class,
-    parse_pair,
+    parse_either,
     read_pairs,
 )
 from hello_runtime.text.passages import PASSAGE, passages_of
@@ -76,7 +76,7 @@ def score_measures(decoder: Decoder, path: Path, as_json: bool) -> str:
 
 
 def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str, Score | None]:
-    """Return the scores of a model on a file of pairs.
+    """Return the scores of a model on a file of pairs; say if it has lines that need other labels.
 
     Without a baseline its row is None, and the words that count are those with a character that
     the model's guard lets change. Without a guard every word counts.
@@ -88,9 +88,17 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
     """
     # Both are the same, for baseline and guard come from the same training lines.
     tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
+    unequal: list[int] = []  # lines whose sides differ in length
     with closing(decode_pairs(decoder, path, pair_parser(decoder.info))) as decoded:
         for block, outputs in decoded:
             add_block(tally, block, outputs, path)
+            unequal += [number for number, pair in block if len(pair.input) != len(pair.target)]
+    if unequal and decoder.info.width is None:
+        click.echo(
+            f"{path}: the sides of {len(unequal)} lines, the first of them line {unequal[0]}, "
+            f"differ in length, and this model writes one character for each",
+            err=True,
+        )
     if not tally.total[0]:
         raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
     scores = tally.scores()
@@ -100,9 +108,10 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
 def pair_parser(info: ModelInfo) -> Callable[[str], AnyPair]:
     """Return what parses a line of pairs for a model, brought into the model's normal form.
 
-    Where the model writes one character for each, the two sides must have the same length.
+    Where the model writes one character for each, a line of equal sides is aligned so. Another one
+    may stand among them: labels that occur too rarely are not learned.
     """
-    parse = parse_pair if info.width is None else parse_aligned
+    parse = parse_either if info.width is None else parse_aligned
     return normalising(parse, info.normalization)
 
 

@@ -69,7 +69,7 @@ class Reference:
         )
         lengths = {len(edit) for edit in config.output_labels}
         self._is_one_to_one = lengths == {1}
-        self._longest = max(lengths, default=0)
+        self._longest = max([1, *lengths])
         anything = range(len(config.output_labels))
         possible = [(config.guard or {}).get(char, anything) for char in config.input_alphabet]
         keeping = [number for number in anything if None in config.output_labels[number]]

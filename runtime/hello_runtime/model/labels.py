@@ -67,13 +67,13 @@ def characters_of(labels: Iterable[Edit]) -> str:
 
 
 def width_of(labels: Iterable[Edit]) -> int | None:
-    """Return the most characters that a label writes; None if every label writes exactly one.
+    """Return the most characters that a label writes, at least 1; None if all write exactly one.
 
-    >>> width_of([(KEEP,), ("ł",)]), width_of([(KEEP,), (KEEP, " ")]), width_of([(KEEP,), ()])
+    >>> width_of([(KEEP,), ("ł",)]), width_of([(KEEP,), (KEEP, " ")]), width_of([()])
     (None, 2, 1)
     """
     lengths = {len(label) for label in labels}
-    return None if lengths == {1} else max(lengths)
+    return None if lengths == {1} else max([1, *lengths])
 
 
 def oldest_format(

@@ -80,7 +80,7 @@ class ModelInfo(NamedTuple):
 
     @property
     def width(self) -> int | None:
-        """The most characters that a label writes; None if every label writes exactly one."""
+        """The most characters that a label writes, at least 1; None if all write exactly one."""
         return width_of(self.output_labels)
 
     @property

@@ -83,21 +83,6 @@ def split_pair(line: str) -> Pair:
     return Pair(*sides)
 
 
-def parse_pair(line: str) -> Pair:
-    """Return the pair of a line `input TAB target`.
-
-    Raises:
-        InputError: the line has no tab or several, or its two sides differ in length.
-    """
-    pair = split_pair(line)
-    if len(pair.input) != len(pair.target):
-        raise InputError(
-            f"the input has {len(pair.input)} characters and the target {len(pair.target)}; they "
-            f"must be aligned one for one"
-        )
-    return pair
-
-
 def parse_aligned(line: str) -> Aligned:
     """Return the pair of a line `input TAB target`, aligned.
 
@@ -109,6 +94,16 @@ def parse_aligned(line: str) -> Aligned:
         return Aligned(*pair, fewest_changes(*pair))
     except AlignmentError as error:
         raise InputError(f"{error}; leave the line out") from error
+
+
+def parse_either(line: str) -> AnyPair:
+    """Return the pair of a line: one for one where its sides have the same length, else aligned.
+
+    Raises:
+        InputError: the line has no tab or several, or its two sides cannot be aligned.
+    """
+    pair = split_pair(line)
+    return pair if len(pair.input) == len(pair.target) else parse_aligned(line)
 
 
 def parse_class(line: str) -> Pair:
@@ -134,7 +129,7 @@ def normalising(parse: Callable[[str], AnyPair], form: NormalForm) -> Callable[[
 
 
 def read_pairs(
-    path: Path, parse: Callable[[str], AnyPair] = parse_pair
+    path: Path, parse: Callable[[str], AnyPair] = parse_either
 ) -> Iterator[tuple[int, AnyPair]]:
     """Yield each pair of a file, plain or gzip, with the number of its line.
 
