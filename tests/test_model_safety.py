@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from fuzz.models import compare_readings, outcomes
 from fuzz.mutations import Item, add_loop, encode, parse, varint
 from hello_export.graph.onnx_graph import build_model
@@ -799,6 +800,30 @@ def test_an_output_of_another_shape_is_an_error(name: str, decoder: Decoder) -> 
     for call in {"confidence": calls[2:3], "state_out": calls[:2]}.get(changed, calls):
         with pytest.raises(EngineError, match=f"gave a {changed} of .* was due; export it again"):
             call()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_network_that_grows_beyond_float32_is_an_error(
+    tmp_path: Path, run: Run, bidirectional: bool
+) -> None:
+    """Its probabilities are no numbers then; of a long line a causal network's state is none."""
+    network = make_network("rnn", "relu", bidirectional=bidirectional, unknown="label")
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_()
+        for name, weight in network.recurrence.named_parameters():
+            if name.startswith("weight_hh"):
+                weight.copy_(2 * torch.eye(len(weight)))
+    onnx.save(build_model(network, TRAINING), tmp_path / "model.onnx")
+    decoder = Decoder.open(tmp_path)
+    assert decoder.annotate_batch(["ab" * 20])[0].confidence.max() <= 1
+    with pytest.raises(ModelFileError, match="its logits are NaN or infinite: the network grows"):
+        decoder.annotate_batch(["ab", "ab" * 100])
+    result = run("hello-infer", "--model", ".", "--json", "ab" * 100)
+    assert_one_line_error(result, "model.onnx: its logits are NaN or infinite")
+    if not bidirectional:
+        with pytest.raises(ModelFileError, match="its logits are NaN or infinite"):
+            decoder.decode("ab" * LONGEST_ROW)
 
 
 def test_an_index_that_there_is_not_is_an_error(

@@ -163,6 +163,7 @@ class Decoder(OpenModel):
             TypeError: the batch is a str, or a text is not.
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
+            ModelFileError: a probability is no number.
         """
         self._need_task("rewrite")
         return unshared(self._run_texts(["decoded", "confidence"], texts))

@@ -112,6 +112,7 @@ class OpenModel:
             chunk = [text[start : start + LONGEST_ROW] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
             *results, state = self._run([*outputs, "state_out"], padded(chunk), state)
+            check_finite(state[:, lengths == lengths.max()], self.file)  # of rows without padding
             yield self._split(results, lengths), state
 
     def _rewrite_chunks(self, text: str, state: Array) -> Iterator[tuple[str, Array]]:
@@ -146,8 +147,12 @@ class OpenModel:
             sizes = written.sum(2, dtype=np.uint8)
             text, ends = self._to_text(decoded[written]), sizes.sum(1).cumsum().tolist()
             texts = [text[start:end] for start, end in pairwise([0, *ends])]
-        confidences = cut(confidence[0], counts) if confidence else repeat(NO_CONFIDENCE)
         by_row = repeat(NO_LENGTHS) if sizes is None else cut(sizes, counts)
+        if not confidence:
+            return list(map(Annotation, texts, repeat(NO_CONFIDENCE), by_row))
+        confidences = [*cut(confidence[0], counts)]
+        for row in confidences:
+            check_finite(row, self.file)
         return list(map(Annotation, texts, confidences, by_row))
 
     def _run(self, outputs: list[str], codepoints: Codepoints, second: Array) -> list[Array]:
@@ -215,11 +220,14 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
         )
 
 
-def check_finite(logits: Array, file: Path) -> None:
-    """Check that logits of a model choose something.
+def check_finite(numbers: Array, file: Path) -> None:
+    """Check logits, or what follows from them or precedes them, so that they choose something.
 
     Raises:
-        ModelFileError: one is NaN or infinite.
+        ModelFileError: a number is NaN or infinite.
     """
-    if not np.isfinite(logits).all():
-        raise ModelFileError(f"{file}: its logits are NaN or infinite; export the run again")
+    if not np.isfinite(numbers).all():
+        raise ModelFileError(
+            f"{file}: its logits are NaN or infinite: the network grows beyond float32 on this "
+            f"text, or its weights are damaged"
+        )
