@@ -557,13 +557,14 @@ def test_a_gpu_is_taken_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     assert best_device(1) == torch.device("cuda", 1)
     assert (taken, torch.backends.cudnn.allow_tf32) == ([1], False)
-    with pytest.raises(TeamError, match="2 GPUs are here, one for a process; use --nproc"):
+    with pytest.raises(TeamError, match="and 2 GPUs can be used here; use --nproc-per-node 2"):
         best_device(2)
 
 
 def test_processes_that_torchrun_did_not_start(run: Run) -> None:
-    result = run("hello-train", *LEARN, WORLD_SIZE="2")
-    assert_one_line_error(result, "start several processes with torchrun, or unset WORLD_SIZE")
+    for size in ("2", "", "two"):
+        result = run("hello-train", *LEARN, WORLD_SIZE=size)
+        assert_one_line_error(result, "start several processes with torchrun, or unset WORLD_SIZE")
 
 
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:

@@ -102,7 +102,7 @@ def fit(
 def describe(job: TrainingJob, unit: str) -> str:
     """Return one line on a training: its lines, device, network and length."""
     options, device = job.options, job.team.device
-    threads = describe_threads(device, options)
+    threads = describe_threads(job.team, options)
     if options.epochs is None:
         length = f"{options.minutes:g} minutes"
     else:
