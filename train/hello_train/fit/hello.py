@@ -16,11 +16,11 @@ from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
-from hello_train.fit.save import save_run
+from hello_train.fit.save import check_writable, save_run
 from hello_train.fit.state import new_state
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
-from hello_train.network.checkpoint import Training, check_writable
+from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from hello_train.report.history import History, OutputSpan

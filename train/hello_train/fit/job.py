@@ -17,9 +17,10 @@ from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.resume import ResumeFile
+from hello_train.fit.save import check_writable
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.fit.threads import describe_threads
-from hello_train.network.checkpoint import Training, check_writable
+from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.words import count
 

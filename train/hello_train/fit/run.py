@@ -17,13 +17,13 @@ from hello_train.data.alphabets import (
 )
 from hello_train.data.clusters import cut_at
 from hello_train.data.lines import Split
+from hello_train.fit.counting import count_baseline
 from hello_train.fit.evaluation import Evaluator
 from hello_train.fit.job import TrainingJob, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import configure
 from hello_train.fit.remarks import dropped_labels, remarks, simpler_rows_ahead
 from hello_train.fit.save import save_run
-from hello_train.fit.score import count_baseline
 from hello_train.fit.state import TrainingState
 from hello_train.report.mistakes import mistakes
 
