@@ -12,7 +12,7 @@ The folders in the order of the work:
   `task_run` take, and how both fit a network; `save` writes the files of a run, and `holdout` what
   was held out.
 
-`cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
+`cli` is the command `hello-train`, `usage` what it refuses, `start` how a training is started,
 `results` what it prints, and `files` names the files of a run.
 Importing this package imports neither torch nor matplotlib.
 """

@@ -30,16 +30,16 @@ class ProgressDisplay(Callback):
         self,
         example: str | None = None,
         every: int | None = None,
-        quality: Callable[[float], str] = "{:.2%} right".format,
+        quality: Callable[[float], str] | None = None,
     ) -> None:
         """Prepare the display.
 
         Args:
             example: an input whose output each line shows; None to show accuracy and speed.
             every: print a line every so many epochs; None for a bar or a log.
-            quality: returns what an evaluation found, in words.
+            quality: returns what an evaluation found, in words; None for the share that is right.
         """
-        self._quality = quality
+        self._quality = quality or "{:.2%} right".format
         self._example = example
         self._every = every
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
