@@ -17,7 +17,14 @@ from hello_train.errors import TrainError
 from hello_train.fit.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, run_folder
 from hello_train.fit.task_options import LearnedTask
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.start import LinesToLearn, learn_hello, learn_rewriting, learn_task, name_of
+from hello_train.start import (
+    LinesToLearn,
+    import_training,
+    learn_hello,
+    learn_rewriting,
+    learn_task,
+    name_of,
+)
 from hello_train.usage import (
     SECTIONS,
     FiniteRange,
@@ -226,6 +233,7 @@ def main(
     paths = classes or pairs or text
     options = choose_options(defaults_for(bool(paths), task, corrupt), given)
     if not paths:
+        import_training()
         learn_hello(options, output, compare=compare, every=every)
         return
     folder = output or run_folder(name_of(paths[0]), options.cell)

@@ -56,7 +56,6 @@ def learn_hello(
     options: TrainOptions, output: Path | None, *, compare: bool, every: int | None
 ) -> None:
     """Train the example with one cell, or to compare with each, and print the result."""
-    import_training()
     from hello_train.fit.hello import HELLO, compare_cells, run_hello
     from hello_train.fit.progress import ProgressDisplay
 
