@@ -188,6 +188,6 @@ class EndlessImport(OnnxRuntime):
 
 
 class NotImported(OnnxRuntime):
-    """An engine whose library cannot be imported, which it does not need after all."""
+    """An engine whose library is not there."""
 
     name, library = "not imported", "no_such_library"

@@ -1,6 +1,6 @@
 """The drawing rule written again in plain Python, for any engine.
 
-It shares no code with the runtime: it has the rule of `hello_runtime.text.drawing` in Python's own
+It shares no code with the runtime: it has the rule of `hello_runtime.drawing` in Python's own
 numbers, and calls an engine one character at a time.
 """
 

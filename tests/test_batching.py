@@ -15,14 +15,10 @@ import numpy as np
 import pytest
 from hello_runtime import Decoder, UnknownCharacterError
 from hello_runtime.engine import batching
-from hello_runtime.engine.batching import (
-    NO_CONFIDENCE,
-    Annotation,
-    batched,
-    run_ahead,
-)
+from hello_runtime.engine.batching import batched, run_ahead
 from hello_runtime.engine.blocks import BLOCKS_ON_CPU, BlockSize, block_size
 from hello_runtime.engine.devices import CPU, CUDA
+from hello_runtime.engine.rows import NO_CONFIDENCE, Annotation
 from hello_runtime.engine.windows import OVERLAP, WINDOW, windows
 from hello_runtime.engine.workers import Workers
 from helpers import open_model, random_texts

@@ -57,10 +57,10 @@ def test_the_page_streams_hello_with_sixteen_lines_of_c(artifact: Path) -> None:
     shell(build.replace("-Wextra", "-Wextra -Werror"), folder)
     assert f"$ {use}\n{shell(use, folder)}" in section
     (bytes_of_program,) = re.findall(r"has ([\d,]+) bytes", section)
-    size = (folder / "hello").stat().st_size
+    size = (folder / "hello-c").stat().st_size
     assert size < 2 * int(bytes_of_program.replace(",", ""))  # another compiler's may be larger
 
-    streaming = subprocess.Popen(folder / "hello", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    streaming = subprocess.Popen(folder / "hello-c", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert streaming.stdin
     assert streaming.stdout
     for given, written in zip(b"hello", b"ohlol", strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from golden.replay import TASKS, TEXTS, model_file, read_rows, replay
 from hello_export.proof.verdict import TOLERANCE
 from hello_runtime import Decoder, ProviderError
 from hello_runtime.engine import devices
-from hello_runtime.engine.cpus import available_cpus, cpu_quota
 from helpers import Run
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -89,7 +87,9 @@ def on_cuda(act: Callable[..., Any]) -> Callable[..., Any]:
 def test_a_package_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "installed_plugins", lambda: [])
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CPU])
-    assert_refused("cuda", f"has no {CUDA}", "pip install onnxruntime-gpu", "--provider cpu")
+    assert_refused(
+        "cuda", f"has no {CUDA}", "pip install 'onnxruntime-gpu[cuda,cudnn]'", "--provider cpu"
+    )
 
 
 @pytest.mark.usefixtures("cuda_is_listed")
@@ -295,25 +295,3 @@ def test_the_cpu_loads_nothing_of_the_others() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert result.stdout == "\n"
-
-
-@pytest.mark.parametrize(
-    ("files", "quota"),
-    [
-        ({}, None),
-        ({"cpu.max": "max 100000\n"}, None),
-        ({"cpu.max": "150000 100000\n"}, 1.5),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
-        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
-        ({"cpu/cpu.cfs_quota_us": "50000\n"}, None),
-        ({"cpu.max": "\n"}, None),
-    ],
-)
-def test_a_containers_quota(files: dict[str, str], quota: float | None, tmp_path: Path) -> None:
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
-    assert cpu_quota(tmp_path) == quota
-    cpus = len(os.sched_getaffinity(0))
-    expected = {None: cpus, 1.5: min(cpus, 2), 0.5: 1}[quota]
-    assert available_cpus(tmp_path) == expected

@@ -53,8 +53,8 @@ ELSEWHERE = {
     "emx-onnx-cgen compile runs/hello-gru/artifact/model.onnx hello.c --input-dim batch=1 "
     "--input-dim time=1 --large-weight-threshold 0": "tests/test_c.py",
     "#include <stdio.h>": "tests/test_c.py",
-    "cc -std=c99 -Wall -Wextra -Os -s main.c -o hello -lm": "tests/test_c.py",
-    "echo hello | ./hello": "tests/test_c.py, character by character",
+    "cc -std=c99 -Wall -Wextra -Os -s main.c -o hello-c -lm": "tests/test_c.py",
+    "echo hello | ./hello-c": "tests/test_c.py, character by character",
     "python tests/benchmarks/other_engines.py --environments DIR": "tests/test_other_engines.py",
     "python tests/fuzz/javascript.py": "tests/test_js.py, on fewer files",
     "pip wheel --no-deps ./ohlol": "tests/test_package.py, without a network",

@@ -14,7 +14,7 @@ import pytest
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Annotation, DecodeColumn, Decoder, EngineError
 from hello_runtime import decoder as decoder_module
-from hello_runtime.engine import batching, calls, windows
+from hello_runtime.engine import batching, calls, rows, windows
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_train.network.checkpoint import load_checkpoint, save_checkpoint
 from hello_train.network.model import Network
@@ -89,7 +89,7 @@ def test_a_stream_cut_anywhere(labels: str, tmp_path: Path) -> None:
         assert "".join(map(stream.feed, pieces)) == network.rewrite(text)
         stream = decoder.stream()
         (whole,) = decoder.annotate_batch([text])
-        same(batching.Parts(map(stream.annotate, pieces)).joined(), whole)
+        same(rows.Parts(map(stream.annotate, pieces)).joined(), whole)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -193,7 +193,10 @@ def test_json_and_info_of_edits(run: Any, tmp_path: Path) -> None:
     network, _ = opened(tmp_path, labels="width 2", guarded=True, unknown="label")
     row = json.loads(run("hello-infer", "--model", "model.onnx", "--json", "abż").stdout)
     assert row["output"] == network.rewrite("abż")
-    assert len(row["confidence"]) == len("abż") != len(row["output"])
+    assert len(row["confidence"]) == len(row["lengths"]) == len("abż") != len(row["output"])
+    (annotation,) = Decoder.open(tmp_path).annotate_batch(["abż"])
+    assert row["lengths"] == annotation.lengths.tolist()
+    assert sum(row["lengths"]) == len(row["output"])
     facts = json.loads(run("hello-infer", "--model", "model.onnx", "--info", "--json").stdout)
     assert facts["output_labels"] == [[None], "", [None, "\u0301"], [" ", None], "ż", "a😀"]
     assert "output_alphabet" not in facts

@@ -10,7 +10,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,11 +38,13 @@ from helpers import (
     Export,
     Run,
     assert_one_line_error,
+    errors_of,
     make_network,
     shorten_proof,
 )
 from onnx import numpy_helper
 
+BROKEN = "cannot import a package: {}; run: pip install --force-reinstall 'hello-rnn[export]'"
 FILES = ["checkpoint.safetensors", "manifest.json", "model.onnx", "model.pt"]
 ENGINES = [
     "TorchScript",
@@ -458,3 +461,28 @@ def test_wrong_usage_is_exit_code_2(run: Run) -> None:
     result = run("hello-export", "runs/x", "--cell", "gru")
     assert result.returncode == 2
     assert "RUN and --cell exclude each other" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--cell", "gru"], ["--verify", "artifact"]])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (TypeError("no descriptors\nmore"), BROKEN.format("no descriptors")),
+        (OSError("libtorch_cpu.so: cannot open"), BROKEN.format("libtorch_cpu.so: cannot open")),
+        (ModuleNotFoundError(name="onnx"), "needs onnx, which is not installed; run: pip install"),
+        (MemoryError(), "there is not enough memory"),
+    ],
+)
+def test_a_broken_library_is_named_whatever_it_raises(
+    arguments: list[str], error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planted: what onnx raises beside another protobuf, and PyTorch without its libraries."""
+
+    @contextmanager
+    def importing() -> Iterator[None]:
+        raise error
+        yield
+
+    monkeypatch.setattr(cli, "importing", importing)
+    (line,) = errors_of(CliRunner().invoke(cli.main, arguments).stderr)
+    assert line.removeprefix("Error: ").removeprefix("hello-export ").startswith(message)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ from hello_export.artifact import write_artifact
 from hello_export.errors import ParityError
 from hello_export.graph.onnx_graph import build_model
 from hello_export.job import ExportJob
-from hello_export.proof import installed, isolation, parity
+from hello_export.proof import installed, isolation, javascript, parity
 from hello_export.proof.engines import Engine, OnnxRuntime
+from hello_export.proof.javascript import JavaScript
 from hello_export.proof.table import warnings
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import GOLDEN, TRAINING, errors_of, make_network, short_cases
@@ -153,6 +155,31 @@ def test_an_engine_that_does_not_answer_is_named(
     result = verify(monkeypatch, artifact, NeverOpenWitness)
     assert result.exit_code == 0
     assert errors_of(result.stderr) == [f"{message}: do not run this model there"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the planted programs are scripts of a shell")
+@pytest.mark.parametrize(
+    ("program", "fault"),
+    [
+        ("echo v12.22.12", "{} is version 12.22.12"),
+        ("echo Node: packet radio", "{} --version says no version"),
+        ("echo node: no libatomic.so.1 >&2; exit 127", "{} --version says no version"),
+        ("exec /bin/sleep 1000", "{} --version says no version"),
+    ],
+)
+def test_a_node_that_cannot_run_the_module_is_named_and_refuses_no_export(
+    program: str, fault: str, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = tmp_path / "node"
+    node.write_text(f"#!/bin/sh\n{program}\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(javascript, "node_version", cache(javascript.node_version.__wrapped__))
+    monkeypatch.setattr(javascript, "SECONDS", 0.1 if "sleep" in program else 600)
+    result = verify(monkeypatch, artifact, JavaScript, OnnxRuntime)
+    assert (result.exit_code, errors_of(result.stderr)) == (0, [])
+    said = f"JavaScript was not compared: it needs Node 18 or later, and {fault.format(node)}"
+    assert said in result.stdout.splitlines()
 
 
 @pytest.mark.parametrize(("fault", "tensor", "shape"), FAULTS)

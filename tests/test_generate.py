@@ -27,7 +27,7 @@ from hello_runtime import (
     UnknownCharacterError,
     generation,
 )
-from hello_runtime.text.drawing import draw, sample_seeds, uniforms
+from hello_runtime.drawing import draw, sample_seeds, uniforms
 from hello_train.fit.task_evaluation import generate
 from helpers import TRAINING, Run, assert_one_line_error, make_network
 from onnx.reference import ReferenceEvaluator
@@ -270,6 +270,8 @@ def test_a_model_does_its_own_task_only(model: Model, tmp_path: Path) -> None:
     for other in (lambda: decoder.annotate_batch(["a"]), decoder.stream):
         with pytest.raises(TaskError, match="needs a model of the task rewrite"):
             other()
+    with pytest.raises(TaskError, match="needs a model of the task next"):
+        Decoder.open().generate_batch([])
     with pytest.raises(TaskError, match=r"its task is rewrite.*needs a model of the task next"):
         Decoder.open().generate("hello")
     with pytest.raises(TaskError, match="needs a model of the task rewrite or classify"):

@@ -110,7 +110,7 @@ def test_the_proof_sees_a_runtime_that_does_not_copy_what_it_should(
     class Forgetful(Decoder):
         def __init__(self, *given: Any) -> None:
             super().__init__(*given)
-            self._copied = None
+            self._copies_outside = None
 
     monkeypatch.setattr(runtime_engine, "Decoder", Forgetful)
     with pytest.raises(ParityError, match="hello-infer differs from PyTorch in confidence"):

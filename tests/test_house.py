@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import metadata, requires
 from pathlib import Path
@@ -17,7 +18,7 @@ PACKAGES = {name: ROOT / name / f"hello_{name}" for name in ("train", "export", 
 TEXT_ROOM = ", ".join(
     f"hello_runtime.text.{file.stem}" for file in (PACKAGES["runtime"] / "text").glob("[a-z]*.py")
 )
-CLICK = ("cli.py", "command.py", "packaged.py", "results.py")
+CLICK = ("cli.py", "command.py", "packaged.py", "results.py", "scoring.py")
 """The modules of the runtime that may import click."""
 RUNTIME_MAY_IMPORT = {"numpy", "onnxruntime", "hello_runtime"}
 
@@ -103,6 +104,7 @@ def run_time_imports(node: ast.AST) -> set[str]:
     return found
 
 
+@cache
 def imports() -> dict[str, set[str]]:
     """Return the modules of ours that each of them imports."""
     found: dict[str, set[str]] = {}
@@ -135,6 +137,15 @@ def test_no_folders_import_each_other_in_a_circle() -> None:
     TopologicalSorter(ours).prepare()
 
 
+def test_the_modules_for_text_need_no_decoder_and_no_model() -> None:
+    text = "hello_runtime.text"
+    ours = {module: needed for module, needed in imports().items() if module.startswith(text)}
+    assert f"{text}.files" in ours[f"{text}.lines"]
+    for module, needed in ours.items():
+        others = {other for other in needed if not other.startswith(text)}
+        assert others <= {"hello_runtime.errors", "hello_runtime.resources"}, module
+
+
 def test_onnxruntime_is_imported_in_one_place() -> None:
     """There its telemetry is turned off, which must come first."""
     files = [file for package in PACKAGES for file in files_of(package)]
@@ -154,7 +165,7 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         ("hello_runtime.packaged", {"onnxruntime", "numpy"}),
         ("hello_runtime.text.files", {"onnxruntime", "numpy", "click"}),
         ("hello_runtime.text.pairs", {"onnxruntime", "torch", "numpy", "click"}),
-        (TEXT_ROOM, {"onnxruntime", "torch", "click"}),
+        (f"{TEXT_ROOM}, hello_runtime.drawing", {"onnxruntime", "torch", "click"}),
         ("hello_train.data.lines", {"onnxruntime", "torch", "click"}),
         ("hello_train.files", {"torch", "numpy", "click"}),
         ("hello_train.cli", {"torch", "onnxruntime", "jinja2", "matplotlib"}),

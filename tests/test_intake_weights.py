@@ -267,7 +267,7 @@ CONTENTS: dict[str, tuple[bytes, str]] = {
     "foreign pickle": (pickle.dumps({"a": 1}), "it is a pickle of more than tensors"),
     "numpy pickle": (pickle.dumps({"a": np.ones(1)}), "nothing of it was loaded"),
     "other bytes": (b"\x80\x02 and so on", "it is a pickle of more than tensors, or damaged"),
-    "safetensors text": (b"\x0e\0\0\0\0\0\0\0{not JSON}....", "cut off or damaged safetensors"),
+    "safetensors text": (b"\x0e\0\0\0\0\0\0\0{not JSON}....", "it is a safetensors file, cut"),
     "tensor": (to_bytes(torch.ones(2)), "it holds a Tensor and no state dict"),
     "list": (to_bytes([torch.ones(2)]), "it holds a list and no state dict"),
     "no tensors": (to_bytes({}), "it has no tensors"),
@@ -325,7 +325,7 @@ def test_a_file_that_is_cut_off(tmp_path: Path, name: str) -> None:
     whole = saved(name, tmp_path)
     for size in (len(whole) // 3, len(whole) - 9):
         (tmp_path / name).write_bytes(whole[:size])
-        with pytest.raises(IntakeError, match="it is cut off or damaged"):
+        with pytest.raises(IntakeError, match=r"it is (a .*, )?cut off or damaged"):
             read_weights(tmp_path / name)
 
 

@@ -85,10 +85,12 @@ def test_whoever_leaves_does_not_wait_for_an_import(
     assert waits == [True]  # the import ended, and not the patience
 
 
-def test_a_library_that_cannot_be_imported_is_the_openings_matter(folder: Path) -> None:
+def test_a_library_that_cannot_be_imported_is_named(folder: Path) -> None:
     process = Isolated(NotImported)
     process.open(NETWORK.config, folder)
-    process.check_declaration()
+    message = r"^not imported cannot be imported: No module named 'no_such_library'$"
+    with pytest.raises(EngineFailedError, match=message):
+        process.check_declaration()
     process.close()
 
 
@@ -100,7 +102,7 @@ def test_a_library_that_crashes_is_named(
     process = Isolated(CrashingOnImport)
     process.wait()
     process.open(NETWORK.config, folder)
-    message = r"^crashing on import does not open its file: it crashed \(SIGABRT\)$"
+    message = r"^crashing on import cannot be imported: it crashed \(SIGABRT\)$"
     with pytest.raises(EngineFailedError, match=message):
         process.check_declaration()
     process.close()

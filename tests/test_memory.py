@@ -20,45 +20,6 @@ from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_train.network.model import Network
 from helpers import TRAINING, make_network
 
-GROUPS = {
-    "v2": ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    "v1": (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
-}
-
-
-def write_group(folder: Path, names: tuple[str, ...], limit: str) -> None:
-    """Write the files of a control group that uses 600 bytes, 100 of which can be freed."""
-    *files, freed = names
-    contents = [f"{limit}\n", "600\n", f"anon 500\n{freed} 100\nslab 7\n"]
-    for name, content in zip(files, contents, strict=True):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(content)
-
-
-@pytest.mark.parametrize("names", GROUPS.values(), ids=[*GROUPS])
-def test_a_control_group_leaves_its_limit_less_what_is_used(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal:       9 kB\nMemAvailable:       1 kB\n")
-    assert memory.free_memory(tmp_path, meminfo) == 1024
-    write_group(tmp_path, names, "1000")
-    assert memory.free_memory(tmp_path, meminfo) == 500
-    write_group(tmp_path, names, "9000")
-    assert memory.free_memory(tmp_path, meminfo) == 1024
-    write_group(tmp_path, names, "400")
-    assert memory.free_memory(tmp_path, meminfo) == 0
-
-
-def test_a_system_that_sets_no_limit(tmp_path: Path) -> None:
-    write_group(tmp_path, GROUPS["v2"], "max")
-    assert memory.free_memory(tmp_path, tmp_path / "absent") is None
-
 
 def stream(content: bytes) -> io.BufferedReader:
     return io.BufferedReader(cast(io.RawIOBase, io.BytesIO(content)))

@@ -184,7 +184,7 @@ def test_what_is_saved_with_its_weights_inside_opens(file: Path) -> None:
     for tensor in model.graph.initializer:
         tensor.data_location = TensorProto.DEFAULT
     onnx.save(model, file)
-    assert load_model(file).state == (3, 4)
+    assert load_model(file).graph.state == (3, 4)
 
 
 # What a graph may do.
@@ -524,10 +524,10 @@ def test_every_network_of_ours_opens(kind: Any, bidirectional: bool, file: Path)
             storage = STORAGES[number % 3]
             model = build_model(round_weights(network, storage), TRAINING, storage)
             file.write_bytes(model.SerializeToString())
-            content, info, state, _ = load_model(file)
+            content, info, graph = load_model(file)
             config = network.config
             assert (info.output_labels, info.guard) == (config.output_labels, config.guard)
-            assert state == (None if bidirectional else (config.slots, config.hidden_size))
+            assert graph.state == (None if bidirectional else (config.slots, config.hidden_size))
             assert compare_readings(content) == "read"
 
 

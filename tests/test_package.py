@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from hello_export.package.goldens import golden_texts
 from hello_export.package.names import check_name
 from hello_export.package.project import check_project, files_of, values_of, word_of, write_package
 from hello_runtime import Decoder
+from hello_runtime.model.tasks import Task
 from hello_runtime.packaged import packaged_command
 from hello_train.network.model import Network
 from helpers import (
@@ -417,7 +419,22 @@ def test_texts_of_a_model_are_literals(tmp_path: Path) -> None:
         assert "49" not in text or name.endswith(".json")
     values = values_of("polish", network.config, [golden])
     assert (eval(values["text"]), values["word"]) == (HOSTILE, "TEXT")
+    assert values["prompt"] == "--prompt=TEXT"
     assert word_of("-a b") == "-- '-a b'"
+
+
+@pytest.mark.parametrize("task", ["rewrite", "classify", "next"])
+def test_the_commands_of_a_readme_run(task: Task, tmp_path: Path) -> None:
+    """The network of `next` refuses the line feed with which a text without a prompt begins."""
+    network = make_network(task=task, unknown="error")
+    golden = golden_texts(network, TRAINING)
+    onnx.save(build_model(network, TRAINING), model := tmp_path / "model.onnx")
+    readme = files_of("polish", network.config, golden, b"")["README.md"].decode()
+    commands = [line for line in readme.splitlines() if re.match(r"polish (?!.*FILE)", line)]
+    assert len(commands) == 3
+    for command in commands:
+        code, output = invoke(task, *shlex.split(command)[1:], model=model)
+        assert (code, output.startswith("Error")) == (0, False), output
 
 
 def test_where_rounding_decides_everything_there_is_no_golden_text() -> None:

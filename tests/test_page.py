@@ -250,6 +250,22 @@ def test_the_names_in_a_model_are_text(tmp_path: Path) -> None:
     assert escape(hostile).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in page
 
 
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [
+        ({"file": "upper.pt", "sha256": "0"}, "GRU of upper.pt"),
+        ({"module": "nets.Upper"}, "GRU of nets.Upper"),
+    ],
+)
+def test_a_network_from_outside_has_the_name_that_it_came_with(
+    tmp_path: Path, source: dict[str, str], title: str
+) -> None:
+    training = type(TRAINING)(data=None, example="a", seed=None, characters=None, source=source)
+    onnx.save(build_model(make_network("gru"), training), tmp_path / "model.onnx")
+    write_page(tmp_path / "model.onnx", tmp_path / "page.html")
+    assert f"<h1>{title}</h1>" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_the_modules_are_one_without_imports(tmp_path: Path) -> None:
     source = bundled()
     assert not re.search(r"^(import|export)\b|@import", source, re.MULTILINE)
@@ -297,7 +313,7 @@ def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
     assert result.stdout.splitlines()[-1] == (
         f"saved hello.html, {size} bytes: open it in a browser"
     )
-    assert ("note: without Node" in result.stderr) == (not node_version())
+    assert ("note: the JavaScript" in result.stderr) == (not node_version())
     (tmp_path / "mine.html").write_text("mine")
     result = run("hello-export", "run", "--page", "mine.html")
     assert_one_line_error(result, "cannot write mine.html: it is no page of hello-export")
@@ -308,13 +324,16 @@ def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
 def test_without_node_its_row_and_the_command_say_so(
     export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hello_export.proof.javascript.node_version", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("hello_export.proof.installed.ENGINES", (OnnxRuntime, JavaScript))
     save_run(make_network(), tmp_path / "run")
     result = export("run", "--page", "page.html")
     assert (
-        "JavaScript was not compared: it needs Node, which is not installed (command node)"
+        "JavaScript was not compared: it needs Node 18 or later, which is not installed"
         in result.stdout
     )
-    assert "note: without Node the JavaScript of the page was not compared" in result.stderr
+    assert (
+        "note: the JavaScript of the page was not compared: it needs Node 18 or later, which"
+        in result.stderr
+    )
     assert (tmp_path / "page.html").exists()

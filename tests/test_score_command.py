@@ -21,9 +21,10 @@ from command_server import CommandServer
 from hello_export.graph.onnx_graph import build_model
 from hello_export.manifest import digest
 from hello_runtime import Decoder
+from hello_runtime.scoring import score_model
 from hello_runtime.text.baseline import BASELINE_BYTES, read_baseline
 from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
-from hello_runtime.text.score import Score, score_model, score_outputs
+from hello_runtime.text.score import Score, score_outputs
 from hello_train.data.alphabets import changeable, count_substitutions
 from hello_train.fit.counting import count_baseline
 from hello_train.network.checkpoint import load_checkpoint

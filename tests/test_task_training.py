@@ -20,9 +20,8 @@ import pytest
 import torch
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import DecodeColumn, Decoder, ModelFileError, TaskError
-from hello_runtime.text.classes import parse_class
 from hello_runtime.text.lines import read_lines
-from hello_runtime.text.pairs import Pair
+from hello_runtime.text.pairs import Pair, parse_class
 from hello_runtime.text.passages import passages_of
 from hello_train.data.lines import Split, read
 from hello_train.data.sources import class_source, passage_source

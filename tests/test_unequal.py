@@ -14,12 +14,13 @@ import pytest
 from hello_export.graph.onnx_graph import build_model
 from hello_runtime import Decoder, NotCausalError
 from hello_runtime.errors import UnknownCharacterError
+from hello_runtime.scoring import score_model
 from hello_runtime.text.alignment import align, cut, fewest_changes
 from hello_runtime.text.baseline import BASELINE_NAME, read_baseline, write_baseline
 from hello_runtime.text.edits import KEEP, Edit
 from hello_runtime.text.normal_forms import NormalForm, normalise
 from hello_runtime.text.pairs import Aligned, AnyPair, Pair, pieces
-from hello_runtime.text.score import Score, score_model, score_outputs
+from hello_runtime.text.score import Score, score_outputs
 from hello_train.data.alphabets import choose_alphabets, count_substitutions
 from hello_train.data.augmentation import IGNORED
 from hello_train.data.batches import Batches, part_of

@@ -8,9 +8,9 @@ In the order in which to read it:
   TorchScript program, whose file `program_file` makes.
 - `proof`: what is compared. `reference` is the network in eager PyTorch; `engines`,
   `runtime_engine`, `javascript`, `c_engine` and `torchscript_engine` run the exported files, each
-  in a process of its own by `isolation`; `cases` are the batches. `condition` measures rounding,
-  `parity` compares, `verdict` decides, `table` shows, and `prove` runs it all on the engines of
-  `installed`.
+  in a process of its own, which `isolation` starts with the program `worker`. `cases` are the
+  batches. `condition` measures rounding, `parity` compares, `verdict` decides, `table` shows, and
+  `prove` runs it all on the engines of `installed`.
 - `intake`: a network from outside. `weights` reads its file, `alphabets` its alphabet and labels,
   `recognise` finds its parts by `recurrence` and `readings`, `network` builds a network of ours of
   them, and `outside` does all of it. `module` takes a module instead: `submodules` finds its parts,

@@ -19,6 +19,7 @@ from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
 from hello_runtime.text.files import folder_beside
 from hello_train.network.checkpoint import save_checkpoint
+from hello_train.network.model import Network
 
 from hello_export.errors import ArtifactError
 from hello_export.folders import check_replaceable, put_in_place
@@ -98,12 +99,7 @@ def write_files(job: ExportJob, folder: Path, progress: Progress) -> Export:
         processes=job.processes,
     )
     report.check()
-    cost = None
-    if storage != "float32":
-        progress.phase(f"measuring what {storage} costs, on text")
-        size = (folder / MODEL_NAME).stat().st_size
-        float32_size = build_model(network, training).ByteSize()
-        cost = rounding_cost(network, rounded, job.held_out, size=size, float32_size=float32_size)
+    cost = cost_of(job, rounded, folder / MODEL_NAME, progress)
     entries = {
         "config": network.config.to_json(),
         "training": training.record(),
@@ -113,3 +109,19 @@ def write_files(job: ExportJob, folder: Path, progress: Progress) -> Export:
     }
     write_manifest(folder, network.config.format_version, entries)
     return Export(report, cost)
+
+
+def cost_of(
+    job: ExportJob, rounded: Network, model: Path, progress: Progress
+) -> RoundingCost | None:
+    """Return what the rounded weights in a model file save and cost; None for float32."""
+    if job.storage == "float32":
+        return None
+    progress.phase(f"measuring what {job.storage} costs, on text")
+    return rounding_cost(
+        job.network,
+        rounded,
+        job.held_out,
+        size=model.stat().st_size,
+        float32_size=build_model(job.network, job.training).ByteSize(),
+    )

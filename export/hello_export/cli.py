@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from hello_runtime import __version__
 from hello_runtime.command import Command
-from hello_runtime.errors import HelloRuntimeError
-from hello_runtime.model.kinds import ONNX, TEXT, WHEEL, kind_of
+from hello_runtime.errors import HelloRuntimeError, first_line, lacks_memory
+from hello_runtime.model.model_file import MODEL_NAME
 from hello_runtime.process import importing
 from hello_train.errors import TrainError
-from hello_train.files import CHECKPOINT_NAME, is_checkpoint
+from hello_train.files import CHECKPOINT_NAME
 from hello_train.fit.environment import set_defaults
 from hello_train.fit.options import HELLO_OPTIONS, run_folder
 from hello_train.network.cells import CELLS
 
 from hello_export.errors import ExportError
 from hello_export.graph.storage import STORAGES, Storage
-from hello_export.outside_options import OUTSIDE, option_of, outside_options, read_outside
+from hello_export.outside_options import OUTSIDE, check_outside, outside_options, read_outside
 from hello_export.progress import Display
 from hello_export.results import show_export, show_page, show_proof
 
@@ -38,6 +39,21 @@ SECTIONS = {
     "Prove again": ("artifact", "characters", "trust_program"),
 }
 """The sections of the help."""
+
+
+class Wanted(NamedTuple):
+    """What the options ask of an export, whatever is exported."""
+
+    output: Path | None
+    storage: Storage | None
+    strict: bool
+    page: Path | None
+    package: str | None
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder to write; None for the one that follows from what is exported."""
+        return self.output or (Path(self.package) if self.package else None)
 
 
 @click.command(
@@ -131,96 +147,90 @@ def main(
     run learned from a file, baseline.json. model.onnx alone is enough to decode.
     """
     own = {name: value for name, value in outside.items() if value not in (None, ())}
-    if characters and not artifact:
-        raise click.UsageError("--characters belongs to --verify.")
-    if trust_program and not artifact:
-        raise click.UsageError("--trust-program belongs to --verify.")
     if artifact:
         if run or cell or output or storage or page or package is not None or own:
             raise click.UsageError("--verify takes an artifact alone: it exports nothing.")
         verify(artifact, characters or CHARACTERS, trust_program, strict)
         return
-    if page:
+    if characters:
+        raise click.UsageError("--characters belongs to --verify.")
+    if trust_program:
+        raise click.UsageError("--trust-program belongs to --verify.")
+    check_outside(run, own)
+    if run and cell and not own:
+        raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
+    wanted = Wanted(output, storage, strict, page, package)
+    check_places(wanted)
+    if run and own:
+        export(weights_job(run, wanted, {"cell": cell, **outside}), wanted)
+    elif run:
+        export(run_job(run, wanted), wanted)
+    else:
+        export_hello(cell or "gru", wanted)
+
+
+def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:
+    """Compare an artifact again and print the proof, even if it fails."""
+    with Display(f"reading {artifact}") as progress:
+        import_export()
+        from hello_export.verify import verify_artifact
+
+        report = verify_artifact(
+            artifact, characters, trusted=trust_program, strict=strict, progress=progress
+        )
+    show_proof(report)
+    report.check()
+
+
+def check_places(wanted: Wanted) -> None:
+    """Check, before anything is read, that a page and a project may be written where they go.
+
+    Raises:
+        PageError: something else is there.
+        PackageError: something else is there, or no package can have this name.
+    """
+    if wanted.page:
         from hello_export.page import check_replaceable
 
-        check_replaceable(page)
-    if package is not None:
+        check_replaceable(wanted.page)
+    if wanted.package is not None:
         from hello_export.package.names import check_name
         from hello_export.package.project import check_project
 
-        check_name(package)
-        check_project(output or Path(package))
-    folder = output or (Path(package) if package else None)
-    if check_outside(run, own):
-        assert run
-        job = weights_job(run, folder, storage, strict, {"cell": cell, **outside})
-        export(job, package)
-    elif run and cell:
-        raise click.UsageError("RUN and --cell exclude each other: a run has its cell.")
-    elif run:
-        job = run_job(run, folder, storage, strict)
-        export(job, package)
-    else:
-        job = export_hello(cell or "gru", folder, storage, strict, package)
-    if page:
-        show_page(job.folder / "src" / package if package else job.folder, page)
+        check_name(wanted.package)
+        check_project(wanted.folder or Path(wanted.package))
 
 
-def check_outside(run: Path | None, own: Mapping[str, Any]) -> bool:
-    """Tell whether a file of weights is to be exported, and check that its options belong to it.
+def weights_job(file: Path, wanted: Wanted, options: Mapping[str, Any]) -> ExportJob:
+    """Return the export of a file of weights; print what was recognised in it.
 
     Raises:
-        click.UsageError: an option is missing, or does not belong to a run.
-        ExportError: the file is no checkpoint, and there is no alphabet.
+        ExportError: there is no folder to write, or the file has other parts.
     """
-    is_weights = run is not None and run.is_file() and not is_checkpoint(run)
-    if not own:
-        if run and is_weights:
-            raise ExportError(no_checkpoint(run))
-        return False
-    if "alphabet" not in own:
-        raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
-    if run is None:
-        raise click.UsageError("--alphabet belongs to a file of weights: name it.")
-    if run.exists() and not is_weights:
-        raise click.UsageError(f"--alphabet belongs to a file of weights{why_none(run)}.")
-    return True
+    folder = wanted.folder or folder_of(file)
+    with Display(f"reading {file}"):
+        import_export()
+        from hello_export.job import ExportJob
+
+        found = read_outside(file, options)
+    for line in found.account:
+        click.echo(line, err=True)
+    storage = wanted.storage or "float32"
+    return ExportJob(found.network, found.training, folder, storage, strict=wanted.strict)
 
 
-def why_none(path: Path) -> str:
-    """Return why a path that exists is no file of weights, for an error."""
-    if path.is_dir() and not (path / CHECKPOINT_NAME).exists():
-        return f", and {path} is a folder"
-    if path.is_dir() or path.is_file():
-        return ": a run has its alphabet"
-    return f", and {path} is no regular file"
+def folder_of(file: Path) -> Path:
+    """Return the folder for the artifact of a file of weights: its path without the suffix.
+
+    Raises:
+        ExportError: its name has no suffix.
+    """
+    if not file.suffix:
+        raise ExportError(f"{file}: its name has no suffix; name the artifact folder with --output")
+    return file.with_suffix("")
 
 
-def no_checkpoint(file: Path) -> str:
-    """Return what a file is that is no checkpoint, and what to do."""
-    kind, what = kind_of(file), f"{file}: it is no checkpoint of hello-train"
-    if kind == ONNX and (beside := file.with_name(CHECKPOINT_NAME)).exists():
-        return f"{what}, but {kind}; it was made of {beside}, which can be exported again"
-    if kind in (ONNX, TEXT, WHEEL):
-        return (
-            f"{what}, but {kind}; name a run or a checkpoint, or, with --alphabet, a file with the "
-            f"weights of a network of your own"
-        )
-    return (
-        f"{what}; if it has the weights of a network of your own, say which characters it reads, "
-        f"with --alphabet"
-    )
-
-
-def import_export() -> None:
-    """Import PyTorch and the modules that need it, late: the help must not wait for them."""
-    set_defaults()
-    with importing():
-        import hello_export.artifact
-        import hello_export.verify  # noqa: F401
-
-
-def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: bool) -> ExportJob:
+def run_job(run: Path, wanted: Wanted) -> ExportJob:
     """Return the export of a run, by default into its folder `artifact`, or in its own place.
 
     Raises:
@@ -239,92 +249,30 @@ def run_job(run: Path, folder: Path | None, storage: Storage | None, strict: boo
         network, training = load_checkpoint(run)
         home = run if run.is_dir() else run.parent
         stored = stored_weights(home)  # RUN may be an artifact, which is then replaced
-        storage = storage or stored or "float32"
+        storage = wanted.storage or stored or "float32"
         # Held-out lines measure the cost of smaller weights.
         held_out = read_holdout(home, network.config.task) if storage != "float32" else []
     if training.data == HELLO_DATA and (said := network.rewrite(HELLO.input)) != HELLO.target:
         click.echo(f"note: this network did not learn {HELLO_DATA}; it says {said!r}", err=True)
-    folder = folder or (home if stored else home / "artifact")
+    folder = wanted.folder or (home if stored else home / "artifact")
     baseline = home / BASELINE_NAME
     carried = baseline if os.path.lexists(baseline) else None
-    return ExportJob(network, training, folder, storage, held_out, carried, strict)
+    return ExportJob(network, training, folder, storage, held_out, carried, wanted.strict)
 
 
-def weights_job(
-    file: Path,
-    folder: Path | None,
-    storage: Storage | None,
-    strict: bool,
-    options: Mapping[str, Any],
-) -> ExportJob:
-    """Return the export of a file of weights; print what was recognised in it.
-
-    Raises:
-        ExportError: there is no folder to write, or the file has other parts.
-    """
-    folder = folder or folder_of(file)
-    with Display(f"reading {file}"):
-        import_export()
-        from hello_export.job import ExportJob
-
-        found = read_outside(file, options)
-    for line in found.account:
-        click.echo(line, err=True)
-    return ExportJob(found.network, found.training, folder, storage or "float32", strict=strict)
-
-
-def export(job: ExportJob, package: str | None) -> None:
-    """Write an artifact, or the project of a package; print the proof, and what to do next."""
-    with Display("writing the artifact") as progress:
-        if package:
-            from hello_export.package.project import write_package  # its templates need jinja2
-
-            made = write_package(package, job, progress)
-        else:
-            from hello_export.artifact import write_artifact
-
-            made = write_artifact(job, progress)
-    show_export(made, job, package)
-
-
-def export_hello(
-    cell: str, folder: Path | None, storage: Storage | None, strict: bool, package: str | None
-) -> ExportJob:
-    """Export the post's example, and return what was exported; train it if there is no checkpoint.
+def export_hello(cell: str, wanted: Wanted) -> None:
+    """Export the post's example; train it if there is no checkpoint.
 
     The engines' processes start beside the training: all of them can run this network.
     """
     set_defaults()
-    with importing():
+    with importing_libraries():
+        import hello_runtime.engine.ort  # noqa: F401  (which says its version)
+
         from hello_export.proof.installed import start_engines
     with start_engines() as processes:
-        job = run_job(hello_run(cell), folder, storage, strict)
-        export(replace(job, processes=processes), package)
-    return job
-
-
-def folder_of(file: Path) -> Path:
-    """Return the folder for the artifact of a file of weights: its path without the suffix.
-
-    Raises:
-        ExportError: its name has no suffix.
-    """
-    if not file.suffix:
-        raise ExportError(f"{file}: its name has no suffix; name the artifact folder with --output")
-    return file.with_suffix("")
-
-
-def verify(artifact: Path, characters: int, trust_program: bool, strict: bool) -> None:
-    """Compare an artifact again and print the proof, even if it fails."""
-    with Display(f"reading {artifact}") as progress:
-        import_export()
-        from hello_export.verify import verify_artifact
-
-        report = verify_artifact(
-            artifact, characters, trusted=trust_program, strict=strict, progress=progress
-        )
-    show_proof(report)
-    report.check()
+        job = run_job(hello_run(cell), wanted)
+        export(replace(job, processes=processes), wanted)
 
 
 def hello_run(cell: str) -> Path:
@@ -352,3 +300,46 @@ def hello_run(cell: str) -> Path:
             f"hello-export {folder}"
         )
     return folder
+
+
+def export(job: ExportJob, wanted: Wanted) -> None:
+    """Write an artifact or the project of a package, and a page; print the proof and what to do."""
+    package = wanted.package
+    with Display("writing the artifact") as progress:
+        if package:
+            from hello_export.package.project import write_package  # its templates need jinja2
+
+            made = write_package(package, job, progress)
+        else:
+            from hello_export.artifact import write_artifact
+
+            made = write_artifact(job, progress)
+    show_export(made, job, package)
+    if wanted.page:
+        from hello_export.page import write_page
+
+        model = (job.folder / "src" / package if package else job.folder) / MODEL_NAME
+        show_page(wanted.page, write_page(model, wanted.page))
+
+
+def import_export() -> None:
+    """Import PyTorch and the modules that need it, late: the help must not wait for them."""
+    set_defaults()
+    with importing_libraries():
+        import hello_export.artifact
+        import hello_export.verify  # noqa: F401
+
+
+@contextmanager
+def importing_libraries() -> Iterator[None]:
+    """Import libraries in this context, with whatever a broken one raises as an ImportError.
+
+    onnx raises a TypeError beside another protobuf, and PyTorch an OSError without its libraries.
+    """
+    try:
+        with importing():
+            yield
+    except Exception as error:
+        if isinstance(error, ImportError) or lacks_memory(error):
+            raise
+        raise ImportError(first_line(error)) from error

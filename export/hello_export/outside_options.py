@@ -1,4 +1,4 @@
-"""The options of `hello-export` for a network of one's own, and what they make of a file."""
+"""The options of `hello-export` for a network of one's own: checks and reads what was given."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from hello_runtime.model.kinds import ONNX, TEXT, WHEEL, kind_of
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES
 from hello_runtime.model.tasks import TASKS
 from hello_runtime.text.normal_forms import NORMAL_FORMS
+from hello_train.files import CHECKPOINT_NAME, is_checkpoint
+
+from hello_export.errors import ExportError
 
 if TYPE_CHECKING:
     from hello_export.intake.outside import Outside
@@ -91,6 +95,51 @@ def outside_options(command: Callable[..., None]) -> Callable[..., None]:
 def option_of(parameter: str) -> str:
     """Return the option of a parameter."""
     return "--ignore" if parameter == "ignored" else f"--{parameter.replace('_', '-')}"
+
+
+def check_outside(run: Path | None, own: Mapping[str, Any]) -> None:
+    """Check that these options go with what is exported; `own` are those that were given.
+
+    Raises:
+        click.UsageError: one is missing, or what is exported takes none.
+        ExportError: none was given, and the file is no checkpoint.
+    """
+    is_weights = run is not None and run.is_file() and not is_checkpoint(run)
+    if not own:
+        if run and is_weights:
+            raise ExportError(no_checkpoint(run))
+        return
+    if "alphabet" not in own:
+        raise click.UsageError(f"{option_of(next(iter(own)))} belongs to --alphabet.")
+    if run is None:
+        raise click.UsageError("--alphabet belongs to a file of weights: name it.")
+    if run.exists() and not is_weights:
+        raise click.UsageError(f"--alphabet belongs to a file of weights{why_none(run)}.")
+
+
+def why_none(path: Path) -> str:
+    """Return why a path that exists is no file of weights, for an error."""
+    if path.is_dir() and not (path / CHECKPOINT_NAME).exists():
+        return f", and {path} is a folder"
+    if path.is_dir() or path.is_file():
+        return ": a run has its alphabet"
+    return f", and {path} is no regular file"
+
+
+def no_checkpoint(file: Path) -> str:
+    """Return what a file is that is no checkpoint, and what to do."""
+    kind, what = kind_of(file), f"{file}: it is no checkpoint of hello-train"
+    if kind == ONNX and (beside := file.with_name(CHECKPOINT_NAME)).exists():
+        return f"{what}, but {kind}; it was made of {beside}, which can be exported again"
+    if kind in (ONNX, TEXT, WHEEL):
+        return (
+            f"{what}, but {kind}; name a run or a checkpoint, or, with --alphabet, a file with the "
+            f"weights of a network of your own"
+        )
+    return (
+        f"{what}; if it has the weights of a network of your own, say which characters it reads, "
+        f"with --alphabet"
+    )
 
 
 def read_outside(file: Path, options: Mapping[str, Any]) -> Outside:

@@ -96,9 +96,12 @@ def render(content: bytes, info: ModelInfo) -> str:
 
 
 def title(info: ModelInfo) -> str:
-    """Return what the model learned, or what it is."""
-    data = info.training.get("data")
-    return printable(str(data)) if data else f"{info.cell.upper()} of hello-rnn"
+    """Return what the model learned, or what it is and the file or module that it came from."""
+    data, source = info.training.get("data"), info.training.get("source")
+    if data or not isinstance(source, dict):
+        return printable(str(data or "hello-rnn"))
+    origin = source.get("file") or source.get("module")
+    return printable(f"{info.cell.upper()} of {origin}")
 
 
 def lead(info: ModelInfo) -> str:

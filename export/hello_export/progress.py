@@ -14,8 +14,10 @@ BAR_WIDTH = 16
 REFRESH_SECONDS = 0.1
 LOG_LINES = 4
 """Lines that a comparison writes to a log, its first line included."""
-LEAST_SHARE = 0.05
-"""Share of a comparison that must be done before the time left is estimated."""
+LEAST_CHARACTERS = 100_000
+"""Characters that must be compared before the time left is estimated: two grids of cases. Within a
+grid it is not known, because the time of a case is not in proportion to its characters. So an
+export, which compares one grid, shows none."""
 
 
 class Progress:
@@ -66,13 +68,14 @@ class Display(Progress):
     def begin(self, engines: Sequence[str], characters: int) -> None:
         """Show which engines are compared, and on how many characters."""
         self._done, self._characters = dict.fromkeys(engines, 0), characters
-        self._began = self._shown_at = time.monotonic()
-        self._shown_share = 0.0
+        self._shown_at, self._shown_share = time.monotonic(), 0.0
         self.phase(f"comparing {', '.join(engines)} on {characters} characters")
 
     def advance(self, engine: str, characters: int) -> None:
         """Show how far the comparison is, unless that was shown just now."""
         with self._lock:
+            if not any(self._done.values()):  # until now the engines were opening their files
+                self._began = time.monotonic()
             self._done[engine] += characters
             share = sum(self._done.values()) / (len(self._done) * self._characters)
             if self._is_due(share):
@@ -95,7 +98,7 @@ class Display(Progress):
 
     def _left(self, share: float) -> str:
         """Return the estimated time left, in words, or nothing if it is too early."""
-        if share < LEAST_SHARE:
+        if share * self._characters < LEAST_CHARACTERS:
             return ""
         seconds = (time.monotonic() - self._began) / share * (1 - share)
         return f", about {duration(seconds)} left"

@@ -34,16 +34,12 @@ def show_export(made: Export, job: ExportJob, package: str | None) -> None:
     click.echo(shlex.join(["hello-infer", "--model", str(folder), *arguments]))
 
 
-def show_page(folder: Path, page: Path) -> None:
-    """Write the page of an artifact, and print its size."""
-    from hello_runtime.model.model_file import MODEL_NAME
+def show_page(page: Path, size: int) -> None:
+    """Print a page's size in bytes, and why its JavaScript was not compared, if it was not."""
+    from hello_export.proof.javascript import JavaScript
 
-    from hello_export.page import write_page
-    from hello_export.proof.javascript import node_version
-
-    size = write_page(folder / MODEL_NAME, page)
-    if not node_version():
-        click.echo("note: without Node the JavaScript of the page was not compared", err=True)
+    if missing := JavaScript.missing():
+        click.echo(f"note: the JavaScript of the page was not compared: {missing}", err=True)
     click.echo(f"saved {page}, {size} bytes: open it in a browser")
 
 

@@ -30,8 +30,6 @@ HELD_OUT = "of the held-out lines"
 NONE_HELD_OUT = "for the run has none held out"
 RANDOM = (400, 250)
 """Rows of random text, and the characters of each."""
-
-
 WORDS: dict[Task, str] = {
     "rewrite": "of {characters} characters that leave a choice, {text}, {agreement:.4%} are "
     "written as with float32",
@@ -114,16 +112,16 @@ def compare_classes(network: Network, rounded: Network, held_out: Sequence[AnyPa
 
 def compare_bits(network: Network, rounded: Network, held_out: Sequence[AnyPair]) -> Measured:
     """Return the bits per character, and the number of characters."""
-    count = MOST_CHARACTERS // max((len(pair.input) for pair in held_out), default=1)
-    pairs, text = held_out[:count], "of the held-out text"
+    longest = max((len(pair.input) for pair in held_out), default=1)
+    pairs, text = held_out[: MOST_CHARACTERS // longest], "of the held-out text"
     if not pairs:
-        rows, characters = RANDOM
-        drawn = generate(network, characters, seed=0, samples=rows)
+        rows, length = RANDOM
+        drawn = generate(network, length, seed=0, samples=rows)
         pairs = [passage_pair(SAMPLE_START + sample) for sample in drawn]
         text = f"which the network drew, {NONE_HELD_OUT}"
     (float32_bits, counts), (bits, _) = predicted(network, pairs), predicted(rounded, pairs)
-    count = sum(count for _, count in counts.values())
-    return {"bits": bits, "float32_bits": float32_bits, "characters": count}, text
+    characters = sum(count for _, count in counts.values())
+    return {"bits": bits, "float32_bits": float32_bits, "characters": characters}, text
 
 
 def random_lines(network: Network) -> list[str]:

@@ -7,18 +7,21 @@
 It needs numpy, onnxruntime and the model file. Importing it loads neither library: each name below
 is imported from its module on first use. Read it in this order:
 
-- `decoder` and `stream`: the public API, from text to text; `classification` and `generation` for
-  models of the other tasks;
+- `decoder` and `stream`: the public API, from text to text; `classification`, and `generation` with
+  its rule of `drawing`, for models of the other tasks;
 - `model`: `load` reads a model file, which may come from a stranger, and checks it. `onnx_wire`
   parses the bytes, `metadata` and `labels` what the model says of itself; `graph_check` checks the
   graph by the rules in `operators`. `kinds` names what was given in the place of a model;
-- `engine`: `devices` opens the model, `calls` runs it, with the copies of `copying`, `batching`
-  groups texts and the `windows` of long lines into these calls, whose size is in `blocks`,
-  `workers` makes them in threads, and `lifecycle` protects them when the process exits or forks;
-- `text`: files, lines, how a long one is kept (`long_text`) and the `memory` for it, and scores;
-- `cli`: the command `hello-infer`, and `results` what it writes. `process` starts every command,
-  `command` shows its errors, `info` prints what a model is. `packaged` makes a command of it for a
-  package that has its model inside.
+- `engine`: `devices` opens the model, `calls` runs it, with the copies of `copying`, and gives
+  `rows`. `batching` groups texts and the `windows` of long lines into these calls, whose size is in
+  `blocks`, `workers` makes them in threads, and `lifecycle` protects them when the process exits or
+  forks;
+- `text`: files, lines, how a long one is kept (`long_text`) and the `memory` for it, pairs and
+  their `score`; it knows no decoder;
+- `resources`: the processors and the memory that the system allows;
+- `cli`: the command `hello-infer`, `results` what it writes, `scoring` and `info` what it prints of
+  a model. `process` starts every command, and `command` shows its errors. `packaged` makes a
+  command of it for a package that has its model inside.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from hello_runtime.classification import Classification
     from hello_runtime.columns import DecodeColumn
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Annotation
+    from hello_runtime.engine.rows import Annotation
     from hello_runtime.errors import (
         EngineError,
         ForkError,
@@ -69,7 +72,7 @@ __all__ = [
 
 MODULES = {
     "BUNDLED_CELLS": "model.model_file",
-    "Annotation": "engine.batching",
+    "Annotation": "engine.rows",
     "Classification": "classification",
     "DecodeColumn": "columns",
     "Decoder": "decoder",

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.engine.batching import Annotation
 from hello_runtime.engine.calls import check_finite
+from hello_runtime.engine.rows import Annotation
 from hello_runtime.text.codepoints import padded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Row
+    from hello_runtime.engine.rows import Row
 
 
 class Classification(NamedTuple):
@@ -56,7 +56,7 @@ def run_lines(decoder: Decoder, texts: Sequence[str]) -> Iterator[list[Annotatio
 
 
 def classifications(decoder: Decoder, rows: Iterable[Row]) -> list[Classification]:
-    """Return what `run_lines` gives as a caller gets it; rows share no array."""
+    """Return the rows of `run_lines` as classifications, which share no array."""
     none = np.zeros(len(decoder.info.classes), np.float32)
     return [
         Classification(row.text, float(row.confidence.max()), row.confidence.copy())

@@ -22,7 +22,6 @@ from hello_runtime.results import (
     decode_file,
     encoded,
     generated,
-    score,
     shows_progress,
     stream_lines,
 )
@@ -199,7 +198,9 @@ def main(
             click.echo(f"passed over: {error}", err=True)
         click.echo(f"running on {decoder.provider}", err=True)
     if pairs:
-        results = encoded(score(decoder, pairs, as_json))
+        from hello_runtime.scoring import score_file
+
+        results = encoded(score_file(decoder, pairs, as_json))
     elif generate:
         results = generated(decoder, generate, **drawing)
     elif stream:

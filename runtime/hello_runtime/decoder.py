@@ -12,27 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hello_runtime.classification import Classification, classifications, run_lines
-from hello_runtime.engine.batching import Annotation, run_ahead, unshared
+from hello_runtime.engine.batching import run_ahead
 from hello_runtime.engine.blocks import block_size
-from hello_runtime.engine.calls import Calls
-from hello_runtime.engine.cpus import available_cpus
+from hello_runtime.engine.calls import OpenModel
 from hello_runtime.engine.lifecycle import LIFECYCLE
+from hello_runtime.engine.rows import Annotation, unshared
 from hello_runtime.errors import NotCausalError, TaskError, UnknownCharacterError
 from hello_runtime.model.model_file import BUNDLED_CELLS, UNKNOWN_POLICIES, Unknown, locate
+from hello_runtime.resources import available_cpus
 from hello_runtime.stream import Stream
 from hello_runtime.text.codepoints import LONGEST_ROW, check_type
 from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import Normaliser, normalise
 
 if TYPE_CHECKING:
-    from hello_runtime.engine.batching import Row
+    from hello_runtime.engine.rows import Row
     from hello_runtime.model.tasks import Task
     from hello_runtime.text.long_text import Text
 
 UNKNOWN_OR_NONE = (*UNKNOWN_POLICIES, None)
 
 
-class Decoder(Calls):
+class Decoder(OpenModel):
     """An open model, made by `Decoder.open`. Several threads may use one decoder at the same time.
 
     Pickling keeps the arguments of `open`, and unpickling opens the model again. A forked process
@@ -211,15 +212,15 @@ class Decoder(Calls):
         >>> "".join(decoder.generate("Once upon", 7, seed=1))  # doctest: +SKIP
         ' a time'
 
-        Equal arguments give the same text on every machine; `hello_runtime.text.drawing` has the
+        Equal arguments give the same text on every machine; `hello_runtime.drawing` has the
         rule.
 
         Args:
             prompt: what the text begins with; an empty one is LF, the start of a line.
             characters: how many to draw.
             temperature: the logits are divided by it; 0 for the most probable character.
-            top: draw from so many of the most probable characters only; None for all.
-            seed: 0 to 2^64 - 1; None for one that nobody knows.
+            top: draw from this many of the most probable characters; None for all.
+            seed: 0 to 2^64 - 1; None for a random one.
 
         Raises:
             TaskError: the model's task is not `next`.
@@ -227,10 +228,9 @@ class Decoder(Calls):
             ValueError: an argument is out of its range.
             EngineError: onnxruntime failed.
         """
-        from hello_runtime.generation import check_drawing, samples  # decoding needs none of it
+        from hello_runtime.generation import continuations  # here: decoding does not need it
 
-        check_drawing(characters, temperature, top, seed)
-        return samples(self, [prompt]).draw(characters, temperature, top, seed)
+        return continuations(self, [prompt], characters, temperature, top, seed)
 
     def generate_batch(
         self,
@@ -250,12 +250,9 @@ class Decoder(Calls):
         Sample number k, counted from 0, is what `generate` draws with the seed `seed + k`. For the
         arguments and errors see there.
         """
-        from hello_runtime.generation import check_drawing, samples
+        from hello_runtime.generation import continuations
 
-        check_drawing(characters, temperature, top, seed)
-        if not prompts:
-            return []
-        drawn = samples(self, prompts).draw(characters, temperature, top, seed)
+        drawn = continuations(self, prompts, characters, temperature, top, seed)
         return [*map("".join, zip(*drawn, strict=True))] or [""] * len(prompts)
 
     def _need_task(self, *tasks: Task) -> None:
@@ -294,7 +291,7 @@ class Decoder(Calls):
         return text
 
     def _read_long(self, text: LongText, index: int) -> LongText:
-        """Do the same for a long text."""
+        """Return a long text in the model's normal form, checked; see `_read`."""
         normaliser = Normaliser(self._form)
         normal = LongText(normaliser.normalised(text))
         if not normaliser.changed:
@@ -311,7 +308,7 @@ class Decoder(Calls):
         Args:
             text: the text, in the model's normal form.
             index: its index in its batch, for the error.
-            before: how many characters the stream read before this text, for the error.
+            before: how many characters were read before this part of it, for the error.
         """
         if self._refuses_unknown and not self._alphabet.issuperset(text):
             position = next(i for i, char in enumerate(text) if char not in self._alphabet)
@@ -331,13 +328,19 @@ class Decoder(Calls):
         ]
 
     def _run_texts(self, outputs: list[str], texts: Iterable[Text]) -> list[Row]:
+        """Return the row of each text; see `_run_batches`."""
         (rows,) = self._run_batches(outputs, [texts])
         return rows
 
     def _run_batches(
         self, outputs: list[str], batches: Iterable[Iterable[Text]]
     ) -> Generator[list[Row], None, None]:
-        """Yield the row of each text of each batch: as their callers do, and for a `LongText`."""
+        """Yield the row of each text of each batch, in order; a text may be a `LongText`.
+
+        Args:
+            outputs: of the graph, for the rows of a model that rewrites.
+            batches: read as `decode_batches` reads them.
+        """
         self._need_task("rewrite", "classify")
         run = partial(self._run_rows, outputs) if self._rewrites else partial(run_lines, self)
         checked = map(self._check_batch, batches)

@@ -116,6 +116,12 @@ LONGEST = 400
 """Characters that an error quotes of a foreign text, at most."""
 
 
+def need(condition: object, message: str) -> None:
+    """Raise a ValueError unless a condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
 def printable(value: object) -> str:
     r"""Return a value as text, with every character escaped that could control a terminal.
 

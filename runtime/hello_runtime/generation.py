@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hello_runtime.drawing import SEEDS, draw, sample_seeds, uniforms
 from hello_runtime.engine.calls import check_finite
 from hello_runtime.errors import InputError
 from hello_runtime.text.codepoints import LONGEST_ROW, padded, to_codepoints, to_text
-from hello_runtime.text.drawing import SEEDS, draw, sample_seeds, uniforms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ START = "\n"
 
 
 def check_drawing(characters: int, temperature: float, top: int | None, seed: int | None) -> None:
-    """Raise a ValueError if characters cannot be drawn so."""
+    """Raise a ValueError unless the arguments of `Decoder.generate` are in range."""
     if characters < 0:
         raise ValueError(f"characters is {characters}; it must be at least 0")
     if not (temperature >= 0 and math.isfinite(temperature)):
@@ -69,21 +69,33 @@ def read_through(
         yield logits, state
 
 
-def samples(decoder: Decoder, prompts: Sequence[str]) -> Samples:
-    """Return samples that begin with these prompts, of which there is at least one.
+def continuations(
+    decoder: Decoder,
+    prompts: Sequence[str],
+    characters: int,
+    temperature: float,
+    top: int | None,
+    seed: int | None,
+) -> Iterator[str]:
+    """Return what yields, so many times, the next character of each prompt, as one text.
+
+    For the arguments and errors see `Decoder.generate`.
 
     Raises:
         InputError: a prompt is empty, and the model does not read what it stands for.
-        TaskError, UnknownCharacterError: see `checked_texts`.
     """
+    check_drawing(characters, temperature, top, seed)
     decoder._need_task("next")
+    if not prompts:
+        return iter(())
     alphabet = decoder.info.input_alphabet
     if decoder._refuses_unknown and START not in alphabet and not all(prompts):
         raise InputError(
             f"{decoder.file}: without a prompt a text begins behind a line feed, which the model "
             f"does not read; give --prompt (in Python: a prompt) with characters of {alphabet!r}"
         )
-    return Samples(decoder, checked_texts(decoder, [prompt or START for prompt in prompts]))
+    samples = Samples(decoder, checked_texts(decoder, [prompt or START for prompt in prompts]))
+    return samples.draw(characters, temperature, top, seed)
 
 
 class Samples:

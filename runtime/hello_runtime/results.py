@@ -5,29 +5,32 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from hello_runtime.errors import InputError, UnknownCharacterError
-from hello_runtime.text.lines import Block, decoded, read_pieces
+from hello_runtime.text.lines import Block, read_pieces, utf8_parts
 from hello_runtime.text.long_text import LongText
 from hello_runtime.text.normal_forms import normalise
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hello_runtime.classification import Classification
     from hello_runtime.decoder import Decoder
-    from hello_runtime.engine.batching import Annotation, Parts, Row
+    from hello_runtime.engine.rows import Annotation, Parts, Row
     from hello_runtime.text.lines import Bytes
     from hello_runtime.text.long_text import Text
 
 STANDARD_INPUT = "standard input, line"
-CONFIDENCES = 4096
-"""Confidences of a long line that are written at once."""
+"""What errors call a line of it, in front of its number."""
+NUMBERS = 4096
+"""Numbers of a long line that are written at once."""
 
 
 def generated(
@@ -100,7 +103,7 @@ def decode_file(
 
 def join_lines(rows: Sequence[Row], block: Block) -> Iterator[Bytes]:
     """Yield decoded lines in UTF-8, each with its original line end."""
-    from hello_runtime.engine.batching import Parts
+    from hello_runtime.engine.rows import Parts
 
     parts: list[Bytes] = []
     for row, end in zip(rows, block.ends, strict=True):
@@ -158,7 +161,7 @@ def progress_bar(path: Path, *, shown: bool) -> Iterator[Callable[[int], None]]:
 def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
     """Yield a line of JSON for each text, a long one in parts."""
     from hello_runtime.classification import classifications
-    from hello_runtime.engine.batching import Parts
+    from hello_runtime.engine.rows import Parts
 
     decoder._need_task("rewrite", "classify")
     read = decoder._check_batch(texts)
@@ -169,33 +172,46 @@ def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
             yield class_to_json(str(text), shares, names).encode()
         return
     for text, row in zip(read, decoder._run_texts(["decoded", "confidence"], read), strict=True):
+        numbers: dict[str, NDArray[Any]] = {"confidence": row.confidence}
+        if decoder.info.width is not None:
+            numbers["lengths"] = row.lengths
         if isinstance(row, Parts):
-            yield from long_json(text, row)
+            yield from long_json(text, row, numbers)
         else:
-            yield to_json(str(text), row)
+            yield to_json(str(text), row, numbers)
 
 
-def to_json(text: str, annotation: Annotation) -> bytes:
-    """Return a line of JSON: input, output, and the confidence of each character of the input."""
-    row = {
-        "input": text,
-        "output": annotation.text,
-        "confidence": annotation.confidence.astype(float).round(4).tolist(),
-    }
-    return json.dumps(row, ensure_ascii=False).encode() + b"\n"
+def to_json(text: str, row: Annotation, numbers: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return a line of JSON: input, output, and numbers for each character of the input."""
+    lists = {name: plain(values) for name, values in numbers.items()}
+    content = {"input": text, "output": row.text, **lists}
+    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
 
-def long_json(text: Text, row: Parts) -> Iterator[bytes]:
+def long_json(text: Text, row: Parts, numbers: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
     """Yield what `to_json` gives for a long text, in parts."""
     yield b'{"input": "'
     yield from map(json_inside, text)
     yield b'", "output": "'
-    yield from map(json_inside, decoded(row.content))
-    yield b'", "confidence": ['
-    for start in range(0, len(row.confidence), CONFIDENCES):
-        some = row.confidence[start : start + CONFIDENCES]
-        yield b", " * bool(start) + json_inside(some.astype(float).round(4).tolist())
-    yield b"]}\n"
+    yield from map(json_inside, utf8_parts(row.content))
+    yield b'"'
+    for name, values in numbers.items():
+        yield from long_list(name, values)
+    yield b"}\n"
+
+
+def long_list(name: str, values: NDArray[Any]) -> Iterator[bytes]:
+    """Yield the entry of an object of JSON that has these numbers, in parts."""
+    yield f', "{name}": ['.encode()
+    for start in range(0, len(values), NUMBERS):
+        yield b", " * bool(start) + json_inside(plain(values[start : start + NUMBERS]))
+    yield b"]"
+
+
+def plain(values: NDArray[Any]) -> list[float]:
+    """Return numbers for JSON, shares with four decimals."""
+    rounded = values.astype(float).round(4) if values.dtype.kind == "f" else values
+    return list(rounded.tolist())
 
 
 def json_inside(value: str | list[float]) -> bytes:
@@ -208,7 +224,7 @@ def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str
 
     An empty line has the class null.
     """
-    shares = row.probabilities.astype(float).round(4).tolist()
+    shares = plain(row.probabilities)
     content = {
         "input": text,
         "class": row.label or None,
@@ -216,37 +232,3 @@ def class_to_json(text: str, row: Classification, names: tuple[str, ...]) -> str
         "probabilities": dict(zip(names, shares, strict=True)),
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
-
-
-def score_measures(decoder: Decoder, path: Path, as_json: bool) -> str:
-    """Return the measures of a model that does not rewrite, as a table or as JSON."""
-    from hello_runtime.text.classes import score_classes
-    from hello_runtime.text.measures import measures_table
-    from hello_runtime.text.passages import score_text
-
-    by_line = decoder.info.task == "classify"
-    measures = (score_classes if by_line else score_text)(decoder, path)
-    if as_json:
-        return json.dumps(measures) + "\n"
-    return measures_table(measures, "scored lines" if by_line else "scored text") + "\n"
-
-
-def score(decoder: Decoder, pairs: Path, as_json: bool) -> str:
-    """Return the scores of a model on a file, as a table or as JSON."""
-    if decoder.info.task != "rewrite":
-        return score_measures(decoder, pairs, as_json)
-    # Imported here, because decoding does not need it.
-    from hello_runtime.text.baseline import BASELINE_NAME, read_baseline
-    from hello_runtime.text.score import score_model, score_table
-
-    file = decoder.file.with_name(BASELINE_NAME)
-    baseline = read_baseline(file) if file.exists() else None
-    scores = score_model(decoder, pairs, baseline)
-    if baseline is None:
-        every = decoder.info.guard is None
-        counted = "every word counts" if every else "words count that the model's guard lets change"
-        click.echo(f"no most frequent targets without {file}; {counted}", err=True)
-    if as_json:
-        named = {name: row and row._asdict() for name, row in scores.items()}
-        return json.dumps(named) + "\n"
-    return score_table(scores, "scored lines") + "\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from hello_runtime.engine.batching import EMPTY, Annotation, Parts
+from hello_runtime.engine.rows import EMPTY, Annotation, Parts
 from hello_runtime.text.codepoints import check_type
 from hello_runtime.text.normal_forms import Normaliser
 
@@ -20,8 +20,8 @@ Output = TypeVar("Output")
 class Stream:
     """A text that arrives in pieces, decoded by a causal model; made by `Decoder.stream`.
 
-    A model with a normal form reads the last letter of what it was fed only when the next one
-    arrives, or at the end, for a mark that joins it may follow.
+    A model with a normal form reads a letter when the next one arrives, or at the end: a mark that
+    joins it may follow.
 
     Streams of one decoder are independent of each other. One stream is for one thread at a time.
     """
@@ -74,9 +74,9 @@ class Stream:
         text: str,
         final: bool,
     ) -> Output:
-        """Return what `join` makes of the rows of the next piece, one for each engine call.
+        """Run the next piece, and return what `join` makes of its rows, one for each engine call.
 
-        Whatever goes wrong, Ctrl-C included, the stream changes only when there is all to return.
+        The stream changes only when the output is complete, whatever goes wrong, Ctrl-C included.
         """
         check_type(text)
         held = self._normaliser.held
@@ -99,5 +99,5 @@ class Stream:
 
 
 def joined(rows: list[Annotation]) -> Annotation:
-    """Return the row of a whole text, of which there may be none."""
+    """Return the row of a text from those of its parts; of no parts, that of an empty text."""
     return Parts(rows).joined() if rows else EMPTY

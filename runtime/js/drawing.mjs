@@ -1,5 +1,5 @@
 /**
- * How characters are drawn; `hello_runtime.text.drawing` has the rule, and the same seed gives the
+ * How characters are drawn; `hello_runtime.drawing` has the rule, and the same seed gives the
  * same text there and here.
  */
 

@@ -83,7 +83,7 @@ class Model extends Network {
    * form the last letter and its marks, because more marks may follow.
    */
   stream() {
-    this.need("rewrite");
+    this.needTask("rewrite");
     if (!this.info.causal) {
       throw new UnsupportedError("A bidirectional model needs the whole line and cannot stream.");
     }
@@ -117,7 +117,7 @@ class Model extends Network {
 
   /** A line's class, and the probability of each; an empty one has none. @param {string} text */
   classify(text) {
-    this.need("classify");
+    this.needTask("classify");
     const { codes } = this.check(text);
     if (codes.length === 0) return { label: "", confidence: 0, probabilities: [] };
     const logits = this.classLogits(codes);
@@ -147,7 +147,7 @@ class Model extends Network {
    *   seed?: bigint | number}} [how]
    */
   *generate(prompt = "", { characters = 200, temperature = 1, top, seed } = {}) {
-    this.need("next");
+    this.needTask("next");
     if (!(temperature >= 0 && temperature < Infinity && (top ?? 1) >= 1)) {
       throw new UnsupportedError(
         `The temperature must be at least 0, and top at least 1: ${temperature}, ${top}.`);
@@ -166,7 +166,7 @@ class Model extends Network {
   }
 
   /** @param {"rewrite" | "next" | "classify"} task */
-  need(task) {
+  needTask(task) {
     if (this.info.task !== task) {
       throw new UnsupportedError(`The task of this model is ${this.info.task}, not ${task}.`);
     }
@@ -200,7 +200,7 @@ class Model extends Network {
    * @throws {UnknownCharacterError} and the state is as it was
    */
   feed(text, state) {
-    this.need("rewrite");
+    this.needTask("rewrite");
     const { read, codes, known } = this.check(text);
     /** @type {Annotation[]} */
     const annotations = [];

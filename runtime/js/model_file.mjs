@@ -11,7 +11,7 @@ import { ENTRY, GRAPH, MODEL, ModelFileError, Tensors, need, readMessage, toText
   from "./tensors.mjs";
 
 /** The newest format that is read. */
-export const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 2;
 
 /** In the table of labels. */
 export const NOTHING = -1, KEPT = -2;

@@ -31,7 +31,7 @@ import onnxruntime
 import torch
 from hello_export.graph.program_file import load_program
 from hello_runtime import Decoder
-from hello_runtime.engine.cpus import available_cpus
+from hello_runtime.resources import available_cpus
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig

@@ -285,9 +285,9 @@ def program_of(network: Network) -> CodepointProgram:
         return (ClassifyLstm if has_cell else Classify)(network)
     if config.task == "next":
         return (NextLstm if has_cell else Next)(network)
-    kinds: tuple[type[CodepointProgram], type[EditProgram]] = Causal, EditCausal
+    of_edits = config.graph_format > 1
     if config.bidirectional:
-        kinds = Bidirectional, EditBidirectional
-    elif has_cell:
-        kinds = CausalLstm, EditCausalLstm
-    return kinds[config.graph_format > 1](network)
+        return (EditBidirectional if of_edits else Bidirectional)(network)
+    if has_cell:
+        return (EditCausalLstm if of_edits else CausalLstm)(network)
+    return (EditCausal if of_edits else Causal)(network)

@@ -6,8 +6,7 @@ order. Such a module cannot be exported. The error shows an input for which it d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 
 import numpy as np
 from hello_train.network.cells import CELLS
@@ -18,7 +17,7 @@ from hello_export.errors import ForwardError, ParityError
 from hello_export.intake.causes import likely_cause
 from hello_export.proof.cases import Case
 from hello_export.proof.condition import MeasuredReference
-from hello_export.proof.parity import describe_line, describe_place, differences
+from hello_export.proof.parity import differences, place_in
 from hello_export.proof.reference import Forward, Reference, Row
 from hello_export.proof.verdict import LARGEST_SHARE, TOLERANCE, Difference
 
@@ -76,9 +75,7 @@ def largest_difference(network: Network, case: Case, index: int, found: Row) -> 
         (expected,) = MeasuredReference(network).run(alone)
     except ParityError as error:
         raise ForwardError(str(error)) from error
-    place: Callable[[int], str] = partial(describe_place, case, index, row)
-    if network.config.task == "classify":
-        place = partial(describe_line, place, len(row))
+    place = place_in(network.config, case, index, row)
     every = [each for _, each in differences(expected, {"logits": found["logits"]}, place)]
     return max(every, key=lambda each: each.share)
 

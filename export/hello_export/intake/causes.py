@@ -20,6 +20,7 @@ MORE = (
 )
 REPEATS = 8
 """Runs of one input: on a short one dropout may happen to drop the same."""
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 DROPOUT = "dropout is active: call the module's .eval() before the export"
 TWO_ANSWERS = (
     "it gives two answers to one input: it keeps a state between calls, draws random numbers, or "
@@ -77,9 +78,6 @@ def drops(module: nn.Module) -> bool:
         part.training and (isinstance(part, DROPOUTS) or getattr(part, "dropout", 0))
         for part in module.modules()
     )
-
-
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
 def is_close(one: Tensor, other: Tensor) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from hello_runtime.errors import printable
+from hello_runtime.errors import need, printable
 from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.model.model_file import Unknown
-from hello_runtime.model.onnx_wire import need
 from hello_runtime.model.tasks import Task
 from hello_runtime.text.edits import Edit, check_edit
 from hello_runtime.text.normal_forms import NormalForm
@@ -44,6 +43,7 @@ def build_network(
     parts: Parts,
     alphabet: Entries,
     labels: Entries | None = None,
+    *,
     unknown: Unknown | None = None,
     unknown_token: str | None = None,
     task: Task = "rewrite",

@@ -103,7 +103,13 @@ def assemble(
     """
     token = vocabulary.unknown_token
     network = build_network(
-        parts, entries, labels, vocabulary.unknown, token, vocabulary.task, vocabulary.normalization
+        parts,
+        entries,
+        labels,
+        unknown=vocabulary.unknown,
+        unknown_token=token,
+        task=vocabulary.task,
+        normalization=vocabulary.normalization,
     )
     return Outside(
         network,

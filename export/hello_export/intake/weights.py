@@ -86,7 +86,7 @@ def parse(content: bytes) -> Any:
     if not content:
         raise IntakeError("the file is empty")
     if content[4:9] == b"\0\0\0\0{":  # the header's length in eight bytes, then JSON
-        with damaged("safetensors"):
+        with damaged("a safetensors file"):
             return safetensors.torch.load(content)
     if content.startswith(b"PK\3\4"):
         return parse_archive(content)
@@ -103,7 +103,7 @@ def damaged(kind: str) -> Iterator[None]:
     except (IntakeError, MemoryError):
         raise
     except Exception as error:  # the libraries raise errors of many classes
-        raise IntakeError(f"it is cut off or damaged {kind} ({first_line(error)})") from error
+        raise IntakeError(f"it is {kind}, cut off or damaged ({first_line(error)})") from error
 
 
 def parse_archive(content: bytes) -> Any:
@@ -112,7 +112,7 @@ def parse_archive(content: bytes) -> Any:
     Raises:
         IntakeError: it is of no kind that is read, or damaged.
     """
-    with damaged("ZIP"):
+    with damaged("a zip archive"):
         members = unpacked(content)
     names = members.keys()
     if any(name.endswith("/constants.pkl") for name in names):
@@ -120,7 +120,7 @@ def parse_archive(content: bytes) -> Any:
     if any(name.endswith("/data.pkl") for name in names):
         return load_pickled(content)
     if all(name.endswith(".npy") for name in names):
-        with damaged("npz"), np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        with damaged("an npz file"), np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: from_numpy(name, arrays[name]) for name in arrays.files}
     raise IntakeError(f"it is a zip archive of something else; these are read: {KINDS}")
 
@@ -198,7 +198,7 @@ def load_program(members: Mapping[str, bytes]) -> dict[str, Tensor]:
         for name, member in members.items():
             archive.writestr(name, member)
     packed.seek(0)
-    with damaged("TorchScript"), warnings.catch_warnings():
+    with damaged("a TorchScript program"), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         program: nn.Module = torch.jit.load(packed, map_location="cpu")  # type: ignore[no-untyped-call]
         tensors = program.state_dict()

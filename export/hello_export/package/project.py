@@ -90,9 +90,10 @@ def recorded(folder: Path) -> dict[str, str]:
 
 def kept_files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder, in order, but for stray ones and what tools make anew."""
-    at_top = (folder / RECORD_NAME).exists()
+    is_project = (folder / RECORD_NAME).exists()  # a foreign folder may hold nothing but `build`
     for path in sorted(folder.iterdir()):
-        if path.name in REMADE or path.suffix == ".egg-info" or (at_top and path.name == "build"):
+        is_built = path.suffix == ".egg-info" or (is_project and path.name == "build")
+        if path.name in REMADE or is_built:
             continue
         if path.is_dir() and not path.is_symlink():
             yield from kept_files(path)
@@ -168,11 +169,13 @@ def values_of(name: str, config: ModelConfig, golden: Sequence[Golden]) -> dict[
         "task": config.task,
         "causal": not config.bidirectional,
         "unknown": config.unknown,
+        "does": DOES[config.task],
         "description": f"{DOES[config.task]}, with a network of {config.hidden_size} hidden values",
         "network": summary(config),
         "text": literal(shown.input),
         "output": literal(shown.output),
         "word": word_of(shown.input),
+        "prompt": f"--prompt={quoted(shown.input)}",
         "hello_rnn": __version__,
         "python": metadata("hello-rnn")["Requires-Python"],
     }
@@ -184,9 +187,13 @@ def literal(text: str) -> str:
 
 
 def word_of(text: str) -> str:
-    """Return a text as the argument of a command in a shell; TEXT if it cannot be shown."""
-    word = shlex.quote(text) if text.isprintable() else "TEXT"
-    return f"-- {word}" if text[:1] == "-" else word
+    """Return a text as the argument of a command in a shell, behind `--` if it begins with `-`."""
+    return f"-- {quoted(text)}" if text[:1] == "-" else quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return a text as a word of a shell; TEXT if it cannot be shown."""
+    return shlex.quote(text) if text.isprintable() else "TEXT"
 
 
 def as_json(value: object) -> bytes:

@@ -31,8 +31,6 @@ Outputs = dict[str, Array]
 
 NUMPY_NAMES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
 """numpy's name of a type, by onnxruntime's name."""
-
-
 LARGE = 10_000
 """Most characters of a case for engines that are about as slow as PyTorch: all cases but one."""
 
@@ -74,9 +72,9 @@ class Engine(ABC):
             return None
 
     @property
-    def version(self) -> str:
-        """The version that is installed."""
-        return self.installed_version() or "-"
+    def kind(self) -> type[Engine]:
+        """The class, which has all that is known of an engine without opening a file."""
+        return type(self)
 
     @classmethod
     def limit(cls, config: ModelConfig) -> str | None:

@@ -3,33 +3,25 @@
 Engines are native code: tract aborts its process on graphs that it does not expect, and onnxruntime
 does on an empty batch.
 
-The process is a fresh Python that imports this module and nothing of the program that started it.
+The process is a fresh Python that imports `worker` and nothing of the program that started it.
 (`multiprocessing`, and so `ProcessPoolExecutor`, runs that program's script again in each process,
-unless the script has a guard `if __name__ == "__main__"`.) Requests and answers are pickles on
-its standard input and output. It ends when its standard input does, and so with its parent.
-
-It imports its engine's library at once, and may be started long before there is a file to open:
-`Processes` holds those that wait for it.
+unless the script has a guard `if __name__ == "__main__"`.) It imports its engine's library at once,
+and may be started long before there is a file to open: `Processes` holds those that wait for it.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError, wait
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from threading import Thread
-from typing import IO, Any
+from typing import Any, TypeAlias
 
 from hello_runtime.errors import first_line
 from hello_train.network.config import ModelConfig
@@ -43,7 +35,7 @@ PATIENCE = 600
 
 WORKER = (
     "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; "
-    "from hello_export.proof.isolation import serve; serve()"
+    "from hello_export.proof.worker import serve; serve()"
 )
 """The process's program. It sets the path first: with -c Python looks into the current folder. No
 garbage is collected until the imports are done, as in a command (`hello_runtime.process`)."""
@@ -61,13 +53,7 @@ class Isolated:
         Raises:
             OSError: the system starts no other process.
         """
-        self.name = engine.name
-        self.version = engine.installed_version() or "-"
-        self.role = engine.role
-        self.activation_error = engine.activation_error
-        self.copies_refused = engine.copies_refused
-        self.largest_case = engine.largest_case
-        self._writes_files = engine.writes_files
+        self.kind = engine
         self._files: TemporaryDirectory[str] | None = None
         with interrupts_blocked():  # inherited by the process: Ctrl-C is for this process alone
             self._process = subprocess.Popen(
@@ -91,7 +77,7 @@ class Isolated:
         Raises:
             OSError: there is no place for temporary files.
         """
-        if self._writes_files:  # deleted here, because a process that is killed deletes nothing
+        if self.kind.writes_files:  # deleted here, because a process that is killed deletes nothing
             self._files = TemporaryDirectory(ignore_cleanup_errors=True)
         request = (config, folder, self._files and self._files.name)
         self._opened = self._pipe.submit(self._exchange, pickle.dumps(request))
@@ -101,8 +87,9 @@ class Isolated:
 
         Raises:
             ParityError: the declaration is not that of the network.
-            EngineFailedError: the engine does not open the file.
+            EngineFailedError: the engine cannot be imported, or does not open the file.
         """
+        self._answer(self._imported, "cannot be imported")
         self._answer(self._opened, "does not open its file")
 
     def run(self, case: Case) -> Outputs:
@@ -143,21 +130,30 @@ class Isolated:
         return pickle.load(self._process.stdout)
 
     def _answer(self, pending: Future[Any], failure: str) -> Any:
+        """Return what the process answers; `failure` is what the engine then failed to do.
+
+        Raises:
+            ParityError: that of the engine.
+            EngineFailedError: the engine fails, crashes or does not answer in time.
+        """
+        name = self.kind.name
         try:
             answer = pending.result(PATIENCE)
         except TimeoutError:
             self._process.kill()
-            raise EngineFailedError(
-                f"{self.name} {failure}: no answer in {PATIENCE} seconds"
-            ) from None
+            raise EngineFailedError(f"{name} {failure}: no answer in {PATIENCE} seconds") from None
         except (OSError, EOFError, pickle.UnpicklingError):
             how = describe_exit(self._process.wait())
-            raise EngineFailedError(f"{self.name} {failure}: it crashed ({how})") from None
+            raise EngineFailedError(f"{name} {failure}: it crashed ({how})") from None
         if isinstance(answer, ParityError):
             raise answer
         if isinstance(answer, Exception):
-            raise EngineFailedError(f"{self.name} {failure}: {first_line(answer)}")
+            raise EngineFailedError(f"{name} {failure}: {first_line(answer)}")
         return answer
+
+
+Opened: TypeAlias = Engine | Isolated
+"""An engine that has opened its file, in this process or in one of its own."""
 
 
 class Processes:
@@ -206,63 +202,6 @@ class Processes:
             process.kill()
         process.wait()
         return process
-
-
-def serve() -> None:
-    """Run as an engine's process: open the file, check its declaration, then answer each case."""
-    requests: SimpleQueue[bytes] = SimpleQueue()
-    answers = take_over(1, "wb")
-    Thread(target=pass_on, args=(take_over(0, "rb"), requests), daemon=True).start()
-
-    def answer(content: object) -> None:
-        pickle.dump(content, answers)
-        answers.flush()
-
-    try:
-        engine: type[Engine] = pickle.loads(requests.get())
-        if engine.library:
-            with suppress(Exception):  # opening the file will fail in the same way
-                import_module(engine.library)
-        gc.freeze()
-        gc.enable()
-        answer(None)
-        config, folder, temporary = pickle.loads(requests.get())
-        if temporary:
-            keep_files_in(temporary)
-        opened = engine(config, folder)
-        opened.check_declaration()
-        answer(None)
-        while True:
-            answer(opened.run(pickle.loads(requests.get())))
-    except ParityError as error:
-        answer(error)
-    except Exception as error:  # each engine raises classes of its own, and not all can be pickled
-        answer(RuntimeError(first_line(error)))
-    os._exit(0)  # the other thread still waits for requests
-
-
-def keep_files_in(folder: str) -> None:
-    """Have this process, and those that it starts, write their temporary files into a folder."""
-    os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder))
-    tempfile.tempdir = folder
-
-
-def take_over(descriptor: int, mode: str) -> IO[Any]:
-    """Return a standard stream; the null device takes its place, so an engine's prints are lost."""
-    stream = os.fdopen(os.dup(descriptor), mode)
-    os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-    return stream
-
-
-def pass_on(stream: IO[bytes], requests: SimpleQueue[bytes]) -> None:
-    """Pass requests on until the stream ends, then end the process, even while its engine works.
-
-    The stream ends when the parent closes it, and when the parent ends in any way.
-    """
-    with suppress(EOFError, pickle.UnpicklingError):
-        while True:
-            requests.put(pickle.load(stream))
-    os._exit(0)
 
 
 @contextmanager

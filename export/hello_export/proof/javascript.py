@@ -19,7 +19,13 @@ from hello_export.proof.cases import Case
 from hello_export.proof.engines import Array, Engine, Outputs
 
 NODE = "node"
-"""The command; Node 18 and later run the module."""
+"""The command."""
+OLDEST_NODE = 18
+"""The first of its versions that run the module."""
+SECONDS = 60
+"""Most seconds in which Node must say its version."""
+VERSION = re.compile(r"v(\d+\.\S+)")
+"""What Node says."""
 ERROR = re.compile(r"\w*Error: ")
 """How the line begins in which Node names an error."""
 
@@ -32,12 +38,37 @@ def modules_folder() -> Path:
 
 @cache
 def node_version() -> str | None:
-    """Return the version of Node, or None where there is none."""
+    """Return the version of Node, or None where there is none, or none that says its version."""
     command = shutil.which(NODE)
     if not command:
         return None
-    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
-    return said.stdout.strip().lstrip("v") or None
+    try:
+        said = subprocess.run(
+            [command, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):  # no program, or no text
+        return None
+    found = VERSION.fullmatch(said.stdout.strip())
+    return found and found[1]
+
+
+def node_fault() -> str | None:
+    """Return why Node cannot run the module here, or None."""
+    wanted = f"it needs Node {OLDEST_NODE} or later"
+    command = shutil.which(NODE)
+    if not command:
+        return f"{wanted}, which is not installed (command {NODE})"
+    version = node_version()
+    if not version:
+        return f"{wanted}, and {command} --version says no version"
+    if int(version.partition(".")[0]) < OLDEST_NODE:
+        return f"{wanted}, and {command} is version {version}"
+    return None
 
 
 class JavaScript(Engine):
@@ -55,8 +86,8 @@ class JavaScript(Engine):
 
     @classmethod
     def missing(cls) -> str | None:
-        """Return that Node is not installed, or None."""
-        return None if node_version() else "it needs Node, which is not installed (command node)"
+        """Return why Node cannot run the module here, or None."""
+        return node_fault()
 
     def __init__(self, config: ModelConfig, folder: Path, modules: Path | None = None) -> None:
         """Start Node; `modules` takes the place of the folder of the modules."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from hello_export.progress import SILENT, Progress
 from hello_export.proof.cases import Case
 from hello_export.proof.condition import Expected, MeasuredReference
 from hello_export.proof.engines import LARGE, Array, Engine, Outputs
-from hello_export.proof.isolation import Isolated
+from hello_export.proof.isolation import Opened
 from hello_export.proof.reference import Forward, Row
 from hello_export.proof.verdict import (
     NUMBERS,
@@ -41,11 +42,13 @@ PYTORCH = "PyTorch"
 """The reference's name in the progress."""
 SHOWN_CHARACTERS = 60
 """Most characters of a failing input that a message shows: those up to the failing one."""
+Place: TypeAlias = Callable[[int], str]
+"""Returns where a step of a row is, counted from 1, and the text up to it."""
 
 
 def compare(
     network: Network,
-    engines: Sequence[Engine | Isolated],
+    engines: Sequence[Opened],
     cases: Iterable[Case],
     progress: Progress = SILENT,
     *,
@@ -67,7 +70,7 @@ def compare(
     """
     reference = MeasuredReference(network, forward)
     rounding = Verdict("PyTorch float64", torch.__version__, "measure")
-    verdicts = [begin(engine, engine.version, strict=strict) for engine in engines]
+    verdicts = [begin(engine.kind, strict=strict) for engine in engines]
     with one_thread(), ThreadPoolExecutor(len(engines) + 1) as pool:
         try:
             list(pool.map(check_declaration, engines, verdicts))
@@ -90,13 +93,13 @@ def compare(
     return make_report(rounding, verdicts)
 
 
-def begin(engine: Engine | Isolated | type[Engine], version: str, *, strict: bool) -> Verdict:
+def begin(engine: type[Engine], *, strict: bool) -> Verdict:
     """Return the verdict on an engine before it is compared; `strict` makes each a target."""
     role = "target" if strict else engine.role
-    return Verdict(engine.name, version, role, engine.activation_error)
+    return Verdict(engine.name, engine.installed_version() or "-", role, engine.activation_error)
 
 
-def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
+def check_declaration(engine: Opened, verdict: Verdict) -> None:
     """Have an engine check what its file declares; a failure goes into the verdict."""
     try:
         engine.check_declaration()
@@ -105,34 +108,31 @@ def check_declaration(engine: Engine | Isolated, verdict: Verdict) -> None:
 
 
 def run_engine(
-    config: ModelConfig,
-    case: Case,
-    progress: Progress,
-    engine: Engine | Isolated,
-    verdict: Verdict,
+    config: ModelConfig, case: Case, progress: Progress, engine: Opened, verdict: Verdict
 ) -> list[Row] | None:
     """Return an engine's outputs for each row of a case.
 
     None if it fails or has failed, or the case is too large for it.
     """
+    kind = engine.kind
     try:
-        if verdict.failure or case.characters > engine.largest_case:
+        if verdict.failure or case.characters > kind.largest_case:
             return None
         found = engine.run(case)
-        check_shapes(engine.name, config, case, found)
+        check_shapes(kind.name, config, case, found)
         refuses = config.task == "rewrite" and config.unknown == "error"
-        if refuses and not engine.copies_refused:
+        if refuses and not kind.copies_refused:
             # What a graph says of such characters is nobody's: its runtime lets none through, or
             # copies them itself.
             found = with_copies(found, case.codepoints, ascending_codepoints(config.input_alphabet))
     except ParityError as error:
         verdict.failure = str(error)
     except Exception as error:  # each engine raises classes of its own
-        verdict.failure = f"{engine.name} fails on {case}: {first_line(error)}"
+        verdict.failure = f"{kind.name} fails on {case}: {first_line(error)}"
     else:
         return rows_of(case, found)
     finally:
-        progress.advance(engine.name, case.characters)
+        progress.advance(kind.name, case.characters)
     return None
 
 
@@ -179,9 +179,7 @@ def compare_case(
     verdict.choice = "label" if config.task == "classify" else "decoded"
     verdict.choices += len(case.rows) if config.task == "classify" else case.characters
     for index, (text, wanted, row) in enumerate(zip(case.rows, expected, found, strict=True)):
-        place = partial(describe_place, case, index, text)
-        if config.task == "classify":
-            place = partial(describe_line, place, len(text))
+        place = place_in(config, case, index, text)
         for tensor, difference in differences(wanted, row, place):
             verdict.add(tensor, difference)
         if "decoded" in row:
@@ -190,9 +188,7 @@ def compare_case(
             verdict.mismatches += other_class(wanted, row["label"], place)
 
 
-def differences(
-    expected: Expected, found: Row, place: Callable[[int], str]
-) -> Iterator[tuple[str, Difference]]:
+def differences(expected: Expected, found: Row, place: Place) -> Iterator[tuple[str, Difference]]:
     """Yield those differences of a row that can change a verdict, for each tensor.
 
     They are at the steps with the largest difference, the largest share of the condition, the
@@ -220,7 +216,7 @@ def mismatches(
     text: list[int],
     expected: Expected,
     decoded: Array,
-    place: Callable[[int], str],
+    place: Place,
 ) -> list[Difference]:
     """Return one difference for each character of a row that was decoded otherwise."""
     differs = decoded != expected.row["decoded"]
@@ -238,7 +234,7 @@ def mismatches(
     return found
 
 
-def other_class(expected: Expected, label: Array, place: Callable[[int], str]) -> list[Difference]:
+def other_class(expected: Expected, label: Array, place: Place) -> list[Difference]:
     """Return one difference if a line, [1], got another class; none otherwise."""
     if label[0] == expected.row["label"][0]:
         return []
@@ -259,13 +255,16 @@ def labels_that_write(config: ModelConfig, codepoint: int, written: list[int]) -
     ]
 
 
-def describe_line(place: Callable[[int], str], length: int, _: int) -> str:
-    """Return where the end of a line is, for an output of the whole line."""
-    return place(length)
+def place_in(config: ModelConfig, case: Case, index: int, text: list[int]) -> Place:
+    """Return what names the places of a row, which reads `text`.
 
+    The single step of a classifier is at the end of the line.
+    """
 
-def describe_place(case: Case, index: int, text: list[int], length: int) -> str:
-    """Return where the character number `length` of a row is, and the text up to it."""
-    shown = "".join(map(chr, text[max(0, length - SHOWN_CHARACTERS) : length]))
-    cut = "..." if length > SHOWN_CHARACTERS else ""
-    return f"{cut}{shown!r} ({case}, row {index + 1}, character {length})"
+    def place(step: int) -> str:
+        length = len(text) if config.task == "classify" else step
+        shown = "".join(map(chr, text[max(0, length - SHOWN_CHARACTERS) : length]))
+        cut = "..." if length > SHOWN_CHARACTERS else ""
+        return f"{cut}{shown!r} ({case}, row {index + 1}, character {length})"
+
+    return place

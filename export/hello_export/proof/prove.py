@@ -14,7 +14,7 @@ from hello_export.progress import SILENT, Progress
 from hello_export.proof import installed
 from hello_export.proof.cases import Case
 from hello_export.proof.engines import Engine, OnnxRuntimeCuda
-from hello_export.proof.isolation import Isolated, Processes
+from hello_export.proof.isolation import Isolated, Opened, Processes
 from hello_export.proof.parity import PYTORCH, begin, compare
 from hello_export.proof.reference import Forward
 from hello_export.proof.torchscript_engine import TorchScript
@@ -56,21 +56,24 @@ def prove(
         The report, not checked yet.
     """
     every = engines()
-    opened: list[Engine | Isolated] = []
+    opened: list[Opened] = []
     others: list[Verdict] = []
     with ExitStack() as stack:
         for engine in every:
-            verdict = begin(engine, engine.installed_version() or "-", strict=strict)
+            verdict = begin(engine, strict=strict)
             verdict.not_compared = engine.obstacle(network.config)
-            if not verdict.not_compared:
-                try:
-                    opened.append(open_engine(engine, network.config, folder, foreign, processes))
-                    stack.callback(opened[-1].close)
-                    continue
-                except Exception as error:  # PyTorch has many classes for a file that is no program
-                    verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
-            others.append(verdict)
-        progress.begin([PYTORCH, *(engine.name for engine in opened)], characters)
+            if verdict.not_compared:
+                others.append(verdict)
+                continue
+            try:
+                one = open_engine(engine, network.config, folder, foreign, processes)
+            except Exception as error:  # PyTorch has many classes for a file that is no program
+                verdict.failure = f"{engine.name} does not open its file: {first_line(error)}"
+                others.append(verdict)
+            else:
+                stack.callback(one.close)
+                opened.append(one)
+        progress.begin([PYTORCH, *(engine.kind.name for engine in opened)], characters)
         report = compare(network, opened, cases, progress, strict=strict, forward=forward)
     names = [engine.name for engine in every]
     report.verdicts.extend(others)
@@ -84,7 +87,7 @@ def open_engine(
     folder: Path,
     foreign: bool,
     processes: Processes | None = None,
-) -> Engine | Isolated:
+) -> Opened:
     """Open the files in a folder, in a process of its own if the engine or its file may crash.
 
     PyTorch runs a program that it made itself in this process, where it is loaded already; in

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from hello_runtime import Annotation, Decoder, ModelInfo
-from hello_runtime.engine.batching import Parts
+from hello_runtime.engine.rows import Parts
 from hello_runtime.generation import read_through
 from hello_runtime.model.model_file import Unknown
 from hello_runtime.text.codepoints import to_codepoints

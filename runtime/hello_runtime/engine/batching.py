@@ -8,99 +8,23 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
-import numpy as np
-
 from hello_runtime.engine.blocks import BlockSize
+from hello_runtime.engine.rows import EMPTY, Annotation, Parts, Row
 from hello_runtime.engine.windows import Window, windows
 from hello_runtime.engine.workers import Workers
 from hello_runtime.text.codepoints import LONGEST_ROW
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from hello_runtime.text.long_text import Text
 
 MIN_FILLED = 0.8
-"""Shortest row that may join a block with enough rows, as a fraction of the longest."""
+"""Shortest piece that may join a group with enough of them, as a fraction of the longest."""
 
 REMEMBERED = 1 << 22
 """Characters of the lines whose results are kept, in case a line comes again."""
 
-
-NO_CONFIDENCE = np.zeros(0, np.float32)
-"""Stands for confidences that were not asked for."""
-NO_LENGTHS = np.zeros(0, np.uint8)
-"""Stands for lengths that are all 1, and were not asked for."""
-
-
-class Annotation(NamedTuple):
-    """A decoded text, with what the model made of each character that it read."""
-
-    text: str
-    confidence: NDArray[np.float32]
-    """[characters read]: the probability of the label chosen; 1 for a copied character."""
-    lengths: NDArray[np.uint8] = NO_LENGTHS
-    """[characters read]: how many characters of `text` it became. They follow one another."""
-
-    def part(self, first: int, last: int) -> Annotation:
-        """Return what the characters `[first:last]` of those read became."""
-        start, stop = first, last
-        if len(self.lengths):
-            start = int(self.lengths[:first].sum())
-            stop = start + int(self.lengths[first:last].sum())
-        return Annotation(
-            self.text[start:stop], self.confidence[first:last], self.lengths[first:last]
-        )
-
-
-EMPTY = Annotation("", NO_CONFIDENCE)
-
-
-class Parts:
-    """Joins the rows of consecutive parts of a text: the row of a long one.
-
-    Its text is kept in UTF-8, as a `LongText` is.
-    """
-
-    def __init__(self, rows: Iterable[Annotation] = ()) -> None:
-        self.content = bytearray()
-        """The text in UTF-8."""
-        self._confidence = bytearray()
-        self._lengths = bytearray()
-        for row in rows:
-            self.add(row)
-
-    def add(self, row: Row) -> None:
-        """Append the row of the next part."""
-        self.content += row.text.encode("utf-8", "surrogatepass")
-        self._confidence += row.confidence.tobytes()
-        self._lengths += row.lengths.tobytes()
-
-    @property
-    def text(self) -> str:
-        """The whole text."""
-        return self.content.decode("utf-8", "surrogatepass")
-
-    @property
-    def confidence(self) -> NDArray[np.float32]:
-        """As in `Annotation`; not a copy, so that no row can be added after it."""
-        return np.frombuffer(self._confidence, np.float32)
-
-    @property
-    def lengths(self) -> NDArray[np.uint8]:
-        """As in `Annotation`; not a copy either."""
-        return np.frombuffer(self._lengths, np.uint8)
-
-    def joined(self) -> Annotation:
-        """Return the row of the whole text; then no other can be added."""
-        return Annotation(self.text, self.confidence, self.lengths)
-
-
-Row: TypeAlias = "Annotation | Parts"
-"""What a text became. A `LongText` may have `Parts`; a `str` has an annotation."""
-
 Piece: TypeAlias = "Text | Window"
-"""A row of an engine call."""
+"""What an engine call reads as one row: a text, or a window of a long one."""
 
 Run: TypeAlias = Callable[[Sequence[str]], Iterator[list[Annotation]]]
 """Runs texts side by side as one batch; yields, for each chunk of them, the rows."""
@@ -111,26 +35,26 @@ class PendingBatch(NamedTuple):
 
     texts: Sequence[Text]
     groups: deque[list[Piece]]
-    """The rows of each call; the windows of a text are in order."""
+    """The pieces of each call; the windows of a text are in order."""
     results: deque[Callable[[], list[Row]]]
     """For each call a function that waits for its results."""
 
 
 def batched(pieces: Iterable[Piece], size: BlockSize) -> Iterator[list[Piece]]:
     """Yield pieces in groups of similar length, so that a group has little padding."""
-    batch: list[Piece] = []
-    longest = rows = 0
+    group: list[Piece] = []
+    longest = most = 0
     for piece in sorted(pieces, key=len, reverse=True):
-        short = len(batch) >= size.enough and len(piece) < MIN_FILLED * longest
-        if batch and (len(batch) == rows or short):
-            yield batch
-            batch = []
-        if not batch:
+        short = len(group) >= size.enough and len(piece) < MIN_FILLED * longest
+        if group and (len(group) == most or short):
+            yield group
+            group = []
+        if not group:
             longest = len(piece)
-            rows = size.rows_of(longest)
-        batch.append(piece)
-    if batch:
-        yield batch
+            most = size.rows_of(longest)
+        group.append(piece)
+    if group:
+        yield group
 
 
 def run_ahead(
@@ -198,7 +122,7 @@ def run_pieces(run: Run, workers: Workers, pieces: Sequence[Piece]) -> list[Row]
     rows: list[Annotation] = []
     long: list[Parts] = []
     for chunk in run(cast("list[str]", texts)):  # a causal model reads slices of a long text
-        if rows and not long:
+        if rows and not long:  # the second chunk: there is something to join
             long = [Parts([row]) for row in rows]
         rows = chunk
         for parts, row in zip(long, rows, strict=False):
@@ -229,15 +153,3 @@ def finish(batch: PendingBatch, rows: dict[Text, Row]) -> list[Row]:
     for text, parts in long.items():
         rows[text] = parts.joined() if isinstance(text, str) else parts
     return [rows[text] for text in batch.texts]
-
-
-def unshared(rows: Iterable[Row]) -> list[Annotation]:
-    """Return rows that share no array; without this, equal texts share theirs."""
-    taken: set[int] = set()
-    own = []
-    for row in rows:
-        if isinstance(row, Parts) or id(row) in taken:
-            row = Annotation(row.text, row.confidence.copy(), row.lengths.copy())
-        taken.add(id(row))
-        own.append(row)
-    return own

@@ -9,11 +9,11 @@ class BlockSize(NamedTuple):
     """The size of the blocks of rows in which a device reads texts."""
 
     enough: int
-    """Rows that a block may have whatever their length; one with more has a multiple of it."""
+    """A block may have this many rows whatever their length; a larger one has a multiple of it."""
     rows: int
     """Rows, at most."""
     characters: int
-    """Characters with the padding, at most, where there are more than enough rows."""
+    """Characters with the padding, at most, of a block with more than enough rows."""
 
     def rows_of(self, longest: int) -> int:
         """Return how many rows may share a call.

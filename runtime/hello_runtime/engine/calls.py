@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hello_runtime.engine.batching import NO_CONFIDENCE, NO_LENGTHS, Annotation
 from hello_runtime.engine.copying import with_copies
 from hello_runtime.engine.devices import open_session
 from hello_runtime.engine.lifecycle import LIFECYCLE
 from hello_runtime.engine.ort import onnxruntime
+from hello_runtime.engine.rows import NO_CONFIDENCE, NO_LENGTHS, Annotation
 from hello_runtime.errors import EngineError, ModelFileError, PolicyError, ProviderError, first_line
-from hello_runtime.model.labels import width_of
 from hello_runtime.model.load import load_model
 from hello_runtime.text.codepoints import (
     LONGEST_ROW,
@@ -35,19 +34,18 @@ if TYPE_CHECKING:
 
     from hello_runtime.model.metadata import ModelInfo
     from hello_runtime.model.model_file import Unknown
+    from hello_runtime.model.tensors import Shape
     from hello_runtime.text.codepoints import Codepoints
 
     Array = NDArray[Any]
-    Dtype = np.dtype[Any]
 
-INT32, FLOAT32 = np.dtype(np.int32), np.dtype(np.float32)
 STREAMED = ["decoded", "state_out"]
 """The outputs of a call for a text that goes on."""
 PLAIN = onnxruntime.RunOptions()
 """Options of every call. Without any onnxruntime makes them each time, in half a microsecond."""
 
 
-class Calls:
+class OpenModel:
     """An open model: what it is, and its engine calls, whose outputs are checked."""
 
     file: Path
@@ -61,31 +59,27 @@ class Calls:
 
     def __init__(self, file: Path, provider: str, unknown: Unknown | None) -> None:
         self.file = file
-        content, self.info, state, self._numbers_per_character = load_model(file)
+        content, self.info, graph = load_model(file)
         check_policy(file, self.info, unknown)
         refuses = (self.info.task, self.info.unknown) == ("rewrite", "error")
-        self._copied = (  # the alphabet, where all other characters are copied after the call
+        self._copies_outside = (  # an alphabet: after a call, other characters are copied
             ascending_codepoints(self.info.input_alphabet)
             if refuses and unknown == "copy"
             else None
         )
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
-        self._width = width_of(self.info.output_labels) if self._rewrites else None
-        self._axes = 1 if self.info.task == "classify" else 2  # of an output: batch, time
-        edit = () if self._width is None else (self._width,)
-        self._due: dict[str, tuple[Dtype, tuple[int, ...] | None]] = {
-            "decoded": (INT32, edit),
-            "label": (INT32, ()),
-            "confidence": (FLOAT32, ()),
-            "logits": (FLOAT32, (self.info.label_count,)),
-            "state_out": (FLOAT32, None),
+        self._width = self.info.width if self._rewrites else None
+        self._due = {
+            name: (np.dtype(dtype), *split_shape(shape))
+            for name, (dtype, shape) in graph.outputs.items()
         }
-        """Of each output its type, and its axes behind batch and time; None: it is a state."""
-        if state:
-            slots, hidden_size = state
+        """The type of each output, how many axes of the code points it has, and its other sizes."""
+        self._numbers_per_character = graph.numbers
+        if graph.state:
+            slots, hidden_size = graph.state
             self._zero_state = np.zeros((slots, 1, hidden_size), np.float32)
-        self._second_input = "state" if state else "lengths"
+        self._second_input = "state" if graph.state else "lengths"
         self._generation = LIFECYCLE.generation
 
     def _run_alone(self, outputs: list[str], text: str) -> list[Array]:
@@ -99,7 +93,7 @@ class Calls:
         if causal and max(map(len, texts)) > LONGEST_ROW:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
-        if len(texts) == 1 and len(outputs) == 1 and self._width is None:
+        if len(texts) == 1 and len(outputs) == 1 and self._width is None:  # nothing to cut
             (decoded,) = self._run_alone(outputs, texts[0])
             return iter([[Annotation(self._row_text(decoded), NO_CONFIDENCE)]])
         lengths = np.array([len(text) for text in texts], np.int32)
@@ -137,22 +131,22 @@ class Calls:
 
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
         """Return the rows of an engine call, without padding; `results` are its outputs."""
-        decoded, *asked = results
+        decoded, *confidence = results  # the second where it was asked for
         counts = lengths.tolist()
         sizes: Array | None = None  # [batch, time]: how many characters each one became
         if self._width is None:
-            text, time = self._to_text(decoded), decoded.shape[1]  # with what padding became
+            text, time = self._to_text(decoded), decoded.shape[1]  # padding included
             starts = range(0, decoded.size, time)
             texts = [text[start : start + n] for start, n in zip(starts, counts, strict=True)]
-            if asked:
+            if confidence:
                 sizes = np.ones(decoded.shape, np.uint8)
         else:
-            standing = decoded != NOTHING
-            standing &= (np.arange(decoded.shape[1]) < lengths[:, None])[..., None]
-            sizes = standing.sum(2, dtype=np.uint8)
-            text, ends = self._to_text(decoded[standing]), sizes.sum(1).cumsum().tolist()
+            written = decoded != NOTHING
+            written &= (np.arange(decoded.shape[1]) < lengths[:, None])[..., None]
+            sizes = written.sum(2, dtype=np.uint8)
+            text, ends = self._to_text(decoded[written]), sizes.sum(1).cumsum().tolist()
             texts = [text[start:end] for start, end in pairwise([0, *ends])]
-        confidences = cut(asked[0], counts) if asked else repeat(NO_CONFIDENCE)
+        confidences = cut(confidence[0], counts) if confidence else repeat(NO_CONFIDENCE)
         by_row = repeat(NO_LENGTHS) if sizes is None else cut(sizes, counts)
         return list(map(Annotation, texts, confidences, by_row))
 
@@ -166,18 +160,17 @@ class Calls:
             raise EngineError(f"{self.file}: onnxruntime failed: {first_line(error)}") from error
         finally:
             LIFECYCLE.calling.discard(thread)
-        axes = codepoints.shape[: self._axes]
         for name, result in zip(outputs, results, strict=True):
-            dtype, others = self._due[name]
-            shape = second.shape if others is None else axes + others
+            dtype, axes, sizes = self._due[name]
+            shape = codepoints.shape[:axes] + sizes if axes else second.shape
             if result.shape != shape or result.dtype != dtype:
                 raise EngineError(
                     f"{self.file}: the model gave a {name} of {result.dtype} {[*result.shape]}, "
                     f"where {dtype} {[*shape]} was due; export it again"
                 )
-        if self._copied is not None:
+        if self._copies_outside is not None:
             named = dict(zip(outputs, results, strict=True))
-            results = [*with_copies(named, codepoints, self._copied).values()]
+            results = [*with_copies(named, codepoints, self._copies_outside).values()]
         return results
 
     def _to_text(self, codepoints: Array) -> str:
@@ -187,6 +180,16 @@ class Calls:
             raise EngineError(
                 f"{self.file}: the model wrote what is no code point ({error.reason})"
             ) from error
+
+
+def split_shape(shape: Shape) -> tuple[int, tuple[int, ...]]:
+    """Return how many free axes a shape begins with, 0 for a state, and its fixed sizes.
+
+    >>> split_shape(("batch", "time", 5)), split_shape((2, "batch", 4))
+    ((2, (5,)), (0, (2, 4)))
+    """
+    sizes = tuple(size for size in shape if isinstance(size, int))
+    return (0 if isinstance(shape[0], int) else len(shape) - len(sizes)), sizes
 
 
 def cut(rows: Array, lengths: Sequence[int]) -> Iterator[Array]:
@@ -204,12 +207,12 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
         PolicyError: it copies where it should label, or the other way round.
     """
     own, instead = info.unknown, "copy" if info.task == "rewrite" else "label"
-    if asked in (None, "error", own) or (own, asked) == ("error", instead):
-        return
-    raise PolicyError(
-        f"{file}: its policy for unknown characters is {own}, and {asked} is none that it can "
-        f"follow; leave --unknown out (in Python: unknown=None), or take error"
-    )
+    possible = ("error", instead if own == "error" else own)
+    if asked not in (None, *possible):
+        raise PolicyError(
+            f"{file}: its policy for unknown characters is {own}, and it cannot follow {asked}; "
+            f"use --unknown {' or '.join(possible)} (in Python: unknown={possible[1]!r})"
+        )
 
 
 def check_finite(logits: Array, file: Path) -> None:

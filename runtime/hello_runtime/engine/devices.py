@@ -24,6 +24,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 CUDA_OPTIONS = {"use_tf32": "0"}
 """Without it CUDA multiplies in TF32, with 10 of the 23 bits of a factor, and some text differs."""
+INSTALL_GPU = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
 
 PLUGIN_OPTIONS: dict[str, dict[str, str]] = {
     # By default OpenVINO computes in less than float32: logits were 5e-3 off.
@@ -120,73 +121,23 @@ def open_cpu(content: bytes, file: Path) -> Opened:
     return Opened(session, CPU)
 
 
-def open_cuda(content: bytes) -> Opened:
-    """Open a model on CUDA.
-
-    Raises:
-        ProviderError: the model would not run on CUDA.
-    """
-    version = onnxruntime.__version__
-    if both_packages_installed():
-        raise ProviderError(
-            "onnxruntime and onnxruntime-gpu are both installed, and each overwrites files of the "
-            "other; run: pip uninstall -y onnxruntime onnxruntime-gpu && pip install "
-            "onnxruntime-gpu; or use --provider cpu"
-        )
-    if CUDA not in onnxruntime.get_available_providers():
-        raise ProviderError(
-            f"this onnxruntime ({version}) has no {CUDA}; run: "
-            f"pip uninstall -y onnxruntime && pip install onnxruntime-gpu; or use --provider cpu"
-        )
-    preload_libraries()
-    session = session_on(
-        CUDA,
-        partial(
-            onnxruntime.InferenceSession,
-            content,
-            quiet_options(),
-            providers=[CUDA],
-            provider_options=[CUDA_OPTIONS],
-            enable_fallback=0,
-        ),
-        f"onnxruntime {version} needs an NVIDIA GPU with its driver, and CUDA and cuDNN of its "
-        f"versions, as pip install 'onnxruntime-gpu[cuda,cudnn]' brings them; or use "
-        f"--provider cpu",
-        cuda_load_error,
-        "there is no NVIDIA GPU, or its driver is missing or too old",
-    )
-    return Opened(session, CUDA)
-
-
-def open_plugin(content: bytes, name: str) -> Opened:
-    """Open a model on the first device that a plugin package offers.
-
-    Raises:
-        ProviderError: the model would not run there.
-    """
-    device = first_device(name)
-
-    def make() -> onnxruntime.InferenceSession:
-        options = quiet_options()
-        options.add_session_config_entry(NO_CPU_FALLBACK, "1")
-        options.add_provider_for_devices([device], PLUGIN_OPTIONS.get(device.ep_name, {}))
-        return onnxruntime.InferenceSession(content, options, enable_fallback=0)
-
-    session = session_on(device.ep_name, make, "use --provider cpu")
-    return Opened(session, f"{device.ep_name} ({device.device.type.name})")
-
-
 def session_on(
     provider: str,
     make: Callable[[], onnxruntime.InferenceSession],
     advice: str,
-    load_error: Callable[[], str | None] = lambda: None,
+    library_error: Callable[[], str | None] = lambda: None,
     usual_cause: str | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return the session that `make` opens, if it runs on the provider that was asked for.
 
-    onnxruntime may fall back to the CPU, and say so in its log at most. `load_error` tells why the
-    provider's library cannot be loaded; `usual_cause` explains a fallback without such a reason.
+    onnxruntime may fall back to the CPU, and say so in its log at most.
+
+    Args:
+        provider: onnxruntime's name of it.
+        make: opens the session.
+        advice: what to do about an error.
+        library_error: tells why the provider's library cannot be loaded; None if it can.
+        usual_cause: explains a fallback for which there is no such reason.
 
     Raises:
         ProviderError: there is no session, or it runs on another provider.
@@ -194,14 +145,14 @@ def session_on(
     try:
         session = make()
     except Exception as error:  # onnxruntime's own classes share no base but this
-        cause = load_error() or first_line(error)
+        cause = library_error() or first_line(error)
         raise ProviderError(
             f"the model cannot be opened on {provider}: {cause}; {advice}"
         ) from error
     running = session.get_providers()[0]
     if running == provider:
         return session
-    known = load_error() or usual_cause
+    known = library_error() or usual_cause
     cause = f": {known}" if known else ""
     raise ProviderError(
         f"{provider} was asked for and onnxruntime fell back to {running}{cause}; {advice}"
@@ -222,6 +173,43 @@ def quiet_options() -> onnxruntime.SessionOptions:
 
 
 # CUDA.
+
+
+def open_cuda(content: bytes) -> Opened:
+    """Open a model on CUDA.
+
+    Raises:
+        ProviderError: the model would not run on CUDA.
+    """
+    version = onnxruntime.__version__
+    if both_packages_installed():
+        raise ProviderError(
+            "onnxruntime and onnxruntime-gpu are both installed, and each overwrites files of the "
+            f"other; run: pip uninstall -y onnxruntime onnxruntime-gpu && {INSTALL_GPU}; or use "
+            f"--provider cpu"
+        )
+    if CUDA not in onnxruntime.get_available_providers():
+        raise ProviderError(
+            f"this onnxruntime ({version}) has no {CUDA}; run: "
+            f"pip uninstall -y onnxruntime && {INSTALL_GPU}; or use --provider cpu"
+        )
+    preload_libraries()
+    session = session_on(
+        CUDA,
+        partial(
+            onnxruntime.InferenceSession,
+            content,
+            quiet_options(),
+            providers=[CUDA],
+            provider_options=[CUDA_OPTIONS],
+            enable_fallback=0,
+        ),
+        f"onnxruntime {version} needs an NVIDIA GPU with its driver, and CUDA and cuDNN of its "
+        f"versions, as {INSTALL_GPU} brings them; or use --provider cpu",
+        cuda_load_error,
+        "there is no NVIDIA GPU, or its driver is missing or too old",
+    )
+    return Opened(session, CUDA)
 
 
 def both_packages_installed() -> bool:
@@ -262,6 +250,24 @@ def load_error(library: Path) -> str | None:
 
 
 # Plugins.
+
+
+def open_plugin(content: bytes, name: str) -> Opened:
+    """Open a model on the first device that a plugin package offers.
+
+    Raises:
+        ProviderError: the model would not run there.
+    """
+    device = first_device(name)
+
+    def make() -> onnxruntime.InferenceSession:
+        options = quiet_options()
+        options.add_session_config_entry(NO_CPU_FALLBACK, "1")
+        options.add_provider_for_devices([device], PLUGIN_OPTIONS.get(device.ep_name, {}))
+        return onnxruntime.InferenceSession(content, options, enable_fallback=0)
+
+    session = session_on(device.ep_name, make, "use --provider cpu")
+    return Opened(session, f"{device.ep_name} ({device.device.type.name})")
 
 
 def installed_plugins() -> list[str]:

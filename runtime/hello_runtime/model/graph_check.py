@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from hello_runtime.errors import first_line
+from hello_runtime.errors import first_line, need
 from hello_runtime.model.labels import oldest_format, width_of
-from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo, need
+from hello_runtime.model.onnx_wire import Attribute, Graph, Node, Tensor, ValueInfo
 from hello_runtime.model.operators import INT, INTS, OPERATORS, STRINGS, TENSOR, Operator
 from hello_runtime.model.tensors import DTYPES, MAX_RANK, Shape, Value, constant
 from hello_runtime.text.edits import KEEP, KEPT, NOTHING, edit_table
@@ -72,11 +72,18 @@ class Permitted(NamedTuple):
     """Whether it may also copy a character, without such a label."""
 
 
-def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[State, int]:
-    """Check that hello-export could have written a graph, and that its file's size limits its cost.
+class CheckedGraph(NamedTuple):
+    """What an engine call of a checked graph takes, gives and costs."""
 
-    Returns:
-        Its state, and how many numbers it makes of each character, in all its nodes.
+    state: State
+    outputs: Mapping[str, Declared]
+    """The type and shape of each output, in order."""
+    numbers: int
+    """How many numbers it makes of each character, in all its nodes."""
+
+
+def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> CheckedGraph:
+    """Check that hello-export could have written a graph, and that its file's size limits its cost.
 
     Raises:
         ValueError: the graph is refused; the message says where and why.
@@ -84,7 +91,8 @@ def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[Sta
     inputs = declarations(graph.input)
     state = state_of(inputs)
     values = infer_values(graph, inputs, file_size)
-    check_outputs(declarations(graph.output), values, outputs_of(permitted, state))
+    outputs = outputs_of(permitted, state)
+    check_outputs(declarations(graph.output), values, outputs)
     if permitted.task == "rewrite":
         check_labels(
             values["decoded"], graph.initializer, permitted.labels, copies=permitted.copies
@@ -92,7 +100,7 @@ def check_graph(graph: Graph, permitted: Permitted, file_size: int) -> tuple[Sta
     elif permitted.task == "classify":
         check_classes(values["label"], graph.initializer, permitted.size)
     sizes = [size_of(value.shape) for value in values.values()]
-    return state, sum(count for count, free in sizes if free)
+    return CheckedGraph(state, outputs, sum(count for count, free in sizes if free))
 
 
 def infer_values(graph: Graph, inputs: Mapping[str, Declared], file_size: int) -> dict[str, Value]:

@@ -41,7 +41,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def kind_of_content(start: bytes, suffix: str) -> str | None:
-    """Return what a file is that begins so and has a name with this suffix; see `kind_of`."""
+    """Return what a file is, by its first bytes and the suffix of its name; see `kind_of`."""
     if start[8:9] == b"{" and start[4:8] == bytes(4):  # behind the length of the header
         return "a file of safetensors"
     if start.startswith(b"PK\3\4"):

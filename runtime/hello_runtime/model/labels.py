@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from hello_runtime.model.onnx_wire import need
+from hello_runtime.errors import need
 from hello_runtime.text.edits import KEEP, check_edit, from_json, to_json
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def alphabet_labels(alphabet: Iterable[str]) -> tuple[Edit, ...]:
 
 
 def alphabet_guard(guard: Mapping[str, str], alphabet: str) -> Guard:
-    """Return a guard that is given by characters, for the labels of an alphabet.
+    """Return a guard given by characters as one by the numbers of an alphabet's labels.
 
     >>> alphabet_guard({"l": "lł", "z": "z"}, "lłz")
     {'l': (0, 1), 'z': (2,)}
 
     Raises:
-        ValueError: it allows what is not in the alphabet.
+        ValueError: it allows a character that is not in the alphabet.
     """
     number = {char: label for label, char in enumerate(alphabet)}
     classes: dict[str, tuple[int, ...]] = {}

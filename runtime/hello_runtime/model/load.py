@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hello_runtime.errors import ModelFileError, first_line
-from hello_runtime.model.graph_check import Permitted, State, check_graph
+from hello_runtime.errors import ModelFileError, first_line, need
+from hello_runtime.model.graph_check import CheckedGraph, Permitted, check_graph
 from hello_runtime.model.metadata import ModelInfo, parse_metadata
 from hello_runtime.model.model_file import IR_VERSION, OPSET, parse, read_content
-from hello_runtime.model.onnx_wire import Entry, Graph, Model, OperatorSet, need
+from hello_runtime.model.onnx_wire import Entry, Graph, Model, OperatorSet
 
 
 class CheckedModel(NamedTuple):
@@ -19,9 +19,7 @@ class CheckedModel(NamedTuple):
     content: bytes
     """The bytes of the file."""
     info: ModelInfo
-    state: State
-    numbers: int
-    """How many numbers it makes of each character, in all its nodes."""
+    graph: CheckedGraph
 
 
 def load_model(file: Path) -> CheckedModel:
@@ -35,18 +33,19 @@ def load_model(file: Path) -> CheckedModel:
     content = read_content(file)
     model = parse(file, Model, content)
     info = parse_metadata(file, unique_entries(file, model.metadata_props))
-    graph = parse(file, Graph, model.graph)
+    written = parse(file, Graph, model.graph)
     try:
         check_versions(model)
         permitted = Permitted(info.task, info.output_labels, info.label_count, info.graph_copies)
-        state, numbers = check_graph(graph, permitted, len(content))
-        need(info.has_state == (state is not None), "its inputs are not those of its metadata")
+        graph = check_graph(written, permitted, len(content))
+        has_state = graph.state is not None
+        need(info.has_state == has_state, "its inputs are not those of its metadata")
     except ValueError as error:
         raise ModelFileError(
             f"{file}: its graph is none that hello-export writes ({first_line(error)}); "
             f"export it again"
         ) from error
-    return CheckedModel(content, info, state, numbers)
+    return CheckedModel(content, info, graph)
 
 
 def unique_entries(file: Path, entries: Sequence[Entry]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from hello_runtime.errors import ModelFileError, first_line
+from hello_runtime.errors import ModelFileError, first_line, need
 from hello_runtime.model.labels import (
     LABELS_KEYS,
     Format,
@@ -20,7 +20,6 @@ from hello_runtime.model.labels import (
     width_of,
 )
 from hello_runtime.model.model_file import NONLINEARITIES, UNKNOWN_POLICIES, WEIGHTS, Unknown
-from hello_runtime.model.onnx_wire import need
 from hello_runtime.model.tasks import Task, check_task, classes_from_json
 from hello_runtime.text.edits import apply
 from hello_runtime.text.normal_forms import NORMAL_FORMS, NormalForm
@@ -143,6 +142,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             graph_copies=metadata["unknown"] in (("error", "copy") if version == 1 else ("copy",)),
         )
         check_info(info)
+        # Format 2 too may refuse unknown characters: then its graph does not copy them.
         formats = {info.format_version} | ({2} if info.unknown == "error" else set())
         need(version in formats, f"its format_version is {version}")
     except KeyError as error:

@@ -61,7 +61,7 @@ def locate(path: str | Path | None, cell: str) -> Path:
 
 
 def without_model(path: Path, file: Path) -> str:
-    """Return what a path is, at which there is no such model file, and what to do."""
+    """Return the message for a path without a model file: what it is, and what to do."""
     import shlex  # imported here, as the next one: no start waits for what errors say
 
     from hello_runtime.model.kinds import PROJECT, RUN, kind_of

@@ -214,12 +214,6 @@ class OutsideDataError(ValueError):
     """A tensor has its values in another file."""
 
 
-def need(condition: object, reason: str) -> None:
-    """Raise a ValueError unless a condition holds."""
-    if not condition:
-        raise ValueError(reason)
-
-
 def read_message(kind: type[Message], content: bytes | memoryview) -> Message:
     """Return a message; its long values are views of the content, not copies.
 

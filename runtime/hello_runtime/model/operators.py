@@ -15,7 +15,8 @@ from functools import partial
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-from hello_runtime.model.onnx_wire import Tensor, need
+from hello_runtime.errors import need
+from hello_runtime.model.onnx_wire import Tensor
 from hello_runtime.model.tensors import (
     DTYPES,
     MAX_KNOWN,

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from hello_runtime.errors import need
 from hello_runtime.model.labels import alphabet_labels
-from hello_runtime.model.onnx_wire import need
 
 if TYPE_CHECKING:
     from hello_runtime.model.labels import Guard

@@ -11,7 +11,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from hello_runtime.model.onnx_wire import Tensor, need
+from hello_runtime.errors import need
+from hello_runtime.model.onnx_wire import Tensor
 
 Size: TypeAlias = "int | str"
 Shape: TypeAlias = "tuple[Size, ...]"

@@ -1,1 +1,1 @@
-"""Text: code points, files and their lines, pairs, the baseline and scores."""
+"""Text: code points, edits, files and their lines, pairs, the baseline and scores."""

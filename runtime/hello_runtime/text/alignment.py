@@ -95,7 +95,7 @@ def fewest_changes(given: str, target: str) -> list[int]:
     end = common_start(rest[::-1], wanted[::-1])
     rest, wanted = rest[: len(rest) - end], wanted[: len(wanted) - end]
     before, *middle = insertions(rest, wanted) or changes(rest, wanted)
-    slots = [0] + [1] * start
+    slots = [0] + [1] * start  # see `insertions`
     slots[-1] += before
     slots += middle + [1] * end
     first, *lengths = slots

@@ -38,13 +38,14 @@ class Block(NamedTuple):
     ends: list[str]
     """The end of each line: LF, CR LF, or nothing at the end of a file."""
     source: str
+    """What errors call a line of it, in front of its number."""
     first: int
     """The number of the first line, counted from 1."""
     size: int
     """Bytes of the lines and their ends."""
 
     def place(self, index: int) -> str:
-        """Return the source and the number of a line, for an error."""
+        """Return what an error calls a line."""
         return f"{self.source} {self.first + index}"
 
 
@@ -63,13 +64,13 @@ def block_of(lines: Sequence[Bytes], source: str, first: int = 1, *, end: str = 
         ends.append(end if text is line else "\r" + end)
         is_long = len(text) >= memory.LONG_LINE
         try:
-            texts.append(LongText(decoded(text)) if is_long else text.decode())
+            texts.append(LongText(utf8_parts(text)) if is_long else text.decode())
         except UnicodeDecodeError as error:
             raise not_utf8(f"{source} {number}", error.start, line[error.start]) from error
     return Block(texts, ends, source, first, sum(map(len, lines)) + len(lines) * len(end))
 
 
-def decoded(line: Bytes) -> Iterator[str]:
+def utf8_parts(line: Bytes) -> Iterator[str]:
     """Yield the text of a line in parts.
 
     Raises:
@@ -111,7 +112,7 @@ def read_stream(stream: BufferedReader, source: str, factor: int) -> Iterator[Bl
 
     Args:
         stream: what is read.
-        source: its name, for errors.
+        source: what errors call a line of it, in front of its number.
         factor: bytes of memory for each byte of a long line.
 
     Raises:
@@ -204,7 +205,7 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
             ended = not read or read.endswith(b"\n")
             raw = pending + read
             try:
-                text, decoded = codecs.utf_8_decode(raw, "strict", ended)
+                text, used = codecs.utf_8_decode(raw, "strict", ended)
             except UnicodeDecodeError as error:
                 place = f"{path}, line {number}"
                 raise not_utf8(place, before + error.start, raw[error.start]) from error
@@ -216,7 +217,7 @@ def read_lines(path: Path, longest: int | None = None) -> Iterator[tuple[int, st
                 yield number, text[:longest]
                 text = text[longest:]
             if not ended:
-                rest, before, pending = text, before + decoded, raw[decoded:]
+                rest, before, pending = text, before + used, raw[used:]
                 continue
             if text:
                 yield number, text

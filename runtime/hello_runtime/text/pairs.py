@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
-from hello_runtime.errors import AlignmentError, InputError, UnknownCharacterError
+from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
 from hello_runtime.text.normal_forms import NormalForm, normalise
 
 if TYPE_CHECKING:
-    from hello_runtime.decoder import Decoder
+    pass
 
 TAB = "\t"
 BLOCK = 1 << 18
@@ -113,6 +111,23 @@ def parse_aligned(line: str) -> Aligned:
         raise InputError(f"{error}; leave the line out") from error
 
 
+def parse_class(line: str) -> Pair:
+    r"""Return the text and the class of a line; the text may have tabs of its own.
+
+    >>> parse_class("Kowalski\tPolish")
+    Pair(input='Kowalski', target='Polish')
+
+    Raises:
+        InputError: the line has no tab, or nothing behind its last one.
+    """
+    text, tab, name = line.rpartition(TAB)
+    if not tab:
+        raise InputError("there is no tab; write text, tab, class")
+    if not name:
+        raise InputError("there is no class behind the tab; write text, tab, class")
+    return Pair(text, name)
+
+
 def normalising(parse: Callable[[str], AnyPair], form: NormalForm) -> Callable[[str], AnyPair]:
     """Return what parses a line that is brought into a normal form first."""
     return lambda line: parse(normalise(line, form))
@@ -135,32 +150,6 @@ def read_pairs(
             raise InputError(f"{path}, line {number}: {error}") from error
         if pair.input:
             yield number, pair
-
-
-def decode_pairs(
-    decoder: Decoder, path: Path, parse: Callable[[str], AnyPair]
-) -> Generator[tuple[list[tuple[int, AnyPair]], list[str]], None, None]:
-    """Yield the numbered pairs of a file in blocks, each with what a model says of their inputs.
-
-    Raises:
-        InputError: see `read_pairs`; or an input has a character that the model refuses.
-        TaskError: the model's task is `next`.
-        EngineError: onnxruntime failed.
-    """
-    waiting: deque[list[tuple[int, AnyPair]]] = deque()
-
-    def inputs() -> Iterator[list[str]]:
-        for block in in_blocks(read_pairs(path, parse), lambda row: len(row[1].input), BLOCK):
-            waiting.append(block)
-            yield [pair.input for _, pair in block]
-
-    try:
-        with closing(decoder.decode_batches(inputs())) as batches:
-            for outputs in batches:
-                yield waiting.popleft(), outputs
-    except UnknownCharacterError as error:
-        number, _ = waiting[-1][error.index]
-        raise InputError(f"{path}, line {number}: {error}") from error
 
 
 def write_pairs(path: Path, pairs: Iterable[AnyPair]) -> None:

@@ -5,40 +5,30 @@ target. Where the sides of a line differ in length, both the target and the outp
 the input (`alignment`), which tells what each character becomes. A word is a run of letters and
 digits of the input, and right if all its characters are; a line is right if it is the target.
 
-hello-train prints them at the end of a training, and `hello-infer --score` for a file of pairs,
-which may be larger than the memory.
+hello-train prints them at the end of a training, and `hello-infer --score` for a file of pairs
+(`hello_runtime.scoring`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.baseline import WORD, Baseline
 from hello_runtime.text.codepoints import to_codepoints
 from hello_runtime.text.pairs import (
     BLOCK,
     Aligned,
     AnyPair,
-    decode_pairs,
     in_blocks,
-    normalising,
     output_pieces,
-    parse_aligned,
-    parse_pair,
     pieces,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from hello_runtime.decoder import Decoder
-    from hello_runtime.model.metadata import ModelInfo
 
     Counts = NDArray[np.int64]
     """[3]: characters, words that count, lines."""
@@ -160,54 +150,6 @@ def score_outputs(
     for block in in_blocks(zip(pairs, outputs, strict=True), lambda row: len(row[1]), BLOCK):
         tally.add([pair for pair, _ in block], [output for _, output in block])
     return tally.scores()
-
-
-def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str, Score | None]:
-    """Return the scores of a model on a file of pairs.
-
-    Without a baseline its row is None, and the words that count are those with a character that
-    the model's guard lets change. Without a guard every word counts.
-
-    Raises:
-        InputError: the file holds no pair or cannot be read, or a line is no pair of the kind that
-            the model could write, or has a character that is unknown to a model that refuses them.
-        EngineError: onnxruntime failed.
-    """
-    # Both are the same, for baseline and guard come from the same training lines.
-    tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
-    with closing(decode_pairs(decoder, path, pair_parser(decoder.info))) as decoded:
-        for block, outputs in decoded:
-            add_block(tally, block, outputs, path)
-    if not tally.total[0]:
-        raise InputError(f"{path}: the file is empty; it must hold lines of input, tab, target")
-    scores = tally.scores()
-    return {name: scores.get(name) for name in ROWS}
-
-
-def pair_parser(info: ModelInfo) -> Callable[[str], AnyPair]:
-    """Return what parses a line of pairs for a model, brought into the model's normal form.
-
-    Where the model writes one character for each, the two sides must have the same length.
-    """
-    parse = parse_pair if info.width is None else parse_aligned
-    return normalising(parse, info.normalization)
-
-
-def add_block(
-    tally: Tally, block: Sequence[tuple[int, AnyPair]], outputs: list[str], path: Path
-) -> None:
-    """Count some numbered pairs of a file.
-
-    Raises:
-        InputError: an output cannot be aligned with its input.
-    """
-    try:
-        tally.add([pair for _, pair in block], outputs)
-    except AlignmentError as error:
-        lines = f"lines {block[0][0]} to {block[-1][0]}"
-        raise InputError(
-            f"{path}, {lines}: a line is too long to be scored ({error}); cut it"
-        ) from error
 
 
 def score_table(scores: Mapping[str, Score | None], title: str) -> str:

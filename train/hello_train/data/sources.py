@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from hello_runtime.text.alignment import cut, fewest_changes
-from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.normal_forms import NormalForm, normalise
-from hello_runtime.text.pairs import TAB, AnyPair, Pair, split_pair
+from hello_runtime.text.pairs import TAB, AnyPair, Pair, parse_class, split_pair
 from hello_runtime.text.passages import PASSAGE, passages_of
 
 from hello_train.data.corruption import CORRUPTIONS, Corruption, corrupt

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hello_runtime.model.tasks import Task
-from hello_runtime.text.classes import parse_class
 from hello_runtime.text.codepoints import LONGEST_ROW
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import read_lines
-from hello_runtime.text.pairs import AnyPair, is_writable, read_pairs, split_pair, write_pairs
+from hello_runtime.text.pairs import (
+    AnyPair,
+    is_writable,
+    parse_class,
+    read_pairs,
+    split_pair,
+    write_pairs,
+)
 from hello_runtime.text.passages import passages_of
 
 from hello_train.data.sources import passage_pair

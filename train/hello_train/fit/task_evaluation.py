@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from hello_runtime.text.drawing import draw, sample_seeds, uniforms
+from hello_runtime.drawing import draw, sample_seeds, uniforms
 from hello_runtime.text.measures import MODEL, MOST_FREQUENT, Measures
 from hello_runtime.text.pairs import AnyPair, in_blocks
 from torch import Tensor, nn
@@ -112,7 +112,7 @@ def row(text: str, network: Network) -> Tensor:
 def generate(network: Network, characters: int, seed: int, samples: int = 1) -> list[str]:
     """Return samples that a network draws from the start of a line.
 
-    They are those of `hello_runtime.text.drawing`, side by side.
+    They are those of `hello_runtime.drawing`, side by side.
     """
     device, numbers = network.embedding.weight.device, uniforms(sample_seeds(seed, samples))
     ids, state = row(SAMPLE_START, network).repeat(samples, 1).to(device), None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from hello_runtime.engine.cpus import available_cpus
+from hello_runtime.resources import available_cpus
 
 from hello_train.words import count
 
