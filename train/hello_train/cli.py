@@ -17,14 +17,8 @@ from hello_train.errors import TrainError
 from hello_train.fit.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, run_folder
 from hello_train.fit.task_options import LearnedTask
 from hello_train.network.cells import CELLS, NONLINEARITIES
-from hello_train.start import (
-    LinesToLearn,
-    import_training,
-    learn_hello,
-    learn_rewriting,
-    learn_task,
-    name_of,
-)
+from hello_train.results import print_comparison, print_hello
+from hello_train.start import LinesToLearn, import_training, learn_rewriting, learn_task, name_of
 from hello_train.usage import (
     SECTIONS,
     FiniteRange,
@@ -232,13 +226,22 @@ def main(
     task: LearnedTask | None = "classify" if classes else "next" if next_ else None
     paths = classes or pairs or text
     options = choose_options(defaults_for(bool(paths), task, corrupt), given)
-    if not paths:
-        import_training()
-        learn_hello(options, output, compare=compare, every=every)
+    if paths:
+        folder = output or run_folder(name_of(paths[0]), options.cell)
+        asked = LinesToLearn(paths, extra, options, folder, resume)
+        if task:
+            learn_task(asked, task)
+        else:
+            learn_rewriting(asked, corrupt, skip_unaligned=skip_unaligned)
         return
-    folder = output or run_folder(name_of(paths[0]), options.cell)
-    asked = LinesToLearn(paths, extra, options, folder, resume)
-    if task:
-        learn_task(asked, task)
+    import_training()
+    from hello_train.fit.hello import HELLO, compare_cells, run_hello
+    from hello_train.fit.progress import ProgressDisplay
+
+    callbacks = [ProgressDisplay(HELLO.input, every)]
+    if compare:
+        folder = output or Path("runs/hello-compare")
+        print_comparison(compare_cells(options, folder, callbacks), folder)
     else:
-        learn_rewriting(asked, corrupt, skip_unaligned=skip_unaligned)
+        folder = output or run_folder("hello", options.cell)
+        print_hello(run_hello(options, folder, callbacks), folder, options)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from hello_runtime.errors import printable
@@ -23,21 +23,12 @@ from hello_train.data.sources import (
 )
 from hello_train.files import RESUME_NAME
 from hello_train.fit.environment import set_defaults
-from hello_train.fit.options import TrainOptions, run_folder
+from hello_train.fit.options import TrainOptions
 from hello_train.fit.task_options import LearnedTask
-from hello_train.results import (
-    print_comparison,
-    print_hello,
-    print_reading,
-    print_result,
-    print_task,
-)
+from hello_train.results import print_reading, print_result, print_task
 
 if TYPE_CHECKING:
     from hello_train.fit.job import TrainingJob
-    from hello_train.report.pages import Run
-
-AnyRun = TypeVar("AnyRun", bound="Run")
 
 
 def import_training() -> None:
@@ -50,22 +41,6 @@ def import_training() -> None:
         import hello_train.fit.hello
         import hello_train.fit.progress
         import hello_train.report.pages  # noqa: F401
-
-
-def learn_hello(
-    options: TrainOptions, output: Path | None, *, compare: bool, every: int | None
-) -> None:
-    """Train the example with one cell, or to compare with each, and print the result."""
-    from hello_train.fit.hello import HELLO, compare_cells, run_hello
-    from hello_train.fit.progress import ProgressDisplay
-
-    callbacks = [ProgressDisplay(HELLO.input, every)]
-    if compare:
-        folder = output or Path("runs/hello-compare")
-        print_comparison(compare_cells(options, folder, callbacks), folder)
-    else:
-        folder = output or run_folder("hello", options.cell)
-        print_hello(run_hello(options, folder, callbacks), folder, options)
 
 
 class LinesToLearn(NamedTuple):
@@ -103,7 +78,9 @@ def learn_rewriting(asked: LinesToLearn, corrupt: str | None, *, skip_unaligned:
     import_training()
     from hello_train.fit.run import run_lines
 
-    if run := run_in_team(run_lines, asked, lines, corrupt or "pairs"):
+    with joined_job(asked, lines, corrupt or "pairs") as job:
+        run = run_lines(job)
+    if run:
         print_result(run, asked.folder, asked.options)
 
 
@@ -116,29 +93,23 @@ def learn_task(asked: LinesToLearn, task: LearnedTask) -> None:
     from hello_train.fit.task_run import run_task
     from hello_train.report.tasks import quality_of
 
-    show = partial(quality_of, by_class)
-    if run := run_in_team(partial(run_task, task), asked, lines, task, show):
+    with joined_job(asked, lines, task, partial(quality_of, by_class)) as job:
+        run = run_task(task, job)
+    if run:
         print_task(run, asked.folder, asked.options)
 
 
-def run_in_team(
-    run: Callable[[TrainingJob], AnyRun | None],
-    asked: LinesToLearn,
-    lines: Split,
-    how: str,
-    quality: Callable[[float], str] | None = None,
-) -> AnyRun | None:
-    """Run a training in all processes of torchrun, and show it in the leading one.
+@contextmanager
+def joined_job(
+    asked: LinesToLearn, lines: Split, how: str, quality: Callable[[float], str] | None = None
+) -> Iterator[TrainingJob]:
+    """Join the processes of torchrun, and give the job of this one, which the leading one shows.
 
     Args:
-        run: trains, and saves the run.
         asked: what to learn.
         lines: the lines that were read.
         how: the corruption, or the task.
         quality: returns what an evaluation found, in words; None for the share that is right.
-
-    Returns:
-        The run; None in a process that does not lead.
     """
     from hello_train.fit.job import TrainingJob
     from hello_train.fit.parallel import team
@@ -150,7 +121,7 @@ def run_in_team(
             print_reading(lines, options.normalization)
         callbacks = [ProgressDisplay(quality=quality)] if joined.leads else []
         data = asked.data(how)
-        return run(TrainingJob(lines, data, options, folder, callbacks, resume, joined))
+        yield TrainingJob(lines, data, options, folder, callbacks, resume, joined)
 
 
 @contextmanager
