@@ -39,10 +39,10 @@ from hello_train.data.corruption import (
 from hello_train.data.lines import MOST_HELD_OUT, check_holdout, find_files, read
 from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import ConfigError, DataError
+from hello_train.fit.counting import count_baseline
 from hello_train.fit.options import TEXT_OPTIONS, configure
 from hello_train.fit.remarks import dropped_labels
 from hello_train.fit.run import beginning
-from hello_train.fit.score import count_baseline
 from hello_train.report.mistakes import Context, Mistake, mistakes
 
 KEPT: Edit = (KEEP,)

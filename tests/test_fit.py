@@ -26,6 +26,7 @@ from hello_train.data.augmentation import IGNORED
 from hello_train.data.batches import Batches
 from hello_train.data.lines import Split
 from hello_train.errors import FitError, TeamError
+from hello_train.files import CHECKPOINT_NAME, HOLDOUT_TEXT_NAME, RESUME_NAME, RUN_NAMES
 from hello_train.fit import loop
 from hello_train.fit.adam import Adam
 from hello_train.fit.callbacks import Callback, Progress
@@ -41,6 +42,7 @@ from hello_train.fit.state import TrainingState, new_state
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
+from hello_train.report import pages
 from helpers import Run, assert_one_line_error
 
 SMALL = ("--hidden-size", "8", "--embedding-dim", "4")
@@ -464,6 +466,27 @@ def test_an_interrupt_says_how_to_go_on(
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["unfinished.safetensors"]
 
 
+def test_a_training_that_is_stopped_at_its_report_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint is written last, so what has one is complete."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    held_out = [Pair("aab", "bba")]
+    lines = Split([Pair("ab", "ba"), Pair("ba", "ab")], held_out)
+    job = TrainingJob(lines, "pairs", TINY, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(pages, "write_report", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_lines(job)
+    assert not (tmp_path / CHECKPOINT_NAME).exists()
+    assert (tmp_path / RESUME_NAME).exists()
+    assert run_lines(replace(job, resume=True))
+    assert {file.name for file in tmp_path.iterdir()} == {*RUN_NAMES} - {HOLDOUT_TEXT_NAME}
+
+
 # Several processes.
 
 
@@ -534,13 +557,14 @@ def test_a_gpu_is_taken_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     assert best_device(1) == torch.device("cuda", 1)
     assert (taken, torch.backends.cudnn.allow_tf32) == ([1], False)
-    with pytest.raises(TeamError, match="2 GPUs are here, one for a process; use --nproc"):
+    with pytest.raises(TeamError, match="and 2 GPUs can be used here; use --nproc-per-node 2"):
         best_device(2)
 
 
 def test_processes_that_torchrun_did_not_start(run: Run) -> None:
-    result = run("hello-train", *LEARN, WORLD_SIZE="2")
-    assert_one_line_error(result, "start several processes with torchrun, or unset WORLD_SIZE")
+    for size in ("2", "", "two"):
+        result = run("hello-train", *LEARN, WORLD_SIZE=size)
+        assert_one_line_error(result, "start several processes with torchrun, or unset WORLD_SIZE")
 
 
 def test_torchrun_has_nothing_to_share_in_hello(run: Run) -> None:

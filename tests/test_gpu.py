@@ -111,7 +111,7 @@ def together(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
 def test_more_processes_than_gpus_are_named(tmp_path: Path) -> None:
     result = together(tmp_path, GPUS + 1)
     assert result.returncode == 1
-    assert f"Error: {GPUS} GPUs are here, one for a process; use --nproc" in result.stderr
+    assert f"can be used here; use --nproc-per-node {GPUS}, or" in result.stderr
 
 
 @needs(2)

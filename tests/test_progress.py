@@ -184,7 +184,7 @@ def test_a_good_training_needs_no_remark() -> None:
 
 def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
     ahead = ["no change", "most frequent target"]
-    early, behind = remarks(Ending(0.57, 0.2, 2.85), OPTIONS, ahead)
+    early, behind = remarks(Ending(0.57, 2.3, 2.85), OPTIONS, ahead)
     assert behind == "the model is not as good as 'no change' and 'most frequent target'"
     assert early == (
         "the training ended early, after 57% of its minutes, because 10 evaluations in a row "
@@ -193,12 +193,12 @@ def test_what_went_wrong_is_said_in_one_sentence_each() -> None:
     )
     partly, behind = remarks(Ending(1.0, 0.2, 2.85), OPTIONS, ahead)
     assert partly == (
-        "the training saw only 20% of the lines; with --minutes 15 it would see all of them, with "
+        "the training saw only 20% of its text; with --minutes 15 it would see all of it, with "
         "a smaller --hidden-size sooner"
     )
     assert behind == (
-        "the model is not as good as 'no change' and 'most frequent target'; train it longer: with "
-        "--minutes 57 it goes 4 times through the lines"
+        "the model is not as good as 'no change' and 'most frequent target'; train it longer, with "
+        "--minutes 57 for 4 epochs"
     )
 
 
@@ -220,9 +220,19 @@ def test_no_remark_names_less_than_was_given(epochs: float) -> None:
 
 def test_a_model_that_saw_all_lines_and_is_behind_shall_train_twice_as_long() -> None:
     (behind,) = remarks(Ending(1.0, 3, 5), OPTIONS, ["order-5 counts"])
-    assert behind.endswith("with --minutes 10 it goes 6 times through the lines")
+    assert behind.endswith("; train it longer, with --minutes 10 for 6 epochs")
     (behind,) = remarks(Ending(1.0, 30, 5), replace(OPTIONS, minutes=None, epochs=30), ["x"])
-    assert behind.endswith("with --epochs 60 it goes 60 times through the lines")
+    assert behind.endswith("; train it longer, with --epochs 60")
+
+
+def test_patience_that_ended_a_short_training_is_not_all_that_it_needs() -> None:
+    """Twenty evaluations of one epoch are soon without a gain; four epochs were enough."""
+    short = replace(OPTIONS, minutes=None, epochs=1)
+    early, behind = remarks(Ending(0.95, 0.95, 1), short, ["most frequent target"])
+    assert "with a larger --patience" in early
+    assert behind.endswith("; train it longer, with --epochs 4")
+    _, behind = remarks(Ending(0.3, 6, 1), replace(short, epochs=20), ["most frequent target"])
+    assert "longer" not in behind  # which would name less than was given
 
 
 @pytest.mark.parametrize(("model", "ahead"), [(0.9, []), (0.6, ["most frequent target"])])

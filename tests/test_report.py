@@ -528,7 +528,7 @@ def test_a_report_is_written_whole(tmp_path: Path) -> None:
 IMPORT = """
 import sys
 from hello_train import cli
-from hello_train.fit import loop, run, score
+from hello_train.fit import loop, run, save, task_run
 from hello_train.report import gates, slowest
 {more}
 print("matplotlib" in sys.modules)

@@ -26,7 +26,7 @@ from hello_runtime.text.baseline import BASELINE_BYTES, read_baseline
 from hello_runtime.text.pairs import Pair, read_pairs, write_pairs
 from hello_runtime.text.score import Score, score_outputs
 from hello_train.data.alphabets import changeable, count_substitutions
-from hello_train.fit.score import count_baseline
+from hello_train.fit.counting import count_baseline
 from hello_train.network.checkpoint import load_checkpoint
 from helpers import SHORT_PROOF, TRAINING, Run, assert_one_line_error, make_network
 

@@ -124,6 +124,7 @@ def test_a_network_of_the_next_character_learns(text: Path, tmp_path: Path) -> N
     assert len(set(samples)) > 1
     report = (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert "Generated text" in report
+    assert f"{run.measures['model']['character_count']:,}</td>" in report
     assert all(sample.split()[3] in report for sample in samples)
 
 

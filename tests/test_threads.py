@@ -13,6 +13,7 @@ import pytest
 import torch
 from hello_train.fit.environment import DEFAULTS, set_defaults
 from hello_train.fit.options import TEXT_OPTIONS
+from hello_train.fit.parallel import Team
 from hello_train.fit.threads import (
     VARIABLES,
     Steps,
@@ -21,6 +22,7 @@ from hello_train.fit.threads import (
     fastest_threads,
     is_tunable,
     outcome,
+    set_by,
 )
 
 REPORT = """
@@ -124,22 +126,66 @@ def test_steps_are_compared_by_their_work(monkeypatch: pytest.MonkeyPatch) -> No
     assert sent == [Steps(256 * 48.0, 1.0), Steps(16 * 288.0, 2.0)]
 
 
-def test_what_the_user_set_is_not_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+CPU, GPU = Team(torch.device("cpu")), Team(torch.device("cuda"))
+TIMED = replace(TEXT_OPTIONS, minutes=1, epochs=None)
+COUNTED = replace(TEXT_OPTIONS, minutes=None, epochs=1)
+
+
+@pytest.fixture
+def on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two cores, whose user has set no number of threads."""
     monkeypatch.setattr("hello_train.fit.threads.available_cpus", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    timed = replace(TEXT_OPTIONS, minutes=1, epochs=None)
-    counted = replace(TEXT_OPTIONS, minutes=None, epochs=1)
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    found = [is_tunable(cpu, timed), is_tunable(gpu, timed), is_tunable(cpu, counted)]
+
+
+@pytest.mark.usefixtures("on_two_cores")
+def test_only_a_timed_training_alone_on_a_cpu_is_tuned() -> None:
+    found = [is_tunable(CPU, TIMED), is_tunable(GPU, TIMED), is_tunable(CPU, COUNTED)]
     assert found == [True, False, False]
-    assert describe_threads(cpu, timed) == ", 1 to 2 threads as measured"
-    assert describe_threads(gpu, timed) == ""
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    assert describe_threads(cpu, counted) == ", 1 thread"
+    assert not is_tunable(replace(CPU, size=2), TIMED)
+    assert describe_threads(CPU, TIMED) == ", 1 to 2 threads as measured"
+    assert describe_threads(GPU, TIMED) == ""
+    assert describe_threads(CPU, COUNTED) == ", 1 thread"
+
+
+@pytest.mark.usefixtures("on_two_cores")
+def test_what_the_user_set_is_not_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert not is_tunable(cpu, timed)
-    assert describe_threads(cpu, timed) == ", 1 thread by OMP_NUM_THREADS"
+    assert not is_tunable(CPU, TIMED)
+    assert describe_threads(CPU, TIMED) == ", 1 thread by OMP_NUM_THREADS"
+    monkeypatch.setenv("MKL_NUM_THREADS", "1")
+    assert describe_threads(CPU, TIMED) == ", 1 thread by MKL_NUM_THREADS"
+
+
+THREADS = "import torch; print(torch.get_num_threads())"
+
+
+def pytorch_threads(**variables: str) -> int:
+    """Return the number of threads that PyTorch takes with these variables alone."""
+    environment = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(
+        command, env=environment | variables, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.usefixtures("on_two_cores")
+@pytest.mark.parametrize("value", ["", "0", "-1", "all", "1x"])
+def test_what_is_no_number_of_threads_sets_none(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert set_by() == ""
+    assert is_tunable(CPU, TIMED)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other libraries of OpenMP")
+def test_pytorch_reads_the_variables_as_is_said() -> None:
+    assert pytorch_threads(OMP_NUM_THREADS="all") == pytorch_threads()
+    assert pytorch_threads(OMP_NUM_THREADS="2", MKL_NUM_THREADS="1") == 1
 
 
 def test_a_trial_says_what_it_chose_and_why() -> None:

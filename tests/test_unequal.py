@@ -29,8 +29,9 @@ from hello_train.data.labels import Labels
 from hello_train.data.lines import read
 from hello_train.data.sources import pair_source, text_source
 from hello_train.errors import DataError
+from hello_train.fit.counting import count_baseline
+from hello_train.fit.evaluation import right_by_character
 from hello_train.fit.options import TEXT_OPTIONS, configure
-from hello_train.fit.score import count_baseline, right_by_character
 from hello_train.network.checkpoint import load_checkpoint
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network

@@ -3,14 +3,15 @@
     python tests/benchmarks/convergence.py [--seeds 100] [--json]
 
 For each cell and each seed the post's network is trained as `hello-train --seed SEED` does it: a
-start that does not say `ohlol` after its 1000 epochs is lost, and the next seed is tried.
+start that does not say `ohlol` after its 1000 epochs is lost, and the next seed is tried. The
+epochs are those of the seeds that were not lost.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import click
 from hello_train.fit.callbacks import Callback, Progress
@@ -18,6 +19,7 @@ from hello_train.fit.hello import HELLO, HELLO_ALPHABETS, fit_exactly
 from hello_train.fit.options import HELLO_OPTIONS, configure
 from hello_train.network.cells import CELLS
 from hello_train.network.model import Network
+from measuring import show
 
 
 class Record(Callback):
@@ -38,26 +40,8 @@ class Record(Callback):
         self.starts += 1
 
 
-@dataclass(frozen=True)
-class Row:
-    """What the seeds of one cell came to."""
-
-    cell: str
-    seeds: int
-    lost_starts: int
-    """Seeds from which the network did not learn without a restart."""
-    first_right: float
-    """Of the seeds that were not lost, the median of the epoch that was right first."""
-    latest_right: int
-    """The latest such epoch."""
-    most_starts: int
-    """The most starts that one seed needed."""
-    ended_right: int
-    """Seeds whose run ended with the target, restarts included."""
-
-
-def measure(cell: str, seeds: int) -> Row:
-    """Train from each seed."""
+def measure(cell: str, seeds: int) -> dict[str, Any]:
+    """Train from each seed, and return the row of a cell."""
     records = []
     ended_right = 0
     for seed in range(seeds):
@@ -69,15 +53,15 @@ def measure(cell: str, seeds: int) -> Row:
         records.append(record)
     epochs = [record.first_right for record in records if record.starts == 1]
     right = [epoch for epoch in epochs if epoch is not None]
-    return Row(
-        cell=cell,
-        seeds=seeds,
-        lost_starts=seeds - len(right),
-        first_right=statistics.median(right),
-        latest_right=max(right),
-        most_starts=max(record.starts for record in records),
-        ended_right=ended_right,
-    )
+    return {
+        "cell": cell,
+        "seeds": seeds,
+        "lost without restart": seeds - len(right),
+        "first right, median epoch": statistics.median(right),
+        "latest": max(right),
+        "most starts": max(record.starts for record in records),
+        "ended with ohlol": ended_right,
+    }
 
 
 @click.command()
@@ -86,16 +70,7 @@ def measure(cell: str, seeds: int) -> Row:
 def main(seeds: int, as_json: bool) -> None:
     """Print a row for each cell."""
     rows = [measure(cell, seeds) for cell in CELLS]
-    if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows]))
-        return
-    click.echo(
-        "| cell | seeds | lost without restart | first right, median epoch | latest "
-        "| most starts | ended with ohlol |"
-    )
-    click.echo("|---|---|---|---|---|---|---|")
-    for row in rows:
-        click.echo("| " + " | ".join(str(value) for value in asdict(row).values()) + " |")
+    show(rows, as_json=as_json, title="Starts of hello", packages=["torch"])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python tests/benchmarks/corpus.py TEXT [--megabytes 1000] [--json]
 
 TEXT is a file of lines, which is repeated up to the size; each repetition is numbered, so that no
-line comes twice. The default network learns from it for half a minute, and is then judged.
+line comes twice. The default network learns from it for half a minute, and is then evaluated.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 import click
-from growth import MB, write_text
-from measuring import run_process, show
+from growth import write_text
+from measuring import MB, run_process, show
 
 
 @click.command()

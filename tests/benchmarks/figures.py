@@ -9,21 +9,18 @@ built from this checkout.
 from __future__ import annotations
 
 import json
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 from hello_export.graph.onnx_graph import build_model
 from hello_train.network.cells import CELLS
 from hello_train.network.checkpoint import load_checkpoint
-from measuring import Process, machine, medians, run_process
+from measuring import ROOT, build_wheel, machine, median_processes, medians
 
-ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 
 
@@ -39,57 +36,38 @@ class Figure:
     """Of a process the seconds of all processors, those of the processes it started included."""
 
 
-def median_of(action: Callable[[], object], repeat: int) -> float:
-    """Return the median seconds of an action."""
-    return medians({"": action}, repeat)[""]
-
-
 def processes(repeat: int) -> list[Figure]:
-    """Measure the commands, each as a new process in an empty folder; they take turns."""
-    commands: dict[str, tuple[list[str | Path], float]] = {
-        'python -c "import torch"': ([sys.executable, "-c", "import torch"], 15)
-    }
+    """Measure the commands, each as a new process in an empty folder."""
+    torch = 'python -c "import torch"'
+    commands: dict[str, list[str | Path]] = {torch: [sys.executable, "-c", "import torch"]}
     for name, more in (("hello-train", ""), ("hello-export", ", training included")):
         for cell in CELLS:
             words: list[str | Path] = [Path(sys.executable).with_name(name), "--cell", cell]
-            commands[f"{name} --cell {cell}{more}"] = words, 15
-    commands["hello-infer hello"] = [Path(sys.executable).with_name("hello-infer"), "hello"], 1
-    runs: dict[str, list[Process]] = {what: [] for what in commands}
-    for _ in range(repeat):
-        for what, (words, _limit) in commands.items():
-            with tempfile.TemporaryDirectory() as folder:
-                runs[what].append(run_process(words, Path(folder)))
-    rows = []
-    for what, (_, limit) in commands.items():
-        seconds, processor = (
-            statistics.median(getattr(run, kind) for run in runs[what])
-            for kind in ("seconds", "processor")
-        )
-        rows.append(Figure(what, seconds, "s", limit, processor))
-    return rows
+            commands[f"{name} --cell {cell}{more}"] = words
+    infer = "hello-infer hello"
+    commands[infer] = [Path(sys.executable).with_name("hello-infer"), "hello"]
+    return [
+        Figure(what, process.seconds, "s", 1 if what == infer else 15, process.processor)
+        for what, process in median_processes(commands, repeat).items()
+    ]
 
 
-def wheel_kilobytes() -> float:
-    """Build the wheel and return its size."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT],
-            check=True,
-        )
-        (wheel,) = Path(folder).glob("*.whl")
-        return wheel.stat().st_size / 1000
+def graphs(repeat: int) -> list[Figure]:
+    """Measure how long the ONNX graph of a network takes to write."""
+    actions = {}
+    for name in ("hello-gru", "deep-lstm"):
+        trained = load_checkpoint(GOLDEN / f"{name}.safetensors")
+        actions[f"ONNX graph of {name} written and checked"] = partial(build_model, *trained)
+    found = medians(actions, repeat)
+    return [Figure(what, seconds * 1000, "ms", 100) for what, seconds in found.items()]
 
 
 def figures(repeat: int) -> list[Figure]:
     """Measure everything."""
-    rows = processes(repeat)
-    for name in ("hello-gru", "deep-lstm"):
-        network, training = load_checkpoint(GOLDEN / f"{name}.safetensors")
-        build_model(network, training)
-        seconds = median_of(lambda n=network, t=training: build_model(n, t), repeat)  # type: ignore[misc]
-        rows.append(Figure(f"ONNX graph of {name} written and checked", seconds * 1000, "ms", 100))
-    rows.append(Figure("wheel with three models", wheel_kilobytes(), "kB", 400))
-    return rows
+    with tempfile.TemporaryDirectory() as folder:
+        kilobytes = build_wheel(ROOT, Path(folder)).stat().st_size / 1000
+    wheel = Figure("wheel with three models", kilobytes, "kB", 400)
+    return [*processes(repeat), *graphs(repeat), wheel]
 
 
 @click.command()

@@ -58,7 +58,6 @@ SHAPES = [
 SHAPE_CHARACTERS = 300_000
 BATCH = 32
 """Lines in a batch of PyTorch, which was as fast with 64 and 128."""
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def raw_session(artifact: Path, network: Network, shape: tuple[int, int]) -> Callable[[], object]:
@@ -111,13 +110,12 @@ def on_all_cores(
 def operations(network: Network) -> float:
     """Return the floating-point operations of a character."""
     config = network.config
-    directions = 2 if config.bidirectional else 1
+    rows = len(CELLS[config.cell].pytorch_gates) * config.hidden_size
     total = 0
     width = config.embedding_dim
     for _ in range(config.layers):
-        rows = GATES[config.cell] * config.hidden_size
-        total += directions * 2 * rows * (width + config.hidden_size)
-        width = directions * config.hidden_size
+        total += config.directions * 2 * rows * (width + config.hidden_size)
+        width = config.features
     return total + (2 * width * config.labels if config.projection else 0)
 
 

@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from measuring import run_process, show
+from measuring import MB, run_process, show
 from networks import random_network, save
 
-MB = 1_000_000
 
-
-def repeated(lines: list[str]) -> Iterator[str]:
+def numbered(lines: list[str]) -> Iterator[str]:
     """Yield the lines again and again, numbered from the second time on."""
     for turn in itertools.count():
         for line in lines:
@@ -33,7 +31,7 @@ def repeated(lines: list[str]) -> Iterator[str]:
 def write_text(path: Path, lines: list[str], size: int, end: str) -> None:
     """Write about `size` bytes of lines."""
     with path.open("wb") as file:
-        for line in repeated(lines):
+        for line in numbered(lines):
             file.write((line + end).encode())
             if file.tell() >= size:
                 return

@@ -25,12 +25,11 @@ import click
 from hello_export.page import write_page
 from hello_export.proof.javascript import modules_folder
 from hello_runtime.model.model_file import locate
-from measuring import show
+from measuring import ROOT, show
 
-ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import Browser  # noqa: E402
+from browser import Browser
 
 STARTED = """new Promise((resolve) => {
     const look = () => document.querySelector("output")?.textContent === "ohlol"

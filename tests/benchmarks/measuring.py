@@ -1,4 +1,4 @@
-"""What the benchmarks share: medians of interleaved rounds, processes, the machine, the table."""
+"""What the benchmarks share: medians of interleaved rounds, processes, environments, the table."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import click
+
+ROOT = Path(__file__).parents[2]
+"""The checkout."""
+MB = 1_000_000
 
 
 class Process(NamedTuple):
@@ -101,17 +106,42 @@ def run_process(command: Sequence[str | Path], folder: Path | None = None) -> Pr
 def median_processes(
     commands: Mapping[str, Sequence[str | Path]], rounds: int
 ) -> dict[str, Process]:
-    """Return the median time and memory of each command; they take turns as in `medians`."""
+    """Return the median time and memory of each command; they take turns as in `medians`.
+
+    Each runs in an empty folder of its own.
+    """
     runs: dict[str, list[Process]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            process = run_process(command)
+            with TemporaryDirectory() as folder:
+                process = run_process(command, Path(folder))
             if number:
                 runs[name].append(process)
     return {
         name: Process(*map(statistics.median, zip(*values, strict=True)))
         for name, values in runs.items()
     }
+
+
+def build_wheel(project: Path, folder: Path) -> Path:
+    """Build the wheel of a project into an empty folder, and return its file."""
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "-w", folder, project], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def fresh_environment(folder: Path, *projects: Path) -> Path:
+    """Install projects or wheels, and what they need, into a new environment in a folder.
+
+    Returns:
+        The folder of its commands.
+    """
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    commands = folder / "bin"
+    pip: list[str | Path] = [commands / "python", "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, "-c", ROOT / "constraints.txt", *projects], check=True)
+    return commands
 
 
 def machine(*packages: str) -> str:

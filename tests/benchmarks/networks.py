@@ -11,7 +11,7 @@ from hello_export.graph.torchscript import save_program
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
 from hello_runtime.model.tasks import Task
 from hello_train.network.cells import CELLS
-from hello_train.network.checkpoint import Training, save_checkpoint
+from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 
@@ -60,4 +60,3 @@ def save(network: Network, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     onnx.save(build_model(network, TRAINING), folder / "model.onnx")
     save_program(network, folder / "model.pt")
-    save_checkpoint(folder / "checkpoint.safetensors", network, TRAINING)

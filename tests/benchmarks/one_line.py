@@ -23,10 +23,9 @@ from hello_runtime.model.labels import alphabet_labels
 from hello_runtime.text.edits import KEEP
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
-from measuring import run_process, show
+from measuring import MB, run_process, show
 from networks import save
 
-MB = 1_000_000
 POLISH = "abcdeąćęłż "
 KINDS = {
     "ASCII": ("abcdefgh ", ""),

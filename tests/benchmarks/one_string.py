@@ -75,9 +75,8 @@ def one_node(file: Path, cell: str) -> tuple[bytes, dict[str, Any]]:
 def actions(cell: str) -> dict[str, Callable[[], object]]:
     """Return what is measured, for the post's network with one cell."""
     network, _ = load_checkpoint(GOLDEN / f"hello-{cell}.safetensors")
-    slots = 2 if cell == "lstm" else 1
     codepoints = np.array([[ord(char) for char in "hello"]], np.int32)
-    state = np.zeros((slots, 1, 4), np.float32)
+    state = np.zeros((network.config.slots, 1, 4), np.float32)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(locate(None, cell)), options)

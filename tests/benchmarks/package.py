@@ -14,9 +14,8 @@ import tempfile
 from pathlib import Path
 
 import click
-from measuring import median_processes, show
+from measuring import ROOT, build_wheel, fresh_environment, median_processes, show
 
-ROOT = Path(__file__).parents[2]
 NAME = "measured_package"
 
 
@@ -34,20 +33,15 @@ def main(run: Path, text: str, weights: str, rounds: int, as_json: bool) -> None
         options: list[str | Path] = ["--package", NAME, "--output", project, "--weights", weights]
         export = Path(sys.executable).with_name("hello-export")
         subprocess.run([export, run, *options], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-        pip: list[str | Path] = [folder / "venv/bin/python", "-m", "pip", "--quiet"]
-        wheels = folder / "wheels"
-        subprocess.run([*pip, "wheel", "--no-deps", "-w", wheels, ROOT, project], check=True)
-        files = sorted(wheels.iterdir())
-        subprocess.run([*pip, "install", "-c", ROOT / "constraints.txt", *files], check=True)
+        wheel = build_wheel(project, folder / "wheel")
+        installed = fresh_environment(folder / "venv", ROOT, wheel)
         model = project / "src" / NAME / "model.onnx"
         commands: dict[str, list[str | Path]] = {
-            "hello-infer --model": [folder / "venv/bin/hello-infer", "--model", model, text],
-            "the package's command": [folder / "venv/bin" / NAME, text],
-            "python -m the package": [folder / "venv/bin/python", "-m", NAME, text],
+            "hello-infer --model": [installed / "hello-infer", "--model", model, text],
+            "the package's command": [installed / NAME, text],
+            "python -m the package": [installed / "python", "-m", NAME, text],
         }
         found = median_processes(commands, rounds)
-        (wheel,) = wheels.glob(f"{NAME}-*")
         size, inside = (file.stat().st_size / 1000 for file in (wheel, model))
     infer = found["hello-infer --model"]
     rows = [

@@ -8,15 +8,11 @@ a fresh environment that has the wheel of this checkout and what it needs, and n
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import click
-from measuring import median_processes, show
-
-ROOT = Path(__file__).parents[2]
+from measuring import ROOT, fresh_environment, median_processes, show
 
 BARE = """
 import numpy, onnxruntime
@@ -35,14 +31,12 @@ def main(rounds: int, as_json: bool) -> None:
     """Print a row for each of the two."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-        pip: list[str | Path] = [folder / "venv/bin/python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-c", ROOT / "constraints.txt", ROOT], check=True)
+        installed = fresh_environment(folder / "venv", ROOT)
         (model,) = folder.glob("venv/lib/python*/site-packages/hello_runtime/models/gru.onnx")
         (folder / "bare.py").write_text(BARE.format(model=str(model)))
         commands: dict[str, list[str | Path]] = {
-            "bare script": [folder / "venv/bin/python", folder / "bare.py"],
-            "hello-infer hello": [folder / "venv/bin/hello-infer", "hello"],
+            "bare script": [installed / "python", folder / "bare.py"],
+            "hello-infer hello": [installed / "hello-infer", "hello"],
         }
         found = median_processes(commands, rounds)
     bare = found["bare script"]

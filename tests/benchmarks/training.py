@@ -91,6 +91,7 @@ def training_rows(
     text: Path, characters: int, options: TrainOptions, device: torch.device, rounds: int
 ) -> tuple[list[dict[str, Any]], str]:
     """Return a row for the bare loop and one for the training on a device, and their title."""
+    options = replace(options, patience=None)  # both learn all epochs
     source = text_source(find_corruption("strip-diacritics"))
     lines = first_characters(read(source, [text], [], options.holdout, 0), characters)
     count = epochs_of(options) * int(lengths(lines.train).sum())

@@ -9,9 +9,10 @@ The folders in the order of the work:
   the loop in `loop`, which makes the steps of `optimizer` on the state of `state`. `task_run`
   trains classifiers and networks of the next character, with `task_options`, and
   `task_evaluation` measures them beside the models of `counting`. `job` is what `run` and
-  `task_run` take, and how both fit a network; `holdout` writes what was held out.
+  `task_run` take, and how both fit a network; `save` writes the files of a run, and `holdout` what
+  was held out.
 
-`cli` is the command `hello-train`, `usage` what it refuses, `start` how it starts a training,
+`cli` is the command `hello-train`, `usage` what it refuses, `start` how a training is started,
 `results` what it prints, and `files` names the files of a run.
 Importing this package imports neither torch nor matplotlib.
 """

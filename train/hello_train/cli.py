@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from hello_runtime.errors import HelloRuntimeError
 from hello_runtime.model.model_file import UNKNOWN_POLICIES
 from hello_runtime.text.normal_forms import NORMAL_FORMS
 
-from hello_train.data.corruption import CORRUPTIONS, DECOMPOSING
+from hello_train.data.corruption import CORRUPTIONS
 from hello_train.errors import TrainError
 from hello_train.fit.options import EVALUATIONS, HELLO_OPTIONS, TEXT_OPTIONS, run_folder
+from hello_train.fit.task_options import LearnedTask
 from hello_train.network.cells import CELLS, NONLINEARITIES
 from hello_train.results import print_comparison, print_hello
-from hello_train.start import import_training, learn_task, name_of, train_lines
+from hello_train.start import LinesToLearn, import_training, learn_rewriting, learn_task, name_of
 from hello_train.usage import (
     SECTIONS,
     FiniteRange,
@@ -27,6 +27,7 @@ from hello_train.usage import (
     choose_options,
     complete_corruption,
     default,
+    defaults_for,
     options_given,
 )
 
@@ -222,19 +223,16 @@ def main(
     given = options_given(click.get_current_context())
     check_task_usage(given)
     check_usage(given)
-    if classes or next_:
-        learn_task(classes or text, extra, given, output, by_class=bool(classes), resume=resume)
-        return
-    paths = pairs or text
-    defaults = TEXT_OPTIONS if paths else HELLO_OPTIONS
-    if corrupt in DECOMPOSING:
-        defaults = replace(defaults, normalization="nfd")
-    options = choose_options(defaults, given)
+    task: LearnedTask | None = "classify" if classes else "next" if next_ else None
+    paths = classes or pairs or text
+    options = choose_options(defaults_for(bool(paths), task, corrupt), given)
     if paths:
         folder = output or run_folder(name_of(paths[0]), options.cell)
-        train_lines(
-            paths, corrupt, extra, options, folder, resume=resume, skip_unaligned=skip_unaligned
-        )
+        asked = LinesToLearn(paths, extra, options, folder, resume)
+        if task:
+            learn_task(asked, task)
+        else:
+            learn_rewriting(asked, corrupt, skip_unaligned=skip_unaligned)
         return
     import_training()
     from hello_train.fit.hello import HELLO, compare_cells, run_hello

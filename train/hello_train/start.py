@@ -1,26 +1,34 @@
-"""Starts the training that `hello-train` was asked for: reads its lines, then imports PyTorch."""
+"""Starts what `hello-train` was asked for: reads the lines, imports PyTorch, trains, prints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from hello_runtime.errors import printable
 from hello_runtime.process import importing
 
 from hello_train.data.corruption import CORRUPTIONS, check_corruption, find_corruption
-from hello_train.data.lines import read
-from hello_train.data.sources import class_source, pair_source, passage_source, text_source
+from hello_train.data.lines import Split, read
+from hello_train.data.sources import (
+    Source,
+    class_source,
+    pair_source,
+    passage_source,
+    text_source,
+)
 from hello_train.files import RESUME_NAME
 from hello_train.fit.environment import set_defaults
-from hello_train.fit.options import TrainOptions, run_folder
-from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask
+from hello_train.fit.options import TrainOptions
+from hello_train.fit.task_options import LearnedTask
 from hello_train.results import print_reading, print_result, print_task
-from hello_train.usage import choose_options
+
+if TYPE_CHECKING:
+    from hello_train.fit.job import TrainingJob
 
 
 def import_training() -> None:
@@ -35,75 +43,85 @@ def import_training() -> None:
         import hello_train.report.pages  # noqa: F401
 
 
-def train_lines(
-    paths: Sequence[Path],
-    corrupt: str | None,
-    extra: Sequence[Path],
-    options: TrainOptions,
-    folder: Path,
-    *,
-    resume: bool,
-    skip_unaligned: bool,
-) -> None:
-    """Read the lines, train on them, and print the result in the leading process."""
+class LinesToLearn(NamedTuple):
+    """What the command line says of a training on lines."""
+
+    paths: Sequence[Path]
+    extra: Sequence[Path]
+    """Files and folders of which nothing is held out."""
+    options: TrainOptions
+    folder: Path
+    resume: bool
+
+    def read(self, source: Source, *, skip_unaligned: bool = False) -> Split:
+        """Read the lines."""
+        holdout, seed = self.options.holdout, self.options.seed
+        return read(source, self.paths, self.extra, holdout, seed, skip_unaligned=skip_unaligned)
+
+    def data(self, how: str) -> str:
+        """Return the names of the files, and how inputs and targets come about."""
+        names = [path.name for path in (*self.paths, *self.extra)]
+        return ", ".join(map(printable, [*names, how]))
+
+
+def learn_rewriting(asked: LinesToLearn, corrupt: str | None, *, skip_unaligned: bool) -> None:
+    """Train on pairs, or on text and a corruption, and print the result."""
     if corrupt and corrupt not in CORRUPTIONS:
         check_corruption(corrupt)
         import_training()  # before the user's own module
         from hello_train.report.pages import compile_templates
 
         compile_templates()
-    form = options.normalization
+    form = asked.options.normalization
     source = text_source(find_corruption(corrupt), form) if corrupt else pair_source(form)
-    lines = read(source, paths, extra, options.holdout, options.seed, skip_unaligned=skip_unaligned)
-    names = [printable(path.name) for path in (*paths, *extra)]
-    data = ", ".join([*names, printable(corrupt or "pairs")])
+    lines = asked.read(source, skip_unaligned=skip_unaligned)
     import_training()
-    from hello_train.fit.job import TrainingJob
-    from hello_train.fit.parallel import team
-    from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.run import run_lines
 
-    with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
-        if joined.leads:
-            print_reading(lines, form)
-        callbacks = [ProgressDisplay()] if joined.leads else []
-        run = run_lines(TrainingJob(lines, data, options, folder, callbacks, resume, joined))
+    with joined_job(asked, lines, corrupt or "pairs") as job:
+        run = run_lines(job)
     if run:
-        print_result(run, folder, options)
+        print_result(run, asked.folder, asked.options)
 
 
-def learn_task(
-    paths: Sequence[Path],
-    extra: Sequence[Path],
-    given: dict[str, Any],
-    output: Path | None,
-    *,
-    by_class: bool,
-    resume: bool,
-) -> None:
+def learn_task(asked: LinesToLearn, task: LearnedTask) -> None:
     """Train a classifier, or a network of the task next, and print the result."""
-    task: LearnedTask = "classify" if by_class else "next"
-    options = choose_options(TASK_OPTIONS[task], given)
-    folder = output or run_folder(name_of(paths[0]), options.cell)
-    form = options.normalization
-    source = (class_source if by_class else passage_source)(form)
-    lines = read(source, paths, extra, options.holdout, options.seed)
+    by_class = task == "classify"
+    form = asked.options.normalization
+    lines = asked.read((class_source if by_class else passage_source)(form))
     import_training()
-    from hello_train.fit.job import TrainingJob
-    from hello_train.fit.parallel import team
-    from hello_train.fit.progress import ProgressDisplay
     from hello_train.fit.task_run import run_task
     from hello_train.report.tasks import quality_of
 
-    data = ", ".join([*(printable(path.name) for path in (*paths, *extra)), task])
+    with joined_job(asked, lines, task, partial(quality_of, by_class)) as job:
+        run = run_task(task, job)
+    if run:
+        print_task(run, asked.folder, asked.options)
+
+
+@contextmanager
+def joined_job(
+    asked: LinesToLearn, lines: Split, how: str, quality: Callable[[float], str] | None = None
+) -> Iterator[TrainingJob]:
+    """Join the processes of torchrun, and give the job of this one, which the leading one shows.
+
+    Args:
+        asked: what to learn.
+        lines: the lines that were read.
+        how: the corruption, or the task.
+        quality: returns what an evaluation found, in words; None for the share that is right.
+    """
+    from hello_train.fit.job import TrainingJob
+    from hello_train.fit.parallel import team
+    from hello_train.fit.progress import ProgressDisplay
+
+    options, folder, resume = asked.options, asked.folder, asked.resume
     with team() as joined, resumable(folder, leads=joined.leads, resume=resume):
         if joined.leads:
-            print_reading(lines, form)
-        shown = ProgressDisplay(quality=partial(quality_of, by_class))
-        callbacks = [shown] if joined.leads else []
-        run = run_task(task, TrainingJob(lines, data, options, folder, callbacks, resume, joined))
-    if run:
-        print_task(run, folder, options)
+            print_reading(lines, options.normalization)
+        callbacks = [ProgressDisplay(quality=quality)] if joined.leads else []
+        data = asked.data(how)
+        yield TrainingJob(lines, data, options, folder, callbacks, resume, joined)
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hello_train.data.corruption import CORRUPTIONS
+from hello_train.data.corruption import CORRUPTIONS, DECOMPOSING
 from hello_train.fit.options import HELLO_OPTIONS, TEXT_OPTIONS, TrainOptions
+from hello_train.fit.task_options import TASK_OPTIONS, LearnedTask
 
 LINES = "--text, --pairs or --classes"
 """The options that name lines to learn."""
@@ -110,6 +111,15 @@ def check_usage(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--compare learns hello with every cell: no --text, no --cell.")
     if "every" in given and has_lines:
         raise click.UsageError("--every is for hello; lines of text are too many to print.")
+
+
+def defaults_for(has_lines: bool, task: LearnedTask | None, corrupt: str | None) -> TrainOptions:
+    """Return the defaults of a training; without a task of its own it rewrites its lines."""
+    if task:
+        return TASK_OPTIONS[task]
+    if corrupt in DECOMPOSING:
+        return replace(TEXT_OPTIONS, normalization="nfd")
+    return TEXT_OPTIONS if has_lines else HELLO_OPTIONS
 
 
 def choose_options(defaults: TrainOptions, given: Mapping[str, Any]) -> TrainOptions:

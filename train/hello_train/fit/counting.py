@@ -6,12 +6,35 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from hello_runtime.text.pairs import AnyPair
+from hello_runtime.text.baseline import WORD, Baseline
+from hello_runtime.text.pairs import AnyPair, target_places
 
-COUNTED = 5_000_000
-"""Characters of the training text that are counted, at most, to bound time and memory."""
+COUNTED_CONTEXTS, COUNTED_WORDS = 5_000_000, 20_000_000
+"""Characters of the training text whose contexts or words are counted, at most, to bound time and
+memory."""
 ENDING = 3
 """Last characters of a line from which the count model guesses its class."""
+
+
+def count_baseline(pairs: Sequence[AnyPair], changeable: frozenset[str]) -> Baseline:
+    """Return the baseline of training lines, from the first `COUNTED_WORDS` characters of them.
+
+    Args:
+        pairs: the training lines.
+        changeable: their characters with a target other than themselves.
+    """
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    left = COUNTED_WORDS
+    for pair in pairs:
+        place = target_places(pair)
+        for word in WORD.finditer(pair.input):
+            counts[word.group()][pair.target[place[word.start()] : place[word.end()]]] += 1
+        left -= len(pair.input)
+        if left <= 0:
+            break
+    best = {word: targets.most_common(1)[0][0] for word, targets in counts.items()}
+    words = {word: target for word, target in best.items() if word != target}
+    return Baseline(words, changeable)
 
 
 class ContextModel:
@@ -30,8 +53,8 @@ class ContextModel:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def learn(self, pairs: Sequence[AnyPair]) -> None:
-        """Count the first `COUNTED` characters of training passages."""
-        left = COUNTED
+        """Count the first `COUNTED_CONTEXTS` characters of training passages."""
+        left = COUNTED_CONTEXTS
         for pair in pairs:
             text = pair.input[:1] + pair.target
             for end in range(1, len(text)):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from hello_runtime.text.pairs import AnyPair
+from hello_runtime.text.pairs import AnyPair, output_pieces, pieces
 
 from hello_train.fit.options import EVALUATIONS, TrainOptions
 from hello_train.fit.parallel import Team
-from hello_train.fit.score import right_by_character
 from hello_train.fit.state import TrainingState
 from hello_train.network.model import Network
 from hello_train.report.history import Evaluation
@@ -66,6 +66,17 @@ class Evaluator:
         """Return what `evaluate` finds, with the share that is right."""
         counts = self.evaluate(network)
         return Outcome(counts, accuracy(counts))
+
+
+def right_by_character(outputs: Sequence[str], pairs: Sequence[AnyPair]) -> Counts:
+    """Return for each piece of the targets how many outputs are right, and of how many."""
+    right: Counter[str] = Counter()
+    count: Counter[str] = Counter()
+    for output, pair in zip(outputs, pairs, strict=True):
+        count.update(pieces(pair))
+        written = zip(output_pieces(pair, output), pieces(pair), strict=True)
+        right.update(a for a, b in written if a == b)
+    return {char: (right[char], count[char]) for char in sorted(count)}
 
 
 def accuracy(counts: Counts) -> float:

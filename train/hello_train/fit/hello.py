@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hello_runtime.model.labels import alphabet_guard, alphabet_labels
-from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.pairs import Pair
 
 from hello_train.data.alphabets import Alphabets
 from hello_train.errors import FitError
 from hello_train.files import LOST_NAME, REPORT_NAME, RUN_NAMES
 from hello_train.fit.callbacks import Callback, Progress
-from hello_train.fit.holdout import save_holdout
 from hello_train.fit.loop import Trainer
 from hello_train.fit.options import TrainOptions, configure
+from hello_train.fit.save import check_writable, save_run
 from hello_train.fit.state import new_state
 from hello_train.fit.threads import one_thread
 from hello_train.network.cells import CELLS
-from hello_train.network.checkpoint import Training, check_writable, save_checkpoint
+from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.network.model import Network
 from hello_train.report.history import History, OutputSpan
@@ -64,13 +63,10 @@ def run_hello(options: TrainOptions, folder: Path, callbacks: Sequence[Callback]
     )
     is_lost = network.rewrite(HELLO.input) != HELLO.target
     home = folder / LOST_NAME if is_lost else folder
-    save_holdout(home, [])
-    (home / BASELINE_NAME).unlink(missing_ok=True)
-    from hello_train.report.pages import HelloRun, hello_page, write_report
+    from hello_train.report.pages import HelloRun, hello_page
 
     run = HelloRun(network, training, recorder.history, HELLO, recorder.starts)
-    write_report(home / REPORT_NAME, hello_page(run))
-    save_checkpoint(home, network, training)  # the last, so that what has it is complete
+    save_run(home, run, hello_page(run))
     if is_lost:
         raise FitError(
             f"none of {recorder.starts} starts learned {HELLO_DATA}; use more --epochs or "

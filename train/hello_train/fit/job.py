@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from hello_train.data.batches import lengths
 from hello_train.data.lines import Split
 from hello_train.errors import TeamError
 from hello_train.files import RESUME_NAME, RUN_NAMES
@@ -15,9 +17,10 @@ from hello_train.fit.loop import Ending, Trainer
 from hello_train.fit.options import TrainOptions
 from hello_train.fit.parallel import ALONE, Team
 from hello_train.fit.resume import ResumeFile
+from hello_train.fit.save import check_writable
 from hello_train.fit.state import TrainingState, new_state
 from hello_train.fit.threads import describe_threads
-from hello_train.network.checkpoint import check_writable
+from hello_train.network.checkpoint import Training
 from hello_train.network.config import ModelConfig
 from hello_train.words import count
 
@@ -40,6 +43,16 @@ class TrainingJob:
     """Whether to continue from the resume file."""
     team: Team = ALONE
     """The processes that train together."""
+
+    def training(self, example: str, scores: dict[str, dict[str, Any]]) -> Training:
+        """Return the description of the trained network, with an example and its scores."""
+        return Training(
+            data=self.data,
+            example=example,
+            seed=self.options.seed,
+            characters=int(lengths(self.lines.train).sum()),
+            scores=scores,
+        )
 
 
 def prepare(job: TrainingJob, learned: str) -> ResumeFile:
@@ -90,7 +103,7 @@ def fit(
 def describe(job: TrainingJob, unit: str) -> str:
     """Return one line on a training: its lines, device, network and length."""
     options, device = job.options, job.team.device
-    threads = describe_threads(device, options)
+    threads = describe_threads(job.team, options)
     if options.epochs is None:
         length = f"{options.minutes:g} minutes"
     else:

@@ -84,7 +84,7 @@ class Trainer:
         self._saved = time.monotonic()
         self._batches_per_epoch = 1
         self._done = self._epochs = 0.0
-        self._tuner = ThreadTuner() if is_tunable(team.device, options) else None
+        self._tuner = ThreadTuner() if is_tunable(team, options) else None
         if state.position.sample:
             self._evaluator.choose_sample(state.position.sample)
 

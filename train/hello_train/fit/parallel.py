@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hello_train.errors import TeamError
 from hello_train.network.model import Network
+from hello_train.words import count
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ def team() -> Iterator[Team]:
     Raises:
         TeamError: torchrun did not start them, or there are fewer GPUs than processes.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
         yield Team(best_device(0))
         return
     if "LOCAL_RANK" not in os.environ:
@@ -85,7 +85,7 @@ def team() -> Iterator[Team]:
     device = best_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Team(device, distributed.get_rank(), size)
+        yield Team(device, distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
 
@@ -99,11 +99,12 @@ def best_device(local_rank: int) -> torch.device:
         TeamError: there are GPUs, but none for this process.
     """
     if torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        if local_rank >= count:
+        gpus = torch.cuda.device_count()
+        if local_rank >= gpus:
             raise TeamError(
-                f"{count} GPUs are here, one for a process; use --nproc-per-node {count}, or hide "
-                f"them with CUDA_VISIBLE_DEVICES= to train on the CPU"
+                f"each process needs a GPU of its own, and {count(gpus, 'GPU')} can be used here; "
+                f"use --nproc-per-node {gpus}, or hide them with CUDA_VISIBLE_DEVICES= to train on "
+                f"the CPU"
             )
         torch.cuda.set_device(local_rank)
         torch.backends.cudnn.allow_tf32 = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -30,16 +30,16 @@ class ProgressDisplay(Callback):
         self,
         example: str | None = None,
         every: int | None = None,
-        quality: Callable[[float], str] = "{:.2%} right".format,
+        quality: Callable[[float], str] | None = None,
     ) -> None:
         """Prepare the display.
 
         Args:
             example: an input whose output each line shows; None to show accuracy and speed.
             every: print a line every so many epochs; None for a bar or a log.
-            quality: returns what an evaluation found, in words.
+            quality: returns what an evaluation found, in words; None for the share that is right.
         """
-        self._quality = quality
+        self._quality = quality or "{:.2%} right".format
         self._example = example
         self._every = every
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -65,6 +65,19 @@ class ProgressDisplay(Callback):
         """Print the progress if it is time to."""
         if not self._is_due(progress):
             return
+        parts = self._parts(progress, network)
+        if self._terminal and not self._every:
+            self._draw(progress.done, parts)
+        elif self._example is not None:
+            click.echo("  ".join(parts), err=True)
+        else:
+            when = f"{progress.done:4.0%}  {clock(progress.seconds)}"
+            click.echo("  ".join([when, *parts]), err=True)
+        self._shown_at = time.monotonic()
+        self._shown_part = int(progress.done * LOG_LINES)
+
+    def _parts(self, progress: Progress, network: Network) -> list[str]:
+        """Return what is shown of a step, the most important first."""
         parts = [f"epoch {progress.epoch}", f"loss {progress.loss:.4g}"]
         if self._example is not None:
             parts.append(repr(network.eval().rewrite(self._example)))
@@ -74,15 +87,7 @@ class ProgressDisplay(Callback):
             parts.append(rate(progress.characters, progress.seconds))
         if progress.threads:
             parts.append(progress.threads)
-        if self._terminal and not self._every:
-            self._draw(progress.done, "  ".join(parts))
-        elif self._example is not None:
-            click.echo("  ".join(parts), err=True)
-        else:
-            when = f"{progress.done:4.0%}  {clock(progress.seconds)}"
-            click.echo("  ".join([when, *parts]), err=True)
-        self._shown_at = time.monotonic()
-        self._shown_part = int(progress.done * LOG_LINES)
+        return parts
 
     def on_restart(self, lost_seed: int, next_seed: int) -> None:
         """Print that a start was lost."""
@@ -99,13 +104,23 @@ class ProgressDisplay(Callback):
             return time.monotonic() - self._shown_at >= REFRESH_SECONDS
         return int(progress.done * LOG_LINES) > self._shown_part
 
-    def _draw(self, done: float, status: str) -> None:
+    def _draw(self, done: float, parts: Sequence[str]) -> None:
         if self._bar is None:
             self._bar = click.progressbar(
                 length=STEPS, file=sys.stderr, width=BAR_WIDTH, item_show_func=lambda item: item
             )
-        columns = max(0, shutil.get_terminal_size().columns - OTHER_WIDTH)
-        self._bar.update(round(done * STEPS) - self._bar.pos, status[:columns])
+        columns = shutil.get_terminal_size().columns - OTHER_WIDTH
+        self._bar.update(round(done * STEPS) - self._bar.pos, fitting(parts, columns))
+
+
+def fitting(parts: Sequence[str], columns: int) -> str:
+    """Return those of the first parts that fit into a line, whole.
+
+    >>> fitting(["epoch 3", "loss 0.01", "96.36% right"], 20)
+    'epoch 3  loss 0.01'
+    """
+    lines = ("  ".join(parts[:number]) for number in range(len(parts), 0, -1))
+    return next((line for line in lines if len(line) <= columns), "")
 
 
 def clock(seconds: float) -> str:

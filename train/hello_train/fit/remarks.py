@@ -30,25 +30,27 @@ def remarks(
     """
     if perfect:
         return []
-    behind = f"the model is not as good as {' and '.join(map(repr, ahead))}"
-    if ending.done < 1:  # more time would not have helped
-        return [
+    found = []
+    is_early = ending.done < 1
+    if is_early:
+        found.append(
             f"the training ended early, after {percent(ending.done)} of its "
             f"{'minutes' if options.epochs is None else 'epochs'}, because "
             f"{count(options.patience or 0, 'evaluation')} in a row brought no gain; let it go on "
             f"with a larger --patience, or use a lower --learning-rate than "
-            f"{options.learning_rate:g}",
-            *([behind] if ahead else []),
-        ]
-    found = []
-    if ending.epochs < 1:
+            f"{options.learning_rate:g}"
+        )
+    elif ending.epochs < 1:
         found.append(
-            f"the training saw only {percent(ending.epochs)} of the lines; with "
-            f"{length_for(1, ending, options)} it would see all of them, with a smaller "
+            f"the training saw only {percent(ending.epochs)} of its text; with "
+            f"{length_for(1, ending, options)} it would see all of it, with a smaller "
             f"--hidden-size sooner"
         )
     if ahead:
-        found.append(f"{behind}; {longer(ending, options)}")
+        behind = f"the model is not as good as {' and '.join(map(repr, ahead))}"
+        # Patience ends a long training because more of it would not help.
+        is_long = ending.epochs >= ENOUGH_EPOCHS * ending.done
+        found.append(behind if is_early and is_long else f"{behind}; {longer(ending, options)}")
     return found
 
 
@@ -56,7 +58,7 @@ def longer(ending: Ending, options: TrainOptions) -> str:
     """Return how long to train a model that is behind simpler ones: twice, or a few epochs."""
     epochs = max(ENOUGH_EPOCHS, math.ceil(2 * ending.epochs))
     length = length_for(epochs, ending, options)
-    return f"train it longer: with {length} it goes {epochs} times through the lines"
+    return f"train it longer, with {length}" + f" for {epochs} epochs" * (options.epochs is None)
 
 
 def length_for(epochs: int, ending: Ending, options: TrainOptions) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hello_runtime.text.baseline import BASELINE_NAME, write_baseline
 from hello_runtime.text.score import score_outputs
 
 from hello_train.data.alphabets import (
@@ -16,19 +15,16 @@ from hello_train.data.alphabets import (
     fingerprint,
     keeps_case,
 )
-from hello_train.data.batches import lengths
 from hello_train.data.clusters import cut_at
 from hello_train.data.lines import Split
-from hello_train.files import REPORT_NAME
+from hello_train.fit.counting import count_baseline
 from hello_train.fit.evaluation import Evaluator
-from hello_train.fit.holdout import save_holdout
 from hello_train.fit.job import TrainingJob, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.options import configure
 from hello_train.fit.remarks import dropped_labels, remarks, simpler_rows_ahead
-from hello_train.fit.score import count_baseline
+from hello_train.fit.save import save_run
 from hello_train.fit.state import TrainingState
-from hello_train.network.checkpoint import Training, save_checkpoint
 from hello_train.report.mistakes import mistakes
 
 if TYPE_CHECKING:
@@ -70,9 +66,9 @@ def finish_run(
     job: TrainingJob, state: TrainingState, ending: Ending, alphabets: Alphabets
 ) -> TextRun:
     """Score the trained network, and save all files of the run."""
-    from hello_train.report.pages import TextRun, text_page, write_report
+    from hello_train.report.pages import TextRun, text_page
 
-    lines, folder = job.lines, job.folder
+    lines = job.lines
     outputs = state.network.eval().rewrite_lines([pair.input for pair in lines.holdout])
     network = state.network.cpu()
     baseline = count_baseline(lines.train, alphabets.changeable)
@@ -80,19 +76,11 @@ def finish_run(
     ahead, perfect = simpler_rows_ahead(scores), bool(scores) and scores["model"].lines == 1
     found = remarks(ending, job.options, ahead, perfect=perfect)
     notes = [*dropped_labels(alphabets), *found]
-    training = Training(
-        data=job.data,
-        example=choose_example(lines, network.config.input_alphabet),
-        seed=job.options.seed,
-        characters=int(lengths(lines.train).sum()),
-        scores={name: score._asdict() for name, score in scores.items()},
-    )
-    save_holdout(folder, lines.holdout)
-    write_baseline(folder / BASELINE_NAME, baseline)
-    save_checkpoint(folder, network, training)  # after what belongs to it
+    example = choose_example(lines, network.config.input_alphabet)
+    training = job.training(example, {name: score._asdict() for name, score in scores.items()})
     wrong = mistakes(outputs, lines.holdout)
     run = TextRun(network, training, state.history, scores, wrong, notes)
-    write_report(folder / REPORT_NAME, text_page(run))
+    save_run(job.folder, run, text_page(run), lines.holdout, baseline)
     return run
 
 

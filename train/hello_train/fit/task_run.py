@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hello_runtime.text.baseline import BASELINE_NAME
 from hello_runtime.text.measures import MODEL, Measures
 
-from hello_train.data.batches import lengths
-from hello_train.files import REPORT_NAME
-from hello_train.fit.holdout import save_holdout
 from hello_train.fit.job import TrainingJob, fit, prepare
 from hello_train.fit.loop import Ending
 from hello_train.fit.remarks import remarks
 from hello_train.fit.run import beginning
+from hello_train.fit.save import save_run
 from hello_train.fit.state import TrainingState
 from hello_train.fit.task_evaluation import (
     SAMPLE,
@@ -28,7 +25,6 @@ from hello_train.fit.task_evaluation import (
     generate,
 )
 from hello_train.fit.task_options import LearnedTask, configure_classes, configure_next
-from hello_train.network.checkpoint import Training, save_checkpoint
 
 if TYPE_CHECKING:
     from hello_train.report.tasks import TaskRun
@@ -57,10 +53,9 @@ def run_task(task: LearnedTask, job: TrainingJob) -> TaskRun | None:
 
 def finish(job: TrainingJob, state: TrainingState, ending: Ending) -> TaskRun:
     """Measure the trained network, and save all files of the run."""
-    from hello_train.report.pages import write_report
     from hello_train.report.tasks import TaskRun, task_page
 
-    lines, folder = job.lines, job.folder
+    lines = job.lines
     network = state.network.eval()
     by_class = network.config.task == "classify"
     measures: dict[str, Measures] = {}
@@ -72,18 +67,10 @@ def finish(job: TrainingJob, state: TrainingState, ending: Ending) -> TaskRun:
     elif lines.holdout:
         measures = bits_of(network, lines)
     sample = "" if by_class else generate(network, SAMPLE, SAMPLE_SEED)[0]
-    training = Training(
-        data=job.data,
-        example=beginning(lines.train[0].input) if by_class else "",
-        seed=job.options.seed,
-        characters=int(lengths(lines.train).sum()),
-        scores={name: dict(row) for name, row in measures.items()},
-    )
-    save_holdout(folder, lines.holdout, network.config.task)
-    (folder / BASELINE_NAME).unlink(missing_ok=True)
+    example = beginning(lines.train[0].input) if by_class else ""
+    training = job.training(example, {name: dict(row) for name, row in measures.items()})
     perfect = bool(measures) and measures[MODEL].get("accuracy") == 1
     notes = remarks(ending, job.options, count_models_ahead(measures), perfect=perfect)
-    save_checkpoint(folder, network.cpu(), training)
-    run = TaskRun(network, training, state.history, measures, *confusion, sample, notes)
-    write_report(folder / REPORT_NAME, task_page(run))
+    run = TaskRun(network.cpu(), training, state.history, measures, *confusion, sample, notes)
+    save_run(job.folder, run, task_page(run), lines.holdout)
     return run

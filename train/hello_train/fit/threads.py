@@ -15,6 +15,7 @@ from hello_train.words import count
 
 if TYPE_CHECKING:
     from hello_train.fit.options import TrainOptions
+    from hello_train.fit.parallel import Team
 
 ROUNDS = 3
 """Steps of a trial with each number of threads."""
@@ -22,9 +23,8 @@ STEP_OVERHEAD = 32
 """Fixed cost of a time step, in rows of a batch."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 40.0
 """Seconds between two trials; they double after a trial that changes nothing."""
-VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "WORLD_SIZE")
-"""Environment variables that set the number of threads; the last one is torchrun's, which shares
-the processors among its processes."""
+VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""Environment variables from which PyTorch takes its number of threads, the first one first."""
 
 
 @contextmanager
@@ -134,30 +134,44 @@ class ThreadTuner:
         self.outcome = outcome(found)
 
 
-def is_tunable(device: torch.device, options: TrainOptions) -> bool:
+def is_tunable(team: Team, options: TrainOptions) -> bool:
     """Tell whether a training may choose its number of threads.
 
     It may change the last bits, so a training by epochs keeps to its own, and one with a variable
-    of the user's to that.
+    of the user's to that. Several processes share the processors already.
     """
     return (
-        device.type == "cpu"
+        team.device.type == "cpu"
+        and team.size == 1
         and options.minutes is not None
         and available_cpus() > 1
         and not set_by()
     )
 
 
-def set_by() -> list[str]:
-    """Return the environment variables that set the number of threads."""
-    return [name for name in VARIABLES if name in os.environ]
+def set_by() -> str:
+    """Return the environment variable that sets the number of threads; empty if none does.
+
+    OpenMP's libraries ignore a value that is no positive number, and take every processor.
+    """
+    return next((name for name in VARIABLES if sets_threads(os.environ.get(name, ""))), "")
 
 
-def describe_threads(device: torch.device, options: TrainOptions) -> str:
+def sets_threads(value: str) -> bool:
+    """Tell whether a variable has numbers of threads: one, or OpenMP's for each nested level.
+
+    >>> [sets_threads(value) for value in ("4", "4,2", "0", "", "all")]
+    [True, True, False, False, False]
+    """
+    numbers = [number.strip() for number in value.split(",")]
+    return all(number.isdecimal() and int(number) > 0 for number in numbers)
+
+
+def describe_threads(team: Team, options: TrainOptions) -> str:
     """Return in words on how many threads a training runs, and why; empty on a GPU."""
-    if device.type != "cpu":
+    if team.device.type != "cpu":
         return ""
-    if is_tunable(device, options):
+    if is_tunable(team, options):
         return f", 1 to {available_cpus()} threads as measured"
-    by = f" by {' and '.join(names)}" if (names := set_by()) else ""
+    by = f" by {name}" if (name := set_by()) else ""
     return f", {count(torch.get_num_threads(), 'thread')}{by}"

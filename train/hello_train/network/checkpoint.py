@@ -9,16 +9,15 @@ Format: https://huggingface.co/docs/safetensors, "Format".
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from hello_runtime.errors import first_line
-from hello_runtime.model.kinds import ARTIFACT, PROJECT, kind_of
-from hello_runtime.text.files import is_utf8, write_whole
+from hello_runtime.model.kinds import PROJECT, kind_of
+from hello_runtime.text.files import write_whole
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -119,34 +118,6 @@ def save_checkpoint(folder: Path, network: Network, training: Training) -> Path:
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_whole(path, save(tensors, {METADATA_KEY: json.dumps(header)}), CheckpointError)
     return path
-
-
-def check_writable(folder: Path, names: Sequence[str]) -> None:
-    """Check before a training that its run, with files of these names, can be saved.
-
-    Raises:
-        CheckpointError: it cannot be saved.
-    """
-    if not is_utf8(folder):
-        raise CheckpointError(
-            f"cannot write {folder}: safetensors opens no name that is not UTF-8; name another "
-            f"folder with --output"
-        )
-    file = folder / CHECKPOINT_NAME
-    existing = next(
-        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
-    )
-    if not existing.is_dir():
-        raise CheckpointError(f"cannot write {file}: {existing} is not a folder")
-    if (kind := kind_of(folder)) in (ARTIFACT, PROJECT):
-        raise CheckpointError(
-            f"cannot write {file}: {folder} is {kind}; name another folder with --output"
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise CheckpointError(f"cannot write {file}: no permission in {existing}")
-    for name in names:
-        if (folder / name).is_dir():
-            raise CheckpointError(f"cannot write {folder / name}: it is a folder; move it away")
 
 
 def load_checkpoint(path: Path) -> tuple[Network, Training]:

@@ -56,6 +56,11 @@ class Run:
         """The number of weights."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """The evaluations of the training."""
+        return self.history.evaluations
+
 
 @dataclass(frozen=True)
 class TextRun(Run):
@@ -67,11 +72,6 @@ class TextRun(Run):
     """The most frequent first."""
     remarks: Sequence[str] = ()
     """Sentences on what went wrong, and what to change."""
-
-    @property
-    def evaluations(self) -> list[Evaluation]:
-        """The evaluations of the training."""
-        return self.history.evaluations
 
 
 @dataclass(frozen=True)

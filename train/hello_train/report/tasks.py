@@ -36,18 +36,14 @@ class TaskRun(Run):
         return self.config.task == "classify"
 
     @property
-    def evaluations(self) -> Sequence[Evaluation]:
-        """The evaluations of the training."""
-        return self.history.evaluations
-
-    @property
     def columns(self) -> dict[str, str]:
         """The titles of the measures, by name."""
         return {name: TITLES[name] for name in next(iter(self.measures.values()))}
 
     def cell(self, measures: Measures, name: str) -> str:
         """Return a measure in words."""
-        return FORMATS[name].format(measures[name])
+        value = measures[name]
+        return f"{value:,}" if isinstance(value, int) else FORMATS[name].format(value)
 
     def quality(self, evaluation: Evaluation) -> str:
         """Return what an evaluation found, in words."""
