@@ -806,7 +806,7 @@ def test_an_output_of_another_shape_is_an_error(name: str, decoder: Decoder) -> 
 def test_a_network_that_grows_beyond_float32_is_an_error(
     tmp_path: Path, run: Run, bidirectional: bool
 ) -> None:
-    """Its probabilities are no numbers then; of a long line a causal network's state is none."""
+    """Its probabilities are no numbers then."""
     network = make_network("rnn", "relu", bidirectional=bidirectional, unknown="label")
     with torch.no_grad():
         for parameter in network.parameters():
@@ -821,9 +821,16 @@ def test_a_network_that_grows_beyond_float32_is_an_error(
         decoder.annotate_batch(["ab", "ab" * 100])
     result = run("hello-infer", "--model", ".", "--json", "ab" * 100)
     assert_one_line_error(result, "model.onnx: its logits are NaN or infinite")
-    if not bidirectional:
+    calls: list[Callable[[], object]] = [
+        lambda: decoder.decode("ab" * 100),
+        lambda: decoder.decode("ab" * LONGEST_ROW),
+        lambda: decoder.decode_batch(["ab", "ab" * 100]),
+        lambda: list(decoder.decode_batches([["ab" * 100]])),
+        lambda: decoder.stream().feed("ab" * 100),
+    ]
+    for call in calls[:-1] if bidirectional else calls:
         with pytest.raises(ModelFileError, match="its logits are NaN or infinite"):
-            decoder.decode("ab" * LONGEST_ROW)
+            call()
 
 
 def test_an_index_that_there_is_not_is_an_error(

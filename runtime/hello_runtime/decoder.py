@@ -112,7 +112,7 @@ class Decoder(OpenModel):
             EngineError: onnxruntime failed.
         """
         text = self._read(text)
-        if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
+        if not (self._decodes_alone and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
         (decoded,) = self._run_alone(["decoded"], text)
         return self._row_text(decoded)
@@ -128,7 +128,7 @@ class Decoder(OpenModel):
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        return [row.text for row in self._run_texts(["decoded"], texts)]
+        return [row.text for row in self._run_texts(self._text_outputs, texts)]
 
     def decode_batches(self, batches: Iterable[Iterable[str]]) -> Generator[list[str], None, None]:
         """Yield the outputs of each batch, in order; for more texts than fit into memory.
@@ -147,7 +147,7 @@ class Decoder(OpenModel):
             UnknownCharacterError: a character is outside the alphabet, and the policy is `error`.
             EngineError: onnxruntime failed.
         """
-        for rows in self._run_batches(["decoded"], batches):
+        for rows in self._run_batches(self._text_outputs, batches):
             yield [row.text for row in rows]
 
     def annotate_batch(self, texts: Iterable[str]) -> list[Annotation]:

@@ -71,7 +71,7 @@ def decode_blocks(
             elif len(block.texts) == 1 and isinstance(text := block.texts[0], str):
                 yield (decoder.decode(text) + block.ends[0]).encode()
             else:
-                yield from join_lines(decoder._run_texts(["decoded"], block.texts), block)
+                yield from join_lines(decoder._run_texts(decoder._text_outputs, block.texts), block)
         except UnknownCharacterError as error:
             raise InputError(f"{block.place(error.index)}: {error}") from error
 
@@ -89,7 +89,7 @@ def decode_file(
 
     with (
         progress_bar(path, shown=shown) as advance,
-        closing(decoder._run_batches(["decoded"], texts())) as batches,
+        closing(decoder._run_batches(decoder._text_outputs, texts())) as batches,
     ):
         try:
             for rows in batches:

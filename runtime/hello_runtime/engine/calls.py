@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-STREAMED = ["decoded", "state_out"]
-"""The outputs of a call for a text that goes on."""
 PLAIN = onnxruntime.RunOptions()
 """Options of every call. Without any onnxruntime makes them each time, in half a microsecond."""
 
@@ -69,6 +67,10 @@ class OpenModel:
         )
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
+        self._text_outputs = ["decoded", "confidence"] if self.info.may_grow else ["decoded"]
+        """What is asked for where a text alone is due."""
+        self._decodes_alone = self._rewrites and not self.info.may_grow
+        self._streamed = [*self._text_outputs, "state_out"]
         self._width = self.info.width if self._rewrites else None
         self._due = {
             name: (np.dtype(dtype), *split_shape(shape))
@@ -112,7 +114,6 @@ class OpenModel:
             chunk = [text[start : start + LONGEST_ROW] for text in texts]
             lengths = np.array([len(text) for text in chunk], np.int32)
             *results, state = self._run([*outputs, "state_out"], padded(chunk), state)
-            check_finite(state[:, lengths == lengths.max()], self.file)  # of rows without padding
             yield self._split(results, lengths), state
 
     def _rewrite_chunks(self, text: str, state: Array) -> Iterator[tuple[str, Array]]:
@@ -123,7 +124,11 @@ class OpenModel:
         """
         for start in range(0, len(text), LONGEST_ROW):
             chunk = text[start : start + LONGEST_ROW]
-            decoded, state = self._run(STREAMED, to_codepoints(chunk)[None], state)
+            decoded, *confidence, state = self._run(
+                self._streamed, to_codepoints(chunk)[None], state
+            )
+            if confidence:
+                check_finite(confidence[0], self.file)
             yield self._row_text(decoded), state
 
     def _row_text(self, decoded: Array) -> str:

@@ -79,6 +79,14 @@ class ModelInfo(NamedTuple):
         return characters_of(self.output_labels)
 
     @property
+    def may_grow(self) -> bool:
+        """Whether its states have no bound, so that they may leave float32 on a long text.
+
+        Its probabilities are no numbers then; so they are asked for wherever it decodes.
+        """
+        return self.nonlinearity == "relu"
+
+    @property
     def width(self) -> int | None:
         """The most characters that a label writes, at least 1; None if all write exactly one."""
         return width_of(self.output_labels)

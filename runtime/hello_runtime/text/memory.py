@@ -18,7 +18,7 @@ LINE = 3
 """Bytes of memory for each byte of a long line, besides what is made of it, at most. These and the
 next ones are what `tests/benchmarks/one_line.py` measures."""
 ANNOTATION = 5
-"""For each character, with `--json`: a confidence and a length."""
+"""For each character, where confidences are asked for: a confidence and a length."""
 NUMBER = 4
 """For each number that the graph of a classifier makes of a character. It reads the line at once;
 no other model does."""
@@ -44,7 +44,8 @@ def memory_factor(info: ModelInfo, numbers: int, *, as_json: bool) -> int:
         sum(size if part is KEEP else characters * len(part.encode()) for part in label)
         for label in [(KEEP,), *info.output_labels]
     )
-    return ceil(LINE + normal_text + written + characters * ANNOTATION * as_json)
+    annotated = as_json or info.may_grow
+    return ceil(LINE + normal_text + written + characters * ANNOTATION * annotated)
 
 
 def check_line(size: int, factor: int, place: str) -> None:
