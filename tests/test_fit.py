@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -485,6 +486,26 @@ def test_a_training_that_is_stopped_at_its_report_goes_on(
     assert (tmp_path / RESUME_NAME).exists()
     assert run_lines(replace(job, resume=True))
     assert {file.name for file in tmp_path.iterdir()} == {*RUN_NAMES} - {HOLDOUT_TEXT_NAME}
+
+
+def test_a_training_that_patience_ended_is_described_the_same_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = Split([Pair("ab", "ba"), Pair("ba", "ab")], [Pair("aaabbb", "bbbabb")])
+    options = replace(TINY, epochs=200, patience=1, learning_rate=1e-9)
+    job = TrainingJob(lines, "pairs", options, tmp_path / "whole")
+    whole = run_lines(job)
+    assert whole
+    (early, *_) = whole.remarks
+    assert re.search(r"ended early, after \d\d?% of its epochs", early)
+    stopped = replace(job, folder=tmp_path / "stopped")
+    with monkeypatch.context() as patched:
+        patched.setattr("hello_train.fit.run.finish_run", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run_lines(stopped)
+    resumed = run_lines(replace(stopped, resume=True))
+    assert resumed
+    assert resumed.remarks == whole.remarks
 
 
 # Several processes.

@@ -693,6 +693,7 @@ METADATA: dict[str, tuple[str, str, str]] = {
     "a policy of a newer format": ("unknown", "label", "its format_version is 1"),
     "a newer format than it needs": ("format_version", "2", "its metadata lacks 'output_labels'"),
     "a cell of ten megabytes": ("cell", "\x1b[31m\n" * 10**6, "cell is '"),
+    "a number that JSON has not": ("training", '{"seed": NaN}', "damaged metadata"),
     "an end too early": ("training", "{", "damaged metadata"),
 }
 

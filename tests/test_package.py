@@ -259,6 +259,8 @@ def test_equal_networks_give_equal_projects(home: Path, tmp_path: Path, short_pr
         ("Hello_Train", "hello-rnn itself has this name"),
         ("numpy", f"numpy {metadata('numpy')['Version']} is installed here"),
         ("_pytest"[1:], f"pytest {metadata('pytest')['Version']} is installed here"),
+        ("f2py", f"numpy {metadata('numpy')['Version']}, installed here, has this command"),
+        ("torchrun", f"torch {metadata('torch')['Version']}, installed here, has this command"),
         ("helpers", f"{ROOT / 'tests' / 'helpers.py'} is a module of this name"),
     ],
 )  # fmt: skip

@@ -141,6 +141,17 @@ def test_agreement_is_counted() -> None:
     assert agreement(network, network, ["??"]) == (1, 0)
 
 
+def test_held_out_lines_without_a_choice_are_not_denied() -> None:
+    network = make_network(guarded=True)
+    for held_out, why in (
+        ([Pair("b", "b")], "drawn from the alphabet, for the held-out lines have none"),
+        ([], "drawn from the alphabet, for the run has none held out"),
+    ):
+        cost = rounding_cost(network, network, held_out, size=1, float32_size=2)
+        assert cost.text == why
+        assert cost.measures["characters"] > 1000
+
+
 def test_agreement_of_edits_is_counted_by_characters_read() -> None:
     """A character that is deleted counts, and what stands behind it is not compared with it."""
     network, other = (make_network(labels="width 5", unknown="label") for _ in range(2))

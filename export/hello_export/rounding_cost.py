@@ -89,7 +89,8 @@ def compare_writing(network: Network, rounded: Network, held_out: Sequence[AnyPa
     text, lines = HELD_OUT, [pair.input for pair in held_out]
     share, characters = agreement(network, rounded, first_characters(lines, MOST_CHARACTERS))
     if not characters:
-        text = f"drawn from the alphabet, {NONE_HELD_OUT}"
+        why = "for the held-out lines have none" if lines else NONE_HELD_OUT
+        text = f"drawn from the alphabet, {why}"
         share, characters = agreement(network, rounded, random_lines(network))
     return {"agreement": share, "characters": characters}, text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, entry_points
 from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
@@ -74,6 +74,9 @@ def installed_as(name: str) -> str | None:
         found = None
     if found and not needs_hello_rnn(found):
         return f"{found.name} {found.version} is installed here"
+    for command in entry_points(group="console_scripts", name=name):
+        if command.dist and not needs_hello_rnn(command.dist):
+            return f"{command.dist.name} {command.dist.version}, installed here, has this command"
     spec = find_spec(name)
     # A folder without code, such as that of the project itself, is no module of this name.
     if spec and spec.origin and not Path(spec.origin).with_name(MODEL_NAME).exists():

@@ -80,8 +80,10 @@ def run_ahead(
     with Workers(threads) as workers:
         start = partial(start_batch, partial(run_pieces, run, workers), workers, size, windowed)
         for texts in batches:
-            text = texts[0] if len(texts) == 1 and not pending else None
+            text = texts[0] if len(texts) == 1 else None
             if isinstance(text, str) and len(text) <= LONGEST_ROW:
+                if pending:
+                    yield finish(pending.popleft(), rows)
                 if text not in rows:  # a lone text: there is nothing to run beside it
                     ((rows[text],),) = run([text])
                     remembered += len(text)

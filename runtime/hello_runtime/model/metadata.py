@@ -143,7 +143,7 @@ def parse_metadata(file: Path, metadata: Mapping[str, str]) -> ModelInfo:
             guard=guard,
             nonlinearity=metadata.get("nonlinearity", "tanh"),
             weights=metadata.get("weights", "float32"),
-            training=json.loads(metadata["training"]),
+            training=json.loads(metadata["training"], parse_constant=refuse_constant),
             normalization=cast(NormalForm, metadata.get("normalization", "none")),
             task=task,
             classes=classes,
@@ -178,6 +178,11 @@ def parse_labels(
     labels = labels_from_json(json.loads(metadata[LABELS_KEYS[version]]), version)
     guard = guard_from_json(json.loads(metadata["guard"]), version, alphabet, labels)
     return labels, guard, ()
+
+
+def refuse_constant(name: str) -> None:
+    """Raise a ValueError for NaN or Infinity, which Python reads in JSON, and others do not."""
+    raise ValueError(f"its training has {name}")
 
 
 def check_alphabet(alphabet: object) -> None:

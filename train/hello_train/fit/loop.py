@@ -116,10 +116,8 @@ class Trainer:
     def _batches(self, loader: Executor) -> Iterator[Batch | PaddedBatch]:
         """Yield the batches of all epochs that are left."""
         position = self._state.position
+        order = self._begin_epoch()
         while not self._ends:
-            order = self._data.order(position.epoch)
-            self._batches_per_epoch = len(order)
-            self._done = self._share_done()
             for batch in self._batches_of_epoch(order, loader):
                 if self._ends:
                     break
@@ -127,6 +125,16 @@ class Trainer:
                 yield batch
             self._epochs = position.epochs(len(order))
             position.epoch, position.batch = position.epoch + 1, 0
+            if not self._ends:
+                order = self._begin_epoch()
+
+    def _begin_epoch(self) -> list[Segments]:
+        """Return the segments of each batch of the epoch, and find out how much is done."""
+        order = self._data.order(self._state.position.epoch)
+        self._batches_per_epoch = len(order)
+        self._done = self._share_done()
+        self._epochs = self._state.position.epochs(len(order))
+        return order
 
     def _batches_of_epoch(
         self, order: Sequence[Segments], loader: Executor
