@@ -209,7 +209,7 @@ def test_every_score_and_fact_is_told() -> None:
     assert "model99.90%\u201394.38%" in words  # there was no such word
     assert "1 layer of LSTM, 5 hidden units in each of two directions" in words
     weights = sum(parameter.numel() for parameter in text_run().network.parameters())
-    assert f"weights{weights:,}" in words
+    assert f"parameters{weights:,}" in words
     assert "seed11" in words
     assert text_run().network.rewrite("abż") in words
 
