@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 import unicodedata
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 from hello_runtime.text.normal_forms import (
@@ -106,6 +106,23 @@ def test_a_cluster_of_any_length_is_held_back_once() -> None:
     normaliser = Normaliser("nfc")
     assert [normaliser.feed(mark) for mark in "z" + marks] == [""] * 10001
     assert normaliser.finish() == normalise("z" + marks, "nfc")
+
+
+@pytest.mark.parametrize(("form", "name"), [("nfc", "NFC"), ("nfd", "NFD")])
+def test_long_runs_of_marks_are_put_in_order(form: NormalForm, name: Literal["NFC", "NFD"]) -> None:
+    source = random.Random(1)
+    marks = [char for char in map(chr, range(0x300, 0x20000)) if unicodedata.combining(char)]
+    for _ in range(10):
+        # U+0F73 is no mark by its class, and decomposes into two.
+        runs = source.choices(marks, k=3000), source.choices([*marks, "\u0f73", "x"], k=2000)
+        text = "é".join(map("".join, runs))
+        assert normalise(text, form) == unicodedata.normalize(name, text)
+
+
+def test_a_megabyte_of_marks_is_done_at_once() -> None:
+    """Python's own way takes five minutes for it."""
+    text = normalise("a" + "\u0301\u0323" * 250_000, "nfc")
+    assert text == "ạ" + "\u0323" * 249_999 + "\u0301" * 250_000
 
 
 def test_starters_that_join_begin_no_cluster() -> None:
