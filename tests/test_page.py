@@ -255,6 +255,7 @@ def test_the_names_in_a_model_are_text(tmp_path: Path) -> None:
     [
         ({"file": "upper.pt", "sha256": "0"}, "GRU of upper.pt"),
         ({"module": "nets.Upper"}, "GRU of nets.Upper"),
+        ({}, "GRU of hello-rnn"),
     ],
 )
 def test_a_network_from_outside_has_the_name_that_it_came_with(

@@ -98,10 +98,9 @@ def render(content: bytes, info: ModelInfo) -> str:
 def title(info: ModelInfo) -> str:
     """Return what the model learned, or what it is and the file or module that it came from."""
     data, source = info.training.get("data"), info.training.get("source")
-    if data or not isinstance(source, dict):
-        return printable(str(data or "hello-rnn"))
-    origin = source.get("file") or source.get("module")
-    return printable(f"{info.cell.upper()} of {origin}")
+    names = source if isinstance(source, dict) else {}
+    origin = names.get("file") or names.get("module") or "hello-rnn"
+    return printable(str(data or f"{info.cell.upper()} of {origin}"))
 
 
 def lead(info: ModelInfo) -> str:

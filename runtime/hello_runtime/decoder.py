@@ -112,10 +112,9 @@ class Decoder(OpenModel):
             EngineError: onnxruntime failed.
         """
         text = self._read(text)
-        if not (self._decodes_alone and 0 < len(text) <= LONGEST_ROW):
+        if not (self._rewrites and 0 < len(text) <= LONGEST_ROW):
             return self.decode_batch([text])[0]
-        (decoded,) = self._run_alone(["decoded"], text)
-        return self._row_text(decoded)
+        return self._row_text(self._run_alone(self._text_outputs, text))
 
     def decode_batch(self, texts: Iterable[str]) -> list[str]:
         """Return the output for each text, in order; texts of similar length share an engine call.

@@ -173,7 +173,7 @@ def json_lines(decoder: Decoder, texts: Sequence[Text]) -> Iterator[bytes]:
         return
     for text, row in zip(read, decoder._run_texts(["decoded", "confidence"], read), strict=True):
         numbers: dict[str, NDArray[Any]] = {"confidence": row.confidence}
-        if decoder.info.width is not None:
+        if decoder._width is not None:
             numbers["lengths"] = row.lengths
         if isinstance(row, Parts):
             yield from long_json(text, row, numbers)

@@ -25,6 +25,7 @@ from hello_runtime.text.measures import MODEL, MOST_FREQUENT, measures_table
 from hello_runtime.text.normal_forms import normalise
 from hello_runtime.text.pairs import (
     BLOCK,
+    Aligned,
     AnyPair,
     in_blocks,
     normalising,
@@ -76,7 +77,7 @@ def score_measures(decoder: Decoder, path: Path, as_json: bool) -> str:
 
 
 def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict[str, Score | None]:
-    """Return the scores of a model on a file of pairs; say if it has lines that need other labels.
+    """Return the scores of a model on a file of pairs; say which lines it cannot get right.
 
     Without a baseline its row is None, and the words that count are those with a character that
     the model's guard lets change. Without a guard every word counts.
@@ -88,15 +89,16 @@ def score_model(decoder: Decoder, path: Path, baseline: Baseline | None) -> dict
     """
     # Both are the same, for baseline and guard come from the same training lines.
     tally = Tally(baseline, baseline.changeable if baseline else decoder.info.changeable)
-    unequal: list[int] = []  # lines whose sides differ in length
+    unequal = first = 0
     with closing(decode_pairs(decoder, path, pair_parser(decoder.info))) as decoded:
         for block, outputs in decoded:
             add_block(tally, block, outputs, path)
-            unequal += [number for number, pair in block if len(pair.input) != len(pair.target)]
+            numbers = [number for number, pair in block if isinstance(pair, Aligned)]
+            unequal, first = unequal + len(numbers), first or next(iter(numbers), 0)
     if unequal and decoder.info.width is None:
         click.echo(
-            f"{path}: the sides of {len(unequal)} lines, the first of them line {unequal[0]}, "
-            f"differ in length, and this model writes one character for each",
+            f"{path}: the sides of {unequal} lines, the first of them line {first}, differ in "
+            f"length, and this model writes one character for each",
             err=True,
         )
     if not tally.total[0]:

@@ -68,8 +68,7 @@ class OpenModel:
         self._session, self.provider, self.passed_over = open_session(content, file, provider)
         self._rewrites = self.info.task == "rewrite"
         self._text_outputs = ["decoded", "confidence"] if self.info.may_grow else ["decoded"]
-        """What is asked for where a text alone is due."""
-        self._decodes_alone = self._rewrites and not self.info.may_grow
+        """The outputs that `_row_text` reads: a probability shows that a network left float32."""
         self._streamed = [*self._text_outputs, "state_out"]
         self._width = self.info.width if self._rewrites else None
         self._due = {
@@ -96,8 +95,8 @@ class OpenModel:
             state = np.repeat(self._zero_state, len(texts), axis=1)
             return (rows for rows, _ in self._run_chunks(outputs, texts, state))
         if len(texts) == 1 and len(outputs) == 1 and self._width is None:  # nothing to cut
-            (decoded,) = self._run_alone(outputs, texts[0])
-            return iter([[Annotation(self._row_text(decoded), NO_CONFIDENCE)]])
+            text = self._row_text(self._run_alone(outputs, texts[0]))
+            return iter([[Annotation(text, NO_CONFIDENCE)]])
         lengths = np.array([len(text) for text in texts], np.int32)
         second = np.repeat(self._zero_state, len(texts), axis=1) if causal else lengths
         return iter([self._split(self._run(outputs, padded(texts), second), lengths)])
@@ -124,15 +123,14 @@ class OpenModel:
         """
         for start in range(0, len(text), LONGEST_ROW):
             chunk = text[start : start + LONGEST_ROW]
-            decoded, *confidence, state = self._run(
-                self._streamed, to_codepoints(chunk)[None], state
-            )
-            if confidence:
-                check_finite(confidence[0], self.file)
-            yield self._row_text(decoded), state
+            *results, state = self._run(self._streamed, to_codepoints(chunk)[None], state)
+            yield self._row_text(results), state
 
-    def _row_text(self, decoded: Array) -> str:
-        """Return the text of one row without padding, int32 [1, time] or [1, time, width]."""
+    def _row_text(self, results: list[Array]) -> str:
+        """Return the text of one row without padding; `results` are its `_text_outputs`."""
+        decoded = results[0]  # int32 [1, time] or [1, time, width]
+        if len(results) > 1:
+            check_finite(results[1], self.file)
         return self._to_text(decoded if self._width is None else decoded[decoded != NOTHING])
 
     def _split(self, results: list[Array], lengths: NDArray[np.int32]) -> list[Annotation]:
@@ -226,7 +224,7 @@ def check_policy(file: Path, info: ModelInfo, asked: Unknown | None) -> None:
 
 
 def check_finite(numbers: Array, file: Path) -> None:
-    """Check logits, or what follows from them or precedes them, so that they choose something.
+    """Check that logits choose something, by them or by the probabilities that they give.
 
     Raises:
         ModelFileError: a number is NaN or infinite.

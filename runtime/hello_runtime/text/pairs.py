@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from hello_runtime.errors import AlignmentError, InputError
 from hello_runtime.text.alignment import cut, fewest_changes
 from hello_runtime.text.files import write_whole
 from hello_runtime.text.lines import BYTE_ORDER_MARK, read_lines
 from hello_runtime.text.normal_forms import NormalForm, normalise
-
-if TYPE_CHECKING:
-    pass
 
 TAB = "\t"
 BLOCK = 1 << 18
